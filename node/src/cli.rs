@@ -1,0 +1,172 @@
+//! What is typed at a shell.
+//!
+//! Exit codes: 0 done, 1 the answer is no, 2 wrong usage or input, 3 the other side or the machine failed. Every command
+//! has `--json`: one JSON object on standard output (`ingest` and nothing else prints report lines before it). Messages for
+//! people go to standard error when standard output is JSON.
+#![allow(clippy::print_stdout, reason = "printing is what a command line does")]
+
+mod ask;
+mod init;
+mod roster;
+mod run;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use serde_json::{Value, json};
+
+use crate::control::client::ClientError;
+use crate::control::{Fault, FaultKind};
+use crate::home::Home;
+
+/// Share signed hash lists between centres.
+#[derive(Parser)]
+#[command(name = "hashpact", version, about, long_about = None, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hashpact init --home eu --centre eu --jurisdiction EU --domain eu.example --listen /ip4/0.0.0.0/udp/4010/quic-v1
+  hashpact roster key root.key
+  hashpact roster new --demo --root root.key --enrol eu/enrolment.txt --enrol us/enrolment.txt --out roster-1.txt
+  hashpact --home eu roster apply roster-1.txt --pin <the hash that `roster new` printed>
+  hashpact --home eu run
+  hashpact --home eu ingest list.csv --profile list.toml
+  hashpact --home eu status";
+
+#[derive(Args)]
+struct Global {
+    /// The node's home folder.
+    #[arg(long, global = true, env = "HASHPACT_HOME", default_value = "hashpact-home", value_name = "DIR")]
+    home: PathBuf,
+    /// One JSON object on standard output.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a node's home with fresh keys, and print its enrolment.
+    Init(init::InitArgs),
+    /// Run the node until it is told to stop (ctrl-C).
+    Run(run::RunArgs),
+    /// What the running node holds, mirrors and has seen.
+    Status,
+    /// Take a hash list in: check it, sign it, log it.
+    Ingest(ask::IngestArgs),
+    /// Retract entries of this centre's own; every centre applies it.
+    Retract(ask::RetractArgs),
+    /// Which entries have a fingerprint.
+    Lookup(ask::LookupArgs),
+    /// Make, sign, read and apply rosters.
+    #[command(subcommand)]
+    Roster(roster::RosterCommand),
+}
+
+/// Why a command failed, with its exit code.
+#[derive(Debug)]
+pub struct Failure {
+    code: u8,
+    text: String,
+    detail: Option<Value>,
+}
+
+impl Failure {
+    fn no(text: impl ToString) -> Self {
+        Self { code: 1, text: text.to_string(), detail: None }
+    }
+
+    fn input(text: impl ToString) -> Self {
+        Self { code: 2, text: text.to_string(), detail: None }
+    }
+
+    fn failed(text: impl ToString) -> Self {
+        Self { code: 3, text: text.to_string(), detail: None }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Fault(Fault { kind, text, detail }) => {
+                let code = match kind {
+                    FaultKind::No => 1,
+                    FaultKind::Input => 2,
+                    FaultKind::Failed => 3,
+                };
+                Self { code, text, detail }
+            }
+            ClientError::NotRunning { .. }
+            | ClientError::Io(_)
+            | ClientError::Form(_)
+            | ClientError::Closed => Self::failed(error),
+        }
+    }
+}
+
+/// What a command prints, and its exit code.
+struct Answer {
+    json: Value,
+    text: String,
+    code: u8,
+}
+
+impl Answer {
+    fn new(json: Value, text: String) -> Self {
+        Self { json, text, code: 0 }
+    }
+}
+
+/// Runs one command line, the program's name first.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let json = cli.global.json;
+    match dispatch(cli) {
+        Ok(answer) => {
+            if json {
+                println!("{}", answer.json);
+            } else if !answer.text.is_empty() {
+                println!("{}", answer.text.trim_end());
+            }
+            ExitCode::from(answer.code)
+        }
+        Err(failure) => {
+            if json {
+                let mut object = json!({ "error": failure.text });
+                if let (Some(detail), Some(object)) = (failure.detail, object.as_object_mut()) {
+                    object.insert("detail".to_owned(), detail);
+                }
+                println!("{object}");
+            }
+            eprintln!("hashpact: {}", failure.text);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<Answer, Failure> {
+    let home = Home::new(cli.global.home);
+    let json = cli.global.json;
+    match cli.command {
+        Command::Init(args) => init::init(&home, &args),
+        Command::Run(args) => run::run(home, &args),
+        Command::Status => ask::status(&home),
+        Command::Ingest(args) => ask::ingest(&home, &args, json),
+        Command::Retract(args) => ask::retract(&home, &args),
+        Command::Lookup(args) => ask::lookup(&home, &args),
+        Command::Roster(command) => roster::roster(&home, command),
+    }
+}

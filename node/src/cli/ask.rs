@@ -1,0 +1,291 @@
+//! Commands that ask the running node: `status`, `ingest`, `retract`, `lookup`.
+
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use comfy_table::{Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::{Answer, Failure};
+use crate::control::client::Client;
+use crate::control::{Line, Request};
+use crate::daemon::{IngestPhase, IngestProgress, LogStatus, Status};
+use crate::home::Home;
+use crate::ingest::{EXAMPLE, Profile};
+
+/// Report lines that a person is shown; the rest is in the report file.
+const LINES_SHOWN: u64 = 20;
+
+#[derive(Args)]
+#[command(
+    after_help = "Exit codes: 0 all rows taken or known, 1 some rows refused, 2 the file refused.\n\nExamples:\n  hashpact ingest list.csv --profile list.toml\n  hashpact ingest list.csv --profile list.toml --report list.report.jsonl --accept-bad 12"
+)]
+pub(super) struct IngestArgs {
+    /// The list: CSV with a header, or md5sum/sha256sum text.
+    file: PathBuf,
+    /// How to read it.
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+    /// Any bad row stops the file.
+    #[arg(long)]
+    strict: bool,
+    /// Confirm this many bad rows where more than one in a hundred is bad.
+    #[arg(long, value_name = "N")]
+    accept_bad: Option<u64>,
+    /// Write the report, one JSON line for each refused row, to this file.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:\n  hashpact retract 0f5e2c9a77d14b0d8e2f6a1b3c4d5e6f")]
+pub(super) struct RetractArgs {
+    /// Entry ids, as `lookup` prints them.
+    entries: Vec<String>,
+    /// Read more entry ids from a file, one a line.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Exit code 1: no entry has it.\n\nExample:\n  hashpact lookup sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+)]
+pub(super) struct LookupArgs {
+    /// ALGORITHM:VALUE, such as md5:… or pdq:…
+    fingerprint: String,
+}
+
+pub(super) fn status(home: &Home) -> Result<Answer, Failure> {
+    let json = Client::connect(home)?.ask(&Request::Status, |_| {})?;
+    let status: Status = serde_json::from_value(json.clone()).map_err(Failure::failed)?;
+    Ok(Answer::new(json, describe(&status)))
+}
+
+fn describe(status: &Status) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["log", "leaves", "deltas applied", "entries", "retracted", "peer", "in", "out"]);
+    let logs = std::iter::once(&status.own).chain(&status.mirrored);
+    for log in logs {
+        let peer = status.peers.iter().find(|peer| peer.centre == log.centre);
+        let up = peer.map_or("this node", |peer| if peer.up { "up" } else { "down" });
+        let bytes = |pick: fn(&crate::daemon::PeerStatus) -> u64| {
+            peer.map(pick).map(|bytes| indicatif::HumanBytes(bytes).to_string()).unwrap_or_default()
+        };
+        table.add_row([
+            log.origin.clone(),
+            leaves(log),
+            format!("{} of {}", log.applied, log.deltas),
+            log.held.to_string(),
+            log.retracted.to_string(),
+            up.to_owned(),
+            bytes(|peer| peer.bytes_in),
+            bytes(|peer| peer.bytes_out),
+        ]);
+    }
+    let mut text = format!(
+        "Centre {} on roster {} of network {}{}\n{table}\n",
+        status.centre,
+        status.roster_version,
+        status.network,
+        if status.demo { " (demo)" } else { "" },
+    );
+    if let Some(seen) = status.behind {
+        text.push_str(&format!(
+            "STOPPED SIGNING: peers hold {seen} leaves of this centre's log. This disk is an old copy.\n"
+        ));
+    }
+    if status.ingesting {
+        text.push_str("A file is being ingested.\n");
+    }
+    for seen in status.events.iter().filter(|seen| seen.is_alarm()) {
+        text.push_str(&format!("{}  {}\n", seen.at, seen.text));
+    }
+    text
+}
+
+fn leaves(log: &LogStatus) -> String {
+    if log.size == log.head { log.size.to_string() } else { format!("{} of {}", log.size, log.head) }
+}
+
+pub(super) fn ingest(home: &Home, args: &IngestArgs, json: bool) -> Result<Answer, Failure> {
+    let Some(profile) = &args.profile else {
+        return Err(Failure::input(format!(
+            "a list is read by a profile: say which columns it has, and state every label. Save this as list.toml, change it, and give --profile list.toml\n\n{EXAMPLE}"
+        )));
+    };
+    let profile_path = profile.display().to_string();
+    let text = std::fs::read_to_string(profile)
+        .map_err(|error| Failure::input(format!("{profile_path}: {error}")))?;
+    Profile::from_toml(&text, &profile_path).map_err(Failure::input)?;
+    let file = std::path::absolute(&args.file).map_err(Failure::input)?;
+    let request = Request::Ingest {
+        file,
+        profile: text,
+        profile_path,
+        strict: args.strict,
+        accept_bad: args.accept_bad,
+    };
+    let mut client = Client::connect(home)?;
+    let mut screen = Screen::new(args, json)?;
+    let answer = client.ask(&request, |line| screen.show(line));
+    let shown = screen.finish()?;
+    let answer = answer?;
+    let summary = &answer["summary"];
+    let count = |key: &str| summary[key].as_u64().unwrap_or(0);
+    let refused = count("refused") + count("retracted");
+    let text = format!(
+        "{} rows: {} new in {} deltas, {} unchanged, {} retracted before and not re-added, {} refused{}",
+        count("rows"),
+        count("accepted"),
+        answer["deltas"],
+        count("unchanged"),
+        count("retracted"),
+        count("refused"),
+        if shown > LINES_SHOWN && args.report.is_none() {
+            "\nGive --report FILE for the whole report."
+        } else {
+            ""
+        },
+    );
+    Ok(Answer { json: answer, text, code: u8::from(refused > 0) })
+}
+
+/// What an operator sees while a file is taken in.
+struct Screen {
+    bar: Option<ProgressBar>,
+    phase: Option<IngestPhase>,
+    last_line: Instant,
+    report: Option<BufWriter<File>>,
+    json: bool,
+    lines: u64,
+    fault: Option<std::io::Error>,
+}
+
+impl Screen {
+    fn new(args: &IngestArgs, json: bool) -> Result<Self, Failure> {
+        let report = args.report.as_ref().map(File::create).transpose().map_err(Failure::input)?;
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = "{msg:9} {wide_bar} {human_pos} of {human_len}  {per_sec}  {eta}";
+            let bar = ProgressBar::new(0);
+            bar.with_style(
+                ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+            )
+        });
+        Ok(Self {
+            bar,
+            phase: None,
+            last_line: Instant::now(),
+            report: report.map(BufWriter::new),
+            json,
+            lines: 0,
+            fault: None,
+        })
+    }
+
+    fn show(&mut self, line: Line) {
+        match line {
+            Line::Progress(step) => self.progress(step),
+            Line::Report(line) => self.report(&line),
+            // The client keeps these for itself.
+            Line::Done(_) | Line::Error(_) => {}
+        }
+    }
+
+    fn progress(&mut self, step: IngestProgress) {
+        let name = match step.phase {
+            IngestPhase::Read => "reading",
+            IngestPhase::LookUp => "matching",
+            IngestPhase::Decide => "deciding",
+            IngestPhase::Sign => "signing",
+        };
+        let new_phase = self.phase.replace(step.phase) != Some(step.phase);
+        if let Some(bar) = &self.bar {
+            bar.set_message(name);
+            bar.set_length(step.total.unwrap_or(step.done));
+            bar.set_position(step.done);
+        } else if new_phase || self.last_line.elapsed() > Duration::from_secs(5) {
+            self.last_line = Instant::now();
+            let of = step.total.map(|total| format!(" of {total}")).unwrap_or_default();
+            eprintln!("{name}: {}{of}", step.done);
+        }
+    }
+
+    fn report(&mut self, line: &Value) {
+        self.lines += 1;
+        if let Some(report) = &mut self.report {
+            let written = writeln!(report, "{line}");
+            self.fault = self.fault.take().or(written.err());
+        } else if self.json {
+            println!("{line}");
+        } else if self.lines <= LINES_SHOWN {
+            eprintln!("{line}");
+        }
+    }
+
+    fn finish(self) -> Result<u64, Failure> {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+        let flushed = self.report.map_or(Ok(()), |mut report| report.flush());
+        match self.fault.map_or(flushed, Err) {
+            Ok(()) => Ok(self.lines),
+            Err(error) => Err(Failure::failed(format!("the report could not be written: {error}"))),
+        }
+    }
+}
+
+pub(super) fn retract(home: &Home, args: &RetractArgs) -> Result<Answer, Failure> {
+    let mut entries = args.entries.clone();
+    if let Some(file) = &args.from {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Failure::input(format!("{}: {error}", file.display())))?;
+        entries.extend(text.split_whitespace().map(str::to_owned));
+    }
+    let json = Client::connect(home)?.ask(&Request::Retract { entries }, |_| {})?;
+    let text = format!("{} retracted in delta {}.", json["retracted"], json["delta"]);
+    Ok(Answer::new(json, text))
+}
+
+pub(super) fn lookup(home: &Home, args: &LookupArgs) -> Result<Answer, Failure> {
+    let (algorithm, value) = args
+        .fingerprint
+        .split_once(':')
+        .ok_or_else(|| Failure::input("give ALGORITHM:VALUE, such as md5:… or sha256:…"))?;
+    let (algorithm, value) = (algorithm.to_owned(), value.to_owned());
+    let json = Client::connect(home)?.ask(&Request::Lookup { algorithm, value }, |_| {})?;
+    let entries = json["entries"].as_array().cloned().unwrap_or_default();
+    if entries.iter().all(|entry| entry["retracted"] == json!(true)) {
+        let text = if entries.is_empty() { "no known match" } else { "no known match: retracted" };
+        return Ok(Answer { json, text: text.to_owned(), code: 1 });
+    }
+    let text = entries.iter().map(describe_entry).collect();
+    Ok(Answer::new(json, text))
+}
+
+fn describe_entry(entry: &Value) -> String {
+    let text = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+    let locals = entry["local_labels"].as_array().cloned().unwrap_or_default();
+    let locals: Vec<String> = locals
+        .iter()
+        .map(|label| {
+            let part = |key: &str| label[key].as_str().unwrap_or_default();
+            format!("{} = {}", part("scheme"), part("value"))
+        })
+        .collect();
+    format!(
+        "{} {} revision {}{}\n  state {}, TLP:{}, {}\n",
+        text("origin"),
+        text("entry"),
+        entry["revision"],
+        if entry["retracted"] == json!(true) { " RETRACTED" } else { "" },
+        text("state"),
+        text("tlp"),
+        locals.join(", "),
+    )
+}

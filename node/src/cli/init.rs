@@ -1,0 +1,89 @@
+//! `hashpact init`.
+
+use std::io;
+
+use clap::Args;
+use hashpact_keys::enrolment::Enrolment;
+use hashpact_keys::{KeyUse, Signer};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::{Answer, Failure};
+use crate::armor::Kind;
+use crate::config::Config;
+use crate::home::{Home, HomeError};
+
+#[derive(Args)]
+#[command(after_help = "Example:\n  hashpact init --home eu --centre eu --jurisdiction EU --domain eu.example \\\n    --listen /ip4/0.0.0.0/udp/4010/quic-v1 --listen /ip4/0.0.0.0/tcp/4010 \\\n    --address /ip4/192.0.2.7/udp/4010/quic-v1 --address /ip4/192.0.2.7/tcp/4010")]
+pub(super) struct InitArgs {
+    /// The centre's id on the roster, such as eu.
+    #[arg(long)]
+    centre: String,
+    /// Two capital letters, such as EU or CA.
+    #[arg(long)]
+    jurisdiction: String,
+    /// The domain in the log's origin line `<domain>/<centre>/1`.
+    #[arg(long)]
+    domain: String,
+    /// Where to listen, as a multiaddress; give one for QUIC and one for TCP.
+    #[arg(long, required = true, value_name = "MULTIADDR")]
+    listen: Vec<String>,
+    /// Where others dial this node; the listening addresses if not given.
+    #[arg(long, value_name = "MULTIADDR")]
+    address: Vec<String>,
+}
+
+pub(super) fn init(home: &Home, args: &InitArgs) -> Result<Answer, Failure> {
+    let addresses = if args.address.is_empty() { &args.listen } else { &args.address };
+    let config = Config {
+        centre: args.centre.clone(),
+        jurisdiction: args.jurisdiction.clone(),
+        origin: format!("{}/{}/1", args.domain, args.centre),
+        listen: args.listen.clone(),
+        addresses: addresses.clone(),
+    };
+    let checked = config.check().map_err(Failure::input)?;
+    let keys = home.create(&config.to_text(), seed).map_err(home_failure)?;
+    let signers: Vec<(KeyUse, &Signer)> =
+        keys.iter().map(|(use_, signer)| (*use_, signer)).collect();
+    let enrolment = Enrolment::sign(
+        checked.centre.clone(),
+        checked.jurisdiction,
+        checked.origin.clone(),
+        checked.addresses,
+        &signers,
+    );
+    let text = Kind::Enrolment.wrap(&enrolment.map_err(Failure::input)?);
+    let file = home.enrolment();
+    std::fs::write(&file, &text).map_err(Failure::failed)?;
+    let json = json!({
+        "centre": checked.centre.to_string(),
+        "origin": checked.origin.to_string(),
+        "home": home.path(),
+        "enrolment": file,
+    });
+    eprintln!(
+        "Made {} for centre {}. Its enrolment, also in {}, goes to whoever makes the roster:",
+        home.path().display(),
+        checked.centre,
+        file.display()
+    );
+    Ok(Answer::new(json, text))
+}
+
+fn seed() -> io::Result<Zeroizing<[u8; 32]>> {
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *seed).map_err(io::Error::other)?;
+    Ok(seed)
+}
+
+fn home_failure(error: HomeError) -> Failure {
+    match error {
+        HomeError::Exists { .. } => Failure::no(error),
+        HomeError::Missing { .. } => Failure::input(error),
+        HomeError::Locked { .. }
+        | HomeError::Key(_)
+        | HomeError::StorageKey { .. }
+        | HomeError::Io { .. } => Failure::failed(error),
+    }
+}

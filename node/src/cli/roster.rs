@@ -1,0 +1,287 @@
+//! `hashpact roster`: rosters and the root keys that sign them.
+//!
+//! A roster is made from enrolments, signed by a threshold of root keys, and applied at each node. The first one is pinned:
+//! its hash is compared out of band and typed at `apply --pin`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use hashpact_keys::chain::{SignedRoster, UnsignedRoster, draft_bytes, sign_roster};
+use hashpact_keys::enrolment::Enrolment;
+use hashpact_keys::roster::RosterDraft;
+use hashpact_keys::store::KeyFile;
+use hashpact_keys::{CentreId, KeyUse, NetworkId, Roster, RosterVersion, Signer, Timestamp};
+use hashpact_protocol::centre::{Centre, Command};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::run::run_failure;
+use super::{Answer, Failure};
+use crate::armor::Kind;
+use crate::clock;
+use crate::config::Config;
+use crate::control::Request;
+use crate::control::client::{Client, ClientError};
+use crate::daemon::{RunError, centre_keys, command_offline, open_store, roster_in_force};
+use crate::home::Home;
+use crate::store::durable::Steps;
+
+#[derive(Subcommand)]
+pub(super) enum RosterCommand {
+    /// Make a root key file; keep it offline.
+    Key {
+        /// The file to make.
+        file: PathBuf,
+    },
+    /// Make a roster from enrolments, or the next version of one, and sign it with the root keys given.
+    New(NewArgs),
+    /// Add a root key's signature to a roster.
+    Sign {
+        /// The roster; it is rewritten in place.
+        file: PathBuf,
+        /// A root key file.
+        #[arg(long, required = true)]
+        root: Vec<PathBuf>,
+    },
+    /// Say what a roster holds and who signed it.
+    Show {
+        /// The roster.
+        file: PathBuf,
+    },
+    /// Put a roster in force at this node, running or not.
+    Apply {
+        /// The roster; for a node without one, every roster from the first on.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The hash of the first roster, compared out of band; needed once.
+        #[arg(long, value_name = "HASH")]
+        pin: Option<String>,
+    },
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  hashpact roster new --demo --root root.key --enrol eu.txt --enrol us.txt --out roster-1.txt\n  hashpact roster new --from roster-1.txt --root root.key --enrol nz.txt --out roster-2.txt"
+)]
+pub(super) struct NewArgs {
+    /// The roster that this one follows; without it the network is new.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// Enrolments to add, or to replace those of centres on the roster.
+    #[arg(long, value_name = "FILE")]
+    enrol: Vec<PathBuf>,
+    /// Centres to take off.
+    #[arg(long, value_name = "CENTRE")]
+    remove: Vec<String>,
+    /// Root key files: the keys of a new network, and signers in any case.
+    #[arg(long, required = true, value_name = "FILE")]
+    root: Vec<PathBuf>,
+    /// How many root signatures a roster needs; with a new network only.
+    #[arg(long, default_value_t = 1)]
+    threshold: u8,
+    /// Flag a new network as a demonstration.
+    #[arg(long)]
+    demo: bool,
+    /// Days until the roster expires.
+    #[arg(long, default_value_t = 365)]
+    days: u32,
+    /// Where to write it.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+pub(super) fn roster(home: &Home, command: RosterCommand) -> Result<Answer, Failure> {
+    match command {
+        RosterCommand::Key { file } => key(&file),
+        RosterCommand::New(args) => new(&args),
+        RosterCommand::Sign { file, root } => sign(&file, &root),
+        RosterCommand::Show { file } => show(&file),
+        RosterCommand::Apply { files, pin } => apply(home, &files, pin.as_deref()),
+    }
+}
+
+fn key(file: &Path) -> Result<Answer, Failure> {
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *seed).map_err(Failure::failed)?;
+    let signer = KeyFile::create(file, KeyUse::Root, &seed).map_err(Failure::failed)?;
+    let public = signer.public().to_string();
+    let text = format!("Root key {public} in {}. Keep it offline.", file.display());
+    Ok(Answer::new(json!({ "file": file, "public": public }), text))
+}
+
+fn read(file: &Path, kind: Kind) -> Result<Vec<u8>, Failure> {
+    let named = |error: &dyn std::fmt::Display| Failure::input(format!("{}: {error}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| named(&error))?;
+    kind.unwrap(&text).map_err(|error| named(&error))
+}
+
+fn read_roster(file: &Path) -> Result<(Vec<u8>, Roster), Failure> {
+    let bytes = read(file, Kind::Roster)?;
+    let roster = UnsignedRoster::parse(&bytes)
+        .map_err(|error| Failure::input(format!("{}: {error}", file.display())))?
+        .roster()
+        .clone();
+    Ok((bytes, roster))
+}
+
+fn signers(files: &[PathBuf]) -> Result<Vec<Signer>, Failure> {
+    files.iter().map(|file| KeyFile::load(file, KeyUse::Root).map_err(Failure::input)).collect()
+}
+
+fn new(args: &NewArgs) -> Result<Answer, Failure> {
+    let now = clock::now();
+    let expires = Timestamp::new(now.get() + u64::from(args.days) * 86_400);
+    let roots = signers(&args.root)?;
+    let mut draft = match &args.from {
+        Some(file) => {
+            let (_, last) = read_roster(file)?;
+            last.next_draft(now, expires)
+                .ok_or_else(|| Failure::no("this roster has the last version number"))?
+        }
+        None => RosterDraft {
+            version: RosterVersion::FIRST,
+            network: None,
+            issued_at: now,
+            expires_at: expires,
+            demo: args.demo,
+            threshold: args.threshold,
+            root_keys: roots.iter().map(Signer::public).collect(),
+            centres: Vec::new(),
+            auditors: Vec::new(),
+            witnesses: Vec::new(),
+            revocations: Vec::new(),
+        },
+    };
+    for name in &args.remove {
+        let id: CentreId = name.parse().map_err(Failure::input)?;
+        draft.centres.retain(|centre| centre.id != id);
+    }
+    for file in &args.enrol {
+        let enrolment = Enrolment::open(&read(file, Kind::Enrolment)?)
+            .map_err(|error| Failure::input(format!("{}: {error}", file.display())))?;
+        draft.centres.retain(|centre| centre.id != enrolment.id);
+        draft.centres.push(enrolment.centre_entry(now, None));
+    }
+    let roster = Roster::from_draft(draft).map_err(Failure::input)?;
+    let mut bytes = draft_bytes(&roster);
+    for root in &roots {
+        bytes = sign_roster(&bytes, root).map_err(Failure::input)?;
+    }
+    write(&args.out, &bytes)?;
+    described(&bytes, &args.out)
+}
+
+fn sign(file: &Path, roots: &[PathBuf]) -> Result<Answer, Failure> {
+    let (mut bytes, _) = read_roster(file)?;
+    for root in signers(roots)? {
+        bytes = sign_roster(&bytes, &root).map_err(Failure::input)?;
+    }
+    write(file, &bytes)?;
+    described(&bytes, file)
+}
+
+fn show(file: &Path) -> Result<Answer, Failure> {
+    let (bytes, _) = read_roster(file)?;
+    described(&bytes, file)
+}
+
+fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    std::fs::write(file, Kind::Roster.wrap(bytes)).map_err(Failure::failed)
+}
+
+fn described(bytes: &[u8], file: &Path) -> Result<Answer, Failure> {
+    let unsigned = UnsignedRoster::parse(bytes).map_err(Failure::input)?;
+    let roster = unsigned.roster();
+    let centres: Vec<_> = roster
+        .centres
+        .iter()
+        .map(|centre| {
+            json!({
+                "id": centre.id.to_string(),
+                "jurisdiction": centre.jurisdiction.to_string(),
+                "origin": centre.origin.to_string(),
+                "addresses": centre.addresses,
+            })
+        })
+        .collect();
+    let signatures = unsigned.signers().len();
+    let json = json!({
+        "file": file,
+        "version": roster.version.get(),
+        "network": roster.network.to_string(),
+        "demo": roster.demo,
+        "expires_at": roster.expires_at.get(),
+        "threshold": roster.threshold,
+        "signatures": signatures,
+        "centres": centres,
+    });
+    let names: Vec<String> =
+        roster.centres.iter().map(|centre| format!("{} ({})", centre.id, centre.origin)).collect();
+    let text = format!(
+        "Roster {} of network {}{}\n  centres     {}\n  signatures  {signatures} of {} needed\n  expires     {} (Unix seconds)\nCompare the network's hash out of band; the first `roster apply` wants it as --pin.",
+        roster.version.get(),
+        roster.network,
+        if roster.demo { ", a demonstration" } else { "" },
+        names.join(", "),
+        roster.threshold,
+        roster.expires_at.get(),
+    );
+    Ok(Answer::new(json, text))
+}
+
+fn apply(home: &Home, files: &[PathBuf], pin: Option<&str>) -> Result<Answer, Failure> {
+    let chain: Vec<Vec<u8>> =
+        files.iter().map(|file| read(file, Kind::Roster)).collect::<Result<_, _>>()?;
+    let mut client = match Client::connect(home) {
+        Ok(client) => client,
+        Err(ClientError::NotRunning { .. }) => return apply_stopped(home, &chain, pin),
+        Err(error) => return Err(error.into()),
+    };
+    let mut json = json!({});
+    for bytes in &chain {
+        let roster = Kind::Roster.wrap(bytes);
+        json = client.ask(&Request::RosterApply { roster }, |_| {})?;
+    }
+    let text = format!("Roster {} is in force.", json["roster_version"]);
+    Ok(Answer::new(json, text))
+}
+
+fn apply_stopped(home: &Home, chain: &[Vec<u8>], pin: Option<&str>) -> Result<Answer, Failure> {
+    let _lock = home.lock().map_err(Failure::input)?;
+    let checked = Config::read(&home.config()).map_err(Failure::input)?;
+    let store = open_store(home, &checked, Steps::default()).map_err(run_failure)?;
+    let keys = centre_keys(home).map_err(Failure::failed)?;
+    let session = clock::now_ms();
+    let (in_force, commands) = match roster_in_force(&store) {
+        Ok(roster) => {
+            (roster, chain.iter().cloned().map(Command::ApplyRoster).collect())
+        }
+        Err(RunError::NoRoster) => (pinned(chain, pin)?, vec![Command::Begin(chain.to_vec())]),
+        Err(error) => return Err(run_failure(error)),
+    };
+    let mut centre =
+        Centre::new(checked.centre, keys, in_force, session, &store).map_err(Failure::input)?;
+    for command in commands {
+        let applied = command_offline(&mut centre, &store, command);
+        applied.map_err(run_failure)?.map_err(Failure::no)?;
+    }
+    let version = centre.roster().version.get();
+    let text = format!("Roster {version} is in force. Start the node with `hashpact run`.");
+    Ok(Answer::new(json!({ "roster_version": version }), text))
+}
+
+/// The first roster is believed because a person compared its hash, the others because they follow it.
+fn pinned(chain: &[Vec<u8>], pin: Option<&str>) -> Result<SignedRoster, Failure> {
+    let pin = pin.ok_or_else(|| {
+        Failure::input(
+            "this node has no roster yet: compare the network's hash (`roster show`) out of band and give it as --pin",
+        )
+    })?;
+    let pin: NetworkId = pin.parse().map_err(Failure::input)?;
+    let (first, later) = chain.split_first().ok_or_else(|| Failure::input("no roster given"))?;
+    let mut roster = SignedRoster::open_first(first, &pin).map_err(Failure::no)?;
+    for bytes in later {
+        roster = roster.succeed(bytes).map_err(Failure::no)?;
+    }
+    Ok(roster)
+}

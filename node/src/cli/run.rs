@@ -1,0 +1,93 @@
+//! `hashpact run`.
+
+use clap::Args;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+use super::{Answer, Failure};
+use crate::config::{Checked, Config};
+use crate::control;
+use crate::daemon::{Daemon, RunError};
+use crate::home::Home;
+use crate::store::durable::Steps;
+
+#[derive(Args)]
+#[command(
+    after_help = "The log goes to standard error and never holds a fingerprint or a key.\n\nExample:\n  hashpact --home eu run --log info"
+)]
+pub(super) struct RunArgs {
+    /// What to log: error, warn, info, debug, or a filter such as hashpact_node=debug.
+    #[arg(long, default_value = "info", env = "HASHPACT_LOG", value_name = "FILTER")]
+    log: String,
+    /// Ends the process at this durable step, for tests of what survives.
+    #[arg(long, hide = true, value_name = "N")]
+    stop_at_step: Option<u64>,
+}
+
+pub(super) fn run(home: Home, args: &RunArgs) -> Result<Answer, Failure> {
+    let filter = EnvFilter::try_new(&args.log).map_err(Failure::input)?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second subscriber in one process is a test's; the first one stays.
+    let _ = log.with_ansi(false).try_init();
+    let _lock = home.lock().map_err(Failure::failed)?;
+    let checked = Config::read(&home.config()).map_err(Failure::input)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let steps = args.stop_at_step.map_or_else(Steps::default, Steps::stop_at);
+    runtime.map_err(Failure::failed)?.block_on(serve(home, checked, steps))
+}
+
+/// Runs until a signal, or until a commit fails.
+async fn serve(home: Home, checked: Checked, steps: Steps) -> Result<Answer, Failure> {
+    let socket = home.socket();
+    let centre = checked.centre.to_string();
+    let daemon = Daemon::start(&home, checked, steps).map_err(run_failure)?;
+    let (stop_in, stop) = watch::channel(false);
+    let control = tokio::spawn({
+        let (handle, stop, socket) = (daemon.handle(), stop.clone(), socket.clone());
+        async move { control::serve(&socket, handle, stop).await }
+    });
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
+    tracing::info!(%centre, socket = %socket.display(), "running; ctrl-C stops it");
+    let mut running = tokio::spawn(daemon.run(stop));
+    let ended = tokio::select! {
+        ended = &mut running => ended,
+        _ = interrupt.recv() => stopped(&stop_in, &mut running).await,
+        _ = terminate.recv() => stopped(&stop_in, &mut running).await,
+    };
+    let _ = stop_in.send(true);
+    let ended = ended.map_err(|_| Failure::failed(RunError::Task))?;
+    // The socket disappears with the control task; its fault matters less than the daemon's.
+    let control = control.await;
+    ended.map_err(run_failure)?;
+    control.map_err(|_| Failure::failed(RunError::Task))?.map_err(Failure::failed)?;
+    Ok(Answer::new(json!({ "stopped": true, "centre": centre }), String::new()))
+}
+
+type Running = tokio::task::JoinHandle<Result<(), RunError>>;
+
+async fn stopped(
+    stop: &watch::Sender<bool>,
+    running: &mut Running,
+) -> Result<Result<(), RunError>, tokio::task::JoinError> {
+    tracing::info!("stopping");
+    let _ = stop.send(true);
+    running.await
+}
+
+pub(super) fn run_failure(error: RunError) -> Failure {
+    match error {
+        RunError::NoRoster | RunError::Start(_) | RunError::Config(_) => Failure::input(error),
+        RunError::PlainKeys => Failure::no(error),
+        RunError::Home(_)
+        | RunError::Open(_)
+        | RunError::Roster(_)
+        | RunError::Net(_)
+        | RunError::Commit(_)
+        | RunError::Io(_)
+        | RunError::Random(_)
+        | RunError::Task => Failure::failed(error),
+    }
+}

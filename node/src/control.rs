@@ -1,0 +1,91 @@
+//! The control socket: how a person at a shell speaks with the running node.
+//!
+//! A Unix socket in the home, mode 0600. Each line is one JSON object, at most [`LINE_MAX`] bytes; a request is answered by
+//! any number of `progress` and `report` lines and one `done` or `error` line, and then the next request may follow on the
+//! same connection. Requests carry fingerprints, answers do not go to any log.
+
+pub mod client;
+mod server;
+
+use serde::{Deserialize, Serialize};
+
+pub use server::serve;
+
+/// Bytes of one line: a roster is the largest thing that travels.
+pub const LINE_MAX: usize = 1024 * 1024;
+
+/// What may be asked.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// One picture of the node.
+    Status,
+    /// Which entries have this fingerprint.
+    Lookup {
+        /// `md5`, `sha1`, `sha256`, `blake3`, `pdq` or `photodna`.
+        algorithm: String,
+        /// Hexadecimal, or base64 for PhotoDNA.
+        value: String,
+    },
+    /// Take a list in.
+    Ingest {
+        /// Absolute path.
+        file: std::path::PathBuf,
+        /// The profile's text.
+        profile: String,
+        /// Its path, for messages.
+        profile_path: String,
+        /// Whether one bad row stops the file.
+        strict: bool,
+        /// How many bad rows are confirmed.
+        accept_bad: Option<u64>,
+    },
+    /// Retract entries of this centre's own.
+    Retract {
+        /// Entry ids in hexadecimal.
+        entries: Vec<String>,
+    },
+    /// Take the next roster.
+    RosterApply {
+        /// The armored document.
+        roster: String,
+    },
+}
+
+/// One line of an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Line {
+    /// How far it is.
+    Progress(crate::daemon::IngestProgress),
+    /// One line of an ingest's report.
+    Report(serde_json::Value),
+    /// It is done, and this is the answer.
+    Done(serde_json::Value),
+    /// It is not done, and this is why.
+    Error(Fault),
+}
+
+/// Why something was not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// Whose fault it is, which decides the exit code.
+    pub kind: FaultKind,
+    /// What is wrong and what to do.
+    pub text: String,
+    /// What the command counted until then, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<serde_json::Value>,
+}
+
+/// Whose fault something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// The answer is no: exit code 1.
+    No,
+    /// The input: exit code 2.
+    Input,
+    /// The node or its machine: exit code 3.
+    Failed,
+}

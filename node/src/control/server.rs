@@ -1,0 +1,288 @@
+//! The node's end of the control socket.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use hashpact_protocol::centre::{Command, CommandError};
+use hashpact_protocol::delta::Retraction;
+use hashpact_protocol::fingerprint::{Algorithm, Fingerprint};
+use hashpact_protocol::lists::ClosedList as _;
+use hashpact_protocol::record::EntryId;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_blocking;
+
+use super::{Fault, FaultKind, LINE_MAX, Line, Request};
+use crate::armor::Kind;
+use crate::daemon::{AskError, Handle, IngestOrder, IngestRunError};
+use crate::store::{FoundEntry, LookupError};
+
+/// Connections served at once: operators and their scripts, not the world.
+const CONNECTIONS: usize = 32;
+/// Lines of an answer on their way to a slow reader.
+const LINES_WAITING: usize = 256;
+
+/// Listens on the socket until `stop` says so. A socket left by a process that died is replaced: the caller holds the
+/// home's lock.
+///
+/// # Errors
+/// Fails if the socket cannot be made.
+pub async fn serve(
+    path: &Path,
+    handle: Handle,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = bind_private(path)?;
+    let places = std::sync::Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => break,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else { continue };
+        let Ok(place) = std::sync::Arc::clone(&places).acquire_owned().await else { break };
+        let handle = handle.clone();
+        tokio::spawn(async move {
+            let _place = place;
+            // A client that goes away is no event.
+            let _ = converse(stream, handle).await;
+        });
+    }
+    std::fs::remove_file(path)
+}
+
+/// Binds under a name that nobody knows, makes it private, then gives it its name: there is no moment at which another
+/// user could connect.
+fn bind_private(path: &Path) -> io::Result<UnixListener> {
+    let hidden = path.with_extension("sock.new");
+    match std::fs::remove_file(&hidden) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(&hidden)?;
+    std::fs::set_permissions(&hidden, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::rename(&hidden, path)?;
+    Ok(listener)
+}
+
+async fn converse(stream: UnixStream, handle: Handle) -> io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut read = BufReader::new(read);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let bound = LINE_MAX as u64 + 1;
+        if (&mut read).take(bound).read_until(b'\n', &mut line).await? == 0 {
+            return Ok(());
+        }
+        let request = if line.len() > LINE_MAX {
+            Err(input("the request is longer than a line may be".to_owned()))
+        } else {
+            serde_json::from_slice::<Request>(&line).map_err(|error| input(error.to_string()))
+        };
+        let answer = match request {
+            Ok(Request::Ingest { file, profile, profile_path, strict, accept_bad }) => {
+                let order = IngestOrder { file, profile, profile_path, strict, accept_bad };
+                ingest(&handle, order, &mut write).await?
+            }
+            Ok(request) => answer(&handle, request).await,
+            Err(fault) => Err(fault),
+        };
+        let line = answer.map_or_else(Line::Error, Line::Done);
+        send(&mut write, &line).await?;
+    }
+}
+
+async fn send(write: &mut (impl tokio::io::AsyncWrite + Unpin), line: &Line) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec(line)?;
+    bytes.push(b'\n');
+    write.write_all(&bytes).await
+}
+
+async fn answer(handle: &Handle, request: Request) -> Result<Value, Fault> {
+    match request {
+        Request::Status => {
+            let status = handle.status().await.map_err(|error| failed(error.to_string()))?;
+            serde_json::to_value(status).map_err(|error| failed(error.to_string()))
+        }
+        Request::Lookup { algorithm, value } => lookup(handle, &algorithm, &value),
+        Request::Retract { entries } => retract(handle, &entries).await,
+        Request::RosterApply { roster } => {
+            let bytes = Kind::Roster.unwrap(&roster).map_err(|error| input(error.to_string()))?;
+            handle.command(Command::ApplyRoster(bytes)).await.map_err(refused)?;
+            let status = handle.status().await.map_err(|error| failed(error.to_string()))?;
+            Ok(json!({ "roster_version": status.roster_version }))
+        }
+        // Answered where lines can be sent while it runs.
+        Request::Ingest { .. } => Err(failed("not answered here".to_owned())),
+    }
+}
+
+fn input(text: String) -> Fault {
+    Fault { kind: FaultKind::Input, text, detail: None }
+}
+
+fn no(text: String) -> Fault {
+    Fault { kind: FaultKind::No, text, detail: None }
+}
+
+fn failed(text: String) -> Fault {
+    Fault { kind: FaultKind::Failed, text, detail: None }
+}
+
+fn refused(error: AskError) -> Fault {
+    match &error {
+        AskError::Refused(CommandError::Store) | AskError::Stopped(_) => failed(error.to_string()),
+        AskError::Refused(_) => no(error.to_string()),
+    }
+}
+
+fn store_failed(error: LookupError) -> Fault {
+    failed(error.to_string())
+}
+
+/// Look-ups touch a few pages: they run where they are asked.
+fn lookup(handle: &Handle, algorithm: &str, value: &str) -> Result<Value, Fault> {
+    let known = Algorithm::from_name(algorithm).filter(|algorithm| algorithm.code().is_some());
+    let algorithm = known.ok_or_else(|| {
+        input("unknown algorithm: use md5, sha1, sha256, blake3, pdq or photodna".to_owned())
+    })?;
+    let print = Fingerprint::from_text(algorithm, value).map_err(|error| input(error.to_string()))?;
+    let found = handle.store.lookup(&print).map_err(store_failed)?;
+    let entries: Vec<Value> = found.iter().map(describe).collect();
+    Ok(json!({ "entries": entries }))
+}
+
+/// An entry for people and scripts: no fingerprint but the one that was asked for, which the asker has.
+fn describe(found: &FoundEntry) -> Value {
+    let labels = &found.labels;
+    let locals = found.record.fields.local_labels.iter().map(|label| {
+        json!({
+            "scheme": label.scheme, "version": label.version,
+            "issuer": label.issuer, "value": label.value,
+        })
+    });
+    json!({
+        "origin": found.origin.to_string(),
+        "centre": found.origin.centre().to_string(),
+        "entry": found.record.entry.to_string(),
+        "revision": found.record.revision.0,
+        "delta": found.seq.0,
+        "class": found.class.0,
+        "retracted": found.retracted,
+        "state": labels.state.name(),
+        "media_kind": labels.media_kind.names().collect::<Vec<_>>(),
+        "content_class": labels.content_class.names().collect::<Vec<_>>(),
+        "tlp": labels.tlp.name(),
+        "hops": labels.hops,
+        "recipients": labels.recipients.names().collect::<Vec<_>>(),
+        "purposes": labels.purposes.names().collect::<Vec<_>>(),
+        "local_labels": locals.collect::<Vec<_>>(),
+        "algorithms": found.record.fields.matchable().map(|print| print.algorithm().name()).collect::<Vec<_>>(),
+    })
+}
+
+async fn retract(handle: &Handle, entries: &[String]) -> Result<Value, Fault> {
+    let mut list = Vec::new();
+    let own = &handle.checked.origin;
+    for text in entries {
+        let entry: EntryId = text.parse().map_err(|_| input(format!("{text}: not an entry id")))?;
+        let found = handle.store.lookup_entry(own, entry).map_err(store_failed)?;
+        let found = found.ok_or_else(|| no(format!("{entry}: no entry of this centre")))?;
+        if found.retracted {
+            return Err(no(format!("{entry}: retracted already")));
+        }
+        list.push(Retraction { entry, revision: found.record.revision });
+    }
+    list.sort_unstable();
+    list.dedup();
+    if list.is_empty() {
+        return Err(input("no entry to retract: give entry ids".to_owned()));
+    }
+    let count = list.len();
+    let outcome = handle.command(Command::Retract(list)).await.map_err(refused)?;
+    let delta = match outcome {
+        hashpact_protocol::centre::Outcome::Appended(seq) => seq.0,
+        hashpact_protocol::centre::Outcome::Classes(_)
+        | hashpact_protocol::centre::Outcome::RosterApplied => 0,
+    };
+    Ok(json!({ "retracted": count, "delta": delta }))
+}
+
+async fn ingest(
+    handle: &Handle,
+    order: IngestOrder,
+    write: &mut (impl tokio::io::AsyncWrite + Unpin),
+) -> io::Result<Result<Value, Fault>> {
+    let (lines_in, mut lines) = mpsc::channel::<Line>(LINES_WAITING);
+    let handle = handle.clone();
+    let run = spawn_blocking(move || {
+        let reports = lines_in.clone();
+        let mut progress = |step| lines_in.blocking_send(Line::Progress(step)).is_ok();
+        let mut report = |line: &crate::ingest::ReportLine<'_>| {
+            let value = serde_json::to_value(line).unwrap_or_default();
+            // A reader that has gone is noticed at the next progress line.
+            let _ = reports.blocking_send(Line::Report(value));
+        };
+        handle.ingest(&order, &mut progress, &mut report)
+    });
+    let mut gone = None;
+    while let Some(line) = lines.recv().await {
+        if let Err(error) = send(write, &line).await {
+            gone = Some(error);
+            // Closing the channel tells the ingest that nobody listens.
+            break;
+        }
+    }
+    drop(lines);
+    let done = run.await.unwrap_or(Err(IngestRunError::Abandoned));
+    if let Some(error) = gone {
+        return Err(error);
+    }
+    Ok(match done {
+        Ok(run) => serde_json::to_value(run).map_err(|error| failed(error.to_string())),
+        Err(error) => Err(ingest_fault(error)),
+    })
+}
+
+fn ingest_fault(error: IngestRunError) -> Fault {
+    let detail = match &error {
+        IngestRunError::Ingest(error) => error.summary().map(|summary| json!(summary)),
+        _ => None,
+    };
+    let kind = match &error {
+        IngestRunError::Profile(_) | IngestRunError::Open { .. } => FaultKind::Input,
+        IngestRunError::Ingest(error) if error.summary().is_some() => FaultKind::Input,
+        IngestRunError::Busy => FaultKind::No,
+        IngestRunError::Ask(AskError::Refused(_)) => FaultKind::No,
+        IngestRunError::Ingest(_)
+        | IngestRunError::Ask(AskError::Stopped(_))
+        | IngestRunError::Draft(_)
+        | IngestRunError::LookUp(_)
+        | IngestRunError::Random(_)
+        | IngestRunError::Abandoned => FaultKind::Failed,
+    };
+    Fault { kind, text: chain(&error), detail }
+}
+
+/// An error with what caused it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,464 @@
+//! The daemon: one loop that obeys the core.
+//!
+//! It turns what happens (network, operator, time, finished jobs) into [`Input`]s and does what the core answers: first
+//! every commit, then the rest in order. A failed commit ends the process, because what is in memory is then ahead of what
+//! is on disk; starting again reads the disk.
+//!
+//! | file | answers |
+//! |---|---|
+//! | `peers` | which libp2p identity is which centre |
+//! | `library` | what is read to answer other centres |
+//! | `jobs` | how heavy work runs beside the loop |
+//! | `ingest` | how a file becomes signed deltas |
+//! | `status` | what an operator is told |
+
+mod ingest;
+mod jobs;
+mod library;
+mod peers;
+mod status;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hashpact_keys::{CentreId, KeyUse, SignedRoster, Timestamp};
+use hashpact_protocol::centre::{
+    Centre, CentreKeys, Command, CommandError, CommandId, Event, Input, JobId, JobResult, Outcome,
+    Output, Reason, StartError,
+};
+use hashpact_protocol::wire::Frame;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+
+use crate::clock;
+use crate::config::{Checked, ConfigError};
+use crate::home::{Home, HomeError};
+use crate::net::{self, Net, NetConfig, NetError, NetEvent};
+use crate::store::durable::Steps;
+use crate::store::{CommitError, OpenError, Store};
+
+pub use ingest::{IngestOrder, IngestPhase, IngestProgress, IngestRun, IngestRunError};
+pub use library::Library;
+pub use peers::Directory;
+pub use status::{LogStatus, PeerStatus, Seen, Status};
+
+/// Commands waiting for the loop: an operator and an ingest never have more under way.
+const ASKS_WAITING: usize = 64;
+/// Events that `status` remembers.
+const EVENTS_KEPT: usize = 64;
+
+/// What the loop is asked from inside the process.
+pub(crate) enum Ask {
+    Command(Command, oneshot::Sender<Result<Outcome, CommandError>>),
+    Status(oneshot::Sender<Status>),
+    JobDone(JobId, JobResult),
+}
+
+/// A handle to a running daemon, for the control socket.
+#[derive(Clone)]
+pub struct Handle {
+    asks: mpsc::Sender<Ask>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) checked: Arc<Checked>,
+    pub(crate) ingesting: Arc<AtomicBool>,
+}
+
+/// The loop has ended.
+#[derive(Debug, thiserror::Error)]
+#[error("the node is stopping")]
+pub struct Stopped;
+
+/// Why a command did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The core refused it.
+    #[error(transparent)]
+    Refused(#[from] CommandError),
+    /// The node is stopping.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+impl Handle {
+    /// Runs a command in the core; the answer comes when its result is durable.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn command(&self, command: Command) -> Result<Outcome, AskError> {
+        let (answer, answered) = oneshot::channel();
+        self.asks.send(Ask::Command(command, answer)).await.map_err(|_| Stopped)?;
+        Ok(answered.await.map_err(|_| Stopped)??)
+    }
+
+    /// As [`Handle::command`], from a thread that may block; the answer is waited for later.
+    pub(crate) fn command_later(&self, command: Command) -> Result<Pending, Stopped> {
+        let (answer, answered) = oneshot::channel();
+        self.asks.blocking_send(Ask::Command(command, answer)).map_err(|_| Stopped)?;
+        Ok(Pending(answered))
+    }
+
+    /// What an operator sees.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn status(&self) -> Result<Status, Stopped> {
+        let (answer, answered) = oneshot::channel();
+        self.asks.send(Ask::Status(answer)).await.map_err(|_| Stopped)?;
+        answered.await.map_err(|_| Stopped)
+    }
+}
+
+/// An answer that is still to come.
+pub(crate) struct Pending(oneshot::Receiver<Result<Outcome, CommandError>>);
+
+impl Pending {
+    pub(crate) fn wait(self) -> Result<Outcome, AskError> {
+        Ok(self.0.blocking_recv().map_err(|_| Stopped)??)
+    }
+}
+
+/// Why a node does not start, or ends.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Its home.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// Its configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Its store.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// No roster was applied yet.
+    #[error("no roster yet: run `hashpact roster apply FILE --pin HASH` first")]
+    NoRoster,
+    /// The stored roster does not verify any more.
+    #[error("the stored roster does not verify: {0}")]
+    Roster(#[from] hashpact_keys::chain::RosterError),
+    /// Keys that are not sealed serve demonstrations only.
+    #[error(
+        "this node's keys are plain files, which serve a demo network only, and the roster is not flagged demo"
+    )]
+    PlainKeys,
+    /// The roster does not name this centre.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The network.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// A commit failed; what is in memory is ahead of the disk.
+    #[error("a commit failed, so this process ends: {0}")]
+    Commit(#[from] CommitError),
+    /// The machine.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The machine gave no random numbers.
+    #[error("no random numbers: {0}")]
+    Random(getrandom::Error),
+    /// A task of the daemon's ended by a panic.
+    #[error("a task of the node's failed")]
+    Task,
+}
+
+/// A node that is ready to run.
+pub struct Daemon {
+    centre: Centre,
+    store: Arc<Store>,
+    net: Net,
+    heard: mpsc::Receiver<NetEvent>,
+    asks: mpsc::Receiver<Ask>,
+    handle: Handle,
+    directory: Directory,
+    seen: VecDeque<Seen>,
+    wake_at: Timestamp,
+    replies: std::collections::BTreeMap<CommandId, oneshot::Sender<Result<Outcome, CommandError>>>,
+    next_command: u64,
+    rng: ChaCha20Rng,
+    maintaining: Arc<AtomicBool>,
+}
+
+/// Opens a home's store and its core, without a network: for `run`, and for `roster apply` on a stopped node.
+///
+/// # Errors
+/// [`RunError`].
+pub fn open_store(home: &Home, checked: &Checked, steps: Steps) -> Result<Store, RunError> {
+    Ok(Store::open(&home.data(), home.store_keys()?, checked.origin.clone(), steps)?)
+}
+
+/// The rosters that a store holds, verified again from the first to the last.
+///
+/// # Errors
+/// [`RunError::NoRoster`] or [`RunError::Roster`].
+pub fn roster_in_force(store: &Store) -> Result<SignedRoster, RunError> {
+    let chain = store.rosters()?;
+    let mut chain = chain.iter();
+    let (_, first) = chain.next().ok_or(RunError::NoRoster)?;
+    // The first roster was pinned when it was applied; the store is this node's own.
+    let mut roster = SignedRoster::from_store(first)?;
+    for (_, bytes) in chain {
+        roster = roster.succeed(bytes)?;
+    }
+    Ok(roster)
+}
+
+/// The core's keys.
+///
+/// # Errors
+/// [`HomeError`].
+pub fn centre_keys(home: &Home) -> Result<CentreKeys, HomeError> {
+    Ok(CentreKeys { delta: home.signer(KeyUse::Delta)?, log: home.signer(KeyUse::Log)? })
+}
+
+fn random() -> Result<ChaCha20Rng, RunError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(RunError::Random)?;
+    Ok(ChaCha20Rng::from_seed(seed))
+}
+
+/// The core of a home, for a command on a stopped node: every commit is made at once, nothing is sent.
+///
+/// # Errors
+/// [`RunError`]; a refused command is the inner error.
+pub fn command_offline(
+    centre: &mut Centre,
+    store: &Store,
+    command: Command,
+) -> Result<Result<Outcome, CommandError>, RunError> {
+    let input = Input::Command(CommandId(0), command);
+    let outputs = centre.handle(input, clock::now(), &mut random()?, store);
+    let mut answer = None;
+    for output in outputs {
+        match output {
+            Output::Commit(batch) => store.commit(batch)?,
+            Output::Reply(_, done) => answer = Some(done),
+            Output::Send(..)
+            | Output::Spawn(..)
+            | Output::Emit(_)
+            | Output::WakeAt(_)
+            | Output::Drop(..)
+            | Output::RosterChanged => {}
+        }
+    }
+    answer.ok_or(RunError::Task)
+}
+
+impl Daemon {
+    /// Opens everything and starts to listen. Call on a tokio runtime.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub fn start(home: &Home, checked: Checked, steps: Steps) -> Result<Self, RunError> {
+        let store = Arc::new(open_store(home, &checked, steps)?);
+        let roster = roster_in_force(&store)?;
+        if !roster.roster().demo {
+            return Err(RunError::PlainKeys);
+        }
+        let keys = centre_keys(home)?;
+        let session = clock::now_ms();
+        let centre = Centre::new(checked.centre.clone(), keys, roster, session, &*store)?;
+        let directory = Directory::default();
+        directory.set(centre.roster(), clock::now());
+        let library = library::Library::new(
+            Arc::clone(&store),
+            directory.clone(),
+            checked.origin.clone(),
+        );
+        let config = NetConfig {
+            seed: *home.node_seed()?,
+            listen: checked.listen.clone(),
+            peers: directory.peers(&checked.centre),
+        };
+        let (net, heard) = net::start(config, Arc::new(library))?;
+        let (asks_in, asks) = mpsc::channel(ASKS_WAITING);
+        let handle = Handle {
+            asks: asks_in,
+            store: Arc::clone(&store),
+            checked: Arc::new(checked),
+            ingesting: Arc::default(),
+        };
+        Ok(Self {
+            centre,
+            store,
+            net,
+            heard,
+            asks,
+            handle,
+            directory,
+            seen: VecDeque::new(),
+            wake_at: Timestamp::new(0),
+            replies: std::collections::BTreeMap::new(),
+            next_command: 0,
+            rng: random()?,
+            maintaining: Arc::default(),
+        })
+    }
+
+    /// For the control socket.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Runs until `stop` says so, or a commit fails.
+    ///
+    /// # Errors
+    /// [`RunError::Commit`].
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), RunError> {
+        self.step(Input::Wake).await?;
+        loop {
+            let deadline = self.deadline();
+            let input = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => break,
+                Some(ask) = self.asks.recv() => self.on_ask(ask),
+                Some(event) = self.heard.recv() => self.on_network(event),
+                () = sleep_until(deadline) => Some(Input::Wake),
+            };
+            if let Some(input) = input {
+                self.step(input).await?;
+            }
+        }
+        self.net.shutdown().await;
+        Ok(())
+    }
+
+    fn deadline(&self) -> Instant {
+        let wait = self.wake_at.get().saturating_sub(clock::now().get());
+        // Whole seconds: a step too many costs nothing, a busy loop would.
+        Instant::now() + Duration::from_secs(wait.max(1))
+    }
+
+    /// One step of the core and everything that follows from it.
+    async fn step(&mut self, input: Input) -> Result<(), RunError> {
+        let outputs = self.centre.handle(input, clock::now(), &mut self.rng, &*self.store);
+        let mut rest = Vec::with_capacity(outputs.len());
+        for output in outputs {
+            if let Output::Commit(batch) = output {
+                let store = Arc::clone(&self.store);
+                let committed = tokio::task::spawn_blocking(move || store.commit(batch)).await;
+                committed.map_err(|_| RunError::Task)??;
+                self.maintain();
+            } else {
+                rest.push(output);
+            }
+        }
+        rest.into_iter().for_each(|output| self.follow(output));
+        Ok(())
+    }
+
+    fn follow(&mut self, output: Output) {
+        match output {
+            // Made durable before.
+            Output::Commit(_) => {}
+            Output::Send(peer, message) => self.send(&peer, message.to_bytes()),
+            Output::Spawn(id, job) => self.spawn(id, job),
+            Output::Emit(event) => self.tell(&event),
+            Output::WakeAt(at) => self.wake_at = at,
+            Output::Drop(peer, reason) => self.drop_peer(&peer, &reason),
+            Output::Reply(id, done) => {
+                // Whoever asked may have gone.
+                let _ = self.replies.remove(&id).map(|answer| answer.send(done));
+            }
+            Output::RosterChanged => {
+                self.directory.set(self.centre.roster(), clock::now());
+                self.net.set_peers(self.directory.peers(self.centre.id()));
+            }
+        }
+    }
+
+    fn on_ask(&mut self, ask: Ask) -> Option<Input> {
+        match ask {
+            Ask::Command(command, answer) => {
+                self.next_command += 1;
+                let id = CommandId(self.next_command);
+                self.replies.insert(id, answer);
+                Some(Input::Command(id, command))
+            }
+            Ask::Status(answer) => {
+                let _ = answer.send(self.status());
+                None
+            }
+            Ask::JobDone(id, result) => Some(Input::JobDone(id, result)),
+        }
+    }
+
+    fn on_network(&mut self, event: NetEvent) -> Option<Input> {
+        match event {
+            NetEvent::Up(peer) => {
+                let centre = self.directory.centre(&peer)?;
+                tracing::info!(%centre, "connected");
+                Some(Input::PeerUp(centre))
+            }
+            NetEvent::Down(peer) => {
+                let centre = self.directory.centre(&peer)?;
+                tracing::info!(%centre, "disconnected");
+                Some(Input::PeerDown(centre))
+            }
+            NetEvent::Frame { peer, bytes } => {
+                Some(Input::Received(self.directory.centre(&peer)?, Frame(bytes)))
+            }
+            NetEvent::Listening(address) => {
+                tracing::info!(%address, "listening");
+                None
+            }
+            NetEvent::Refused { peer, why } => {
+                let centre = peer.and_then(|peer| self.directory.centre(&peer));
+                self.remember(Seen::refused(centre.as_ref(), &why));
+                None
+            }
+            // Anti-entropy says it again.
+            NetEvent::Undelivered { .. } => None,
+        }
+    }
+
+    fn send(&self, peer: &CentreId, frame: Vec<u8>) {
+        let Some(peer_id) = self.directory.peer(peer) else { return };
+        if let Err(error) = self.net.send(peer_id, frame) {
+            tracing::debug!(centre = %peer, %error, "not sent");
+        }
+    }
+
+    fn drop_peer(&mut self, peer: &CentreId, reason: &Reason) {
+        tracing::warn!(centre = %peer, %reason, "dropped");
+        self.remember(Seen::dropped(peer, reason));
+        if let Some(peer_id) = self.directory.peer(peer) {
+            self.net.disconnect(peer_id);
+        }
+    }
+
+    fn tell(&mut self, event: &Event) {
+        let seen = Seen::event(event);
+        match seen.is_alarm() {
+            true => tracing::warn!(kind = seen.kind, "{}", seen.text),
+            false => tracing::info!(kind = seen.kind, "{}", seen.text),
+        }
+        self.remember(seen);
+    }
+
+    fn remember(&mut self, seen: Seen) {
+        // Alarms must not be washed away by the traffic of a catch-up.
+        if self.seen.len() == EVENTS_KEPT {
+            let at = self.seen.iter().position(|seen| !seen.is_alarm()).unwrap_or(0);
+            self.seen.remove(at);
+        }
+        self.seen.push_back(seen);
+    }
+
+    /// Merges index segments beside the loop, one merge at a time.
+    fn maintain(&self) {
+        if self.maintaining.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (store, maintaining) = (Arc::clone(&self.store), Arc::clone(&self.maintaining));
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = store.maintain() {
+                tracing::warn!(%error, "index segments were not merged; look-ups get slower");
+            }
+            maintaining.store(false, Ordering::Release);
+        });
+    }
+}

@@ -1,0 +1,92 @@
+//! Heavy work beside the loop: transfers, and the hashing that verifies them.
+
+use hashpact_keys::CentreId;
+use hashpact_protocol::centre::{Job, JobId, JobResult};
+use hashpact_protocol::delta::{BodyError, Expected, Retraction};
+use hashpact_protocol::limits;
+use hashpact_protocol::policy::VerifiedBody;
+use hashpact_protocol::verify::ReceivedBody;
+use hashpact_protocol::wire::{BulkRefusal, BulkRequest, Suffix};
+use tokio::task::spawn_blocking;
+
+use super::{Ask, Daemon};
+use crate::net::{FetchError, Net, PeerId};
+
+impl Daemon {
+    pub(super) fn spawn(&self, id: JobId, job: Job) {
+        let (net, asks) = (self.net.clone(), self.handle.asks.clone());
+        let peer = self.directory.peer(centre_of(&job));
+        tokio::spawn(async move {
+            let result = match peer {
+                Some(peer) => run(&net, peer, job).await,
+                None => JobResult::Failed,
+            };
+            // The loop has ended; so has the process, soon.
+            let _ = asks.send(Ask::JobDone(id, result)).await;
+        });
+    }
+}
+
+fn centre_of(job: &Job) -> &CentreId {
+    match job {
+        Job::FetchSuffix { peer, .. }
+        | Job::FetchBody { peer, .. }
+        | Job::FetchRetractions { peer, .. } => peer,
+    }
+}
+
+async fn run(net: &Net, peer: PeerId, job: Job) -> JobResult {
+    match job {
+        Job::FetchSuffix { request, .. } => {
+            let bytes = fetch(net, peer, &request, Suffix::BYTES_MAX).await;
+            bytes.map_or(JobResult::Failed, JobResult::Suffix)
+        }
+        Job::FetchBody { request, expected, .. } => {
+            let verify = |body: ReceivedBody, expected: Expected| body.verify(&expected);
+            fetch_and(net, peer, &request, expected, verify, body_result).await
+        }
+        Job::FetchRetractions { request, expected, .. } => {
+            let verify = |body: ReceivedBody, expected: Expected| body.verify_retractions(&expected);
+            fetch_and(net, peer, &request, expected, verify, retractions_result).await
+        }
+    }
+}
+
+fn body_result(verified: Result<VerifiedBody, BodyError>) -> JobResult {
+    verified.map_or_else(JobResult::Bad, JobResult::Body)
+}
+
+fn retractions_result(verified: Result<Vec<Retraction>, BodyError>) -> JobResult {
+    verified.map_or_else(JobResult::Bad, JobResult::Retractions)
+}
+
+/// Fetches a body and verifies it on a thread of its own.
+async fn fetch_and<T: Send + 'static>(
+    net: &Net,
+    peer: PeerId,
+    request: &BulkRequest,
+    expected: Expected,
+    verify: fn(ReceivedBody, Expected) -> T,
+    result: fn(T) -> JobResult,
+) -> JobResult {
+    let Some(bytes) = fetch(net, peer, request, limits::BODY_BYTES).await else {
+        return JobResult::Failed;
+    };
+    let verified = spawn_blocking(move || verify(ReceivedBody(bytes), expected)).await;
+    verified.map_or(JobResult::Failed, result)
+}
+
+async fn fetch(net: &Net, peer: PeerId, request: &BulkRequest, limit: usize) -> Option<Vec<u8>> {
+    match net.fetch(peer, request.to_bytes(), limit).await {
+        Ok(bytes) => Some(bytes),
+        Err(FetchError::Refused(code)) => {
+            let refusal = BulkRefusal::from_code(code);
+            tracing::info!(?refusal, code, "a bulk request was refused");
+            None
+        }
+        Err(error) => {
+            tracing::info!(%error, "a transfer failed and will be tried again");
+            None
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! What an operator is told: one picture of the node, and what it has seen lately.
+
+use hashpact_keys::CentreId;
+use hashpact_protocol::centre::{Event, Reason};
+use serde::{Deserialize, Serialize};
+
+use super::Daemon;
+use crate::clock;
+use crate::net::Refusal;
+
+/// One log, its own or a mirrored one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogStatus {
+    /// The centre that writes it.
+    pub centre: String,
+    /// Its origin line.
+    pub origin: String,
+    /// Leaves stored.
+    pub size: u64,
+    /// Leaves of the newest checkpoint known.
+    pub head: u64,
+    /// Deltas that the stored leaves name.
+    pub deltas: u64,
+    /// Deltas whose bodies are applied.
+    pub applied: u64,
+    /// Entries that match here.
+    pub held: u64,
+    /// Entries that ended.
+    pub retracted: u64,
+}
+
+/// One other centre.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// The centre.
+    pub centre: String,
+    /// Whether a connection is open.
+    pub up: bool,
+    /// Bytes received from it since the start, frames and bulk.
+    pub bytes_in: u64,
+    /// Bytes sent to it.
+    pub bytes_out: u64,
+}
+
+/// Something that the node saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// When, in Unix seconds.
+    pub at: u64,
+    /// A stable word.
+    pub kind: String,
+    /// The centre or log that it is about, if any.
+    pub about: Option<String>,
+    /// A sentence.
+    pub text: String,
+}
+
+/// The whole picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// This centre.
+    pub centre: String,
+    /// The network, in hexadecimal.
+    pub network: String,
+    /// Version of the roster in force.
+    pub roster_version: u64,
+    /// When it expires, in Unix seconds.
+    pub roster_expires_at: u64,
+    /// Whether the network is a demonstration.
+    pub demo: bool,
+    /// Size of this centre's log that peers have seen, if it is more than is held here: signing has stopped.
+    pub behind: Option<u64>,
+    /// Whether a file is being ingested.
+    pub ingesting: bool,
+    /// Its own log.
+    pub own: LogStatus,
+    /// The logs that it mirrors.
+    pub mirrored: Vec<LogStatus>,
+    /// The other centres.
+    pub peers: Vec<PeerStatus>,
+    /// What it saw lately, oldest first.
+    pub events: Vec<Seen>,
+}
+
+impl Seen {
+    fn new(kind: &str, about: Option<String>, text: String) -> Self {
+        Self { at: clock::now().get(), kind: kind.to_owned(), about, text }
+    }
+
+    pub(super) fn event(event: &Event) -> Self {
+        let (kind, about, text) = match event {
+            Event::LogGrew { origin, size, head } => {
+                ("log_grew", origin, format!("{origin}: {size} of {head} leaves"))
+            }
+            Event::DeltaApplied { origin, seq, records, withheld, retractions } => (
+                "delta_applied",
+                origin,
+                format!(
+                    "{origin}: delta {seq} applied: {records} records, {withheld} withheld, {retractions} retractions"
+                ),
+            ),
+            Event::RetractionsApplied { origin, seq, retractions } => (
+                "retractions_applied",
+                origin,
+                format!("{origin}: {retractions} retractions of delta {seq} applied, its records stay closed"),
+            ),
+            Event::Rollback { origin, held, shown } => (
+                "rollback",
+                origin,
+                format!("{origin}: its centre shows {shown} leaves after it showed {held}: refused"),
+            ),
+            Event::Fork { origin, size, shown_by } => (
+                "fork",
+                origin,
+                format!("{origin}: {shown_by} shows another log of size {size} than the one held"),
+            ),
+            Event::OwnLogBehind { held, seen } => {
+                let text = format!(
+                    "peers hold {seen} leaves of this centre's log, this node only {held}: its disk is an old copy, signing has stopped"
+                );
+                return Self::new("own_log_behind", None, text);
+            }
+            Event::LeafRefused { origin, error } => {
+                ("leaf_refused", origin, format!("{origin}: {error}"))
+            }
+            Event::BodyRefused { origin, seq, from, error } => (
+                "body_refused",
+                origin,
+                format!("{origin}: delta {seq} from {from} refused: {error}"),
+            ),
+            Event::Closed { why } => return Self::new("closed", None, why.to_string()),
+            Event::RosterApplied { version } => {
+                return Self::new("roster_applied", None, format!("roster {version} is in force"));
+            }
+        };
+        Self::new(kind, Some(about.to_string()), text)
+    }
+
+    pub(super) fn dropped(peer: &CentreId, reason: &Reason) -> Self {
+        let text = format!("connection to {peer} closed: {reason}");
+        Self::new("peer_dropped", Some(peer.to_string()), text)
+    }
+
+    pub(super) fn refused(centre: Option<&CentreId>, why: &Refusal) -> Self {
+        Self::new("connection_refused", centre.map(ToString::to_string), why.to_string())
+    }
+
+    /// Whether a person should look.
+    #[must_use]
+    pub fn is_alarm(&self) -> bool {
+        !matches!(
+            self.kind.as_str(),
+            "log_grew" | "delta_applied" | "retractions_applied" | "roster_applied"
+        )
+    }
+}
+
+impl Daemon {
+    pub(super) fn status(&self) -> Status {
+        let roster = self.centre.roster();
+        let counts = self.store.counts();
+        let log = |origin: &hashpact_keys::Origin, state: &hashpact_protocol::view::LogState| {
+            let count = counts.get(origin).copied().unwrap_or_default();
+            LogStatus {
+                centre: origin.centre().to_string(),
+                origin: origin.to_string(),
+                size: state.size,
+                head: state.head_size(),
+                deltas: state.next_seq.0,
+                applied: state.applied.0,
+                held: count.held,
+                retracted: count.retracted,
+            }
+        };
+        let (origin, own) = self.centre.own_log();
+        let traffic = self.net.traffic();
+        let others = roster.centres.iter().filter(|centre| centre.id != *self.centre.id());
+        let peers = others.map(|centre| {
+            let id = self.directory.peer(&centre.id);
+            let bytes = id.and_then(|id| traffic.get(&id));
+            PeerStatus {
+                centre: centre.id.to_string(),
+                up: self.centre.is_up(&centre.id),
+                bytes_in: bytes.map_or(0, |traffic| traffic.bytes_in),
+                bytes_out: bytes.map_or(0, |traffic| traffic.bytes_out),
+            }
+        });
+        Status {
+            centre: self.centre.id().to_string(),
+            network: roster.network.to_string(),
+            roster_version: roster.version.get(),
+            roster_expires_at: roster.expires_at.get(),
+            demo: roster.demo,
+            behind: self.centre.behind(),
+            ingesting: self.handle.ingesting.load(std::sync::atomic::Ordering::Acquire),
+            own: log(origin, own),
+            mirrored: self.centre.mirrored().map(|(origin, state)| log(origin, state)).collect(),
+            peers: peers.collect(),
+            events: self.seen.iter().cloned().collect(),
+        }
+    }
+}

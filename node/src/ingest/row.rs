@@ -1,0 +1,335 @@
+//! One row: its labels, its encoded fields and the keys of its fingerprints, or what is wrong with it.
+//!
+//! Why it remembers: a list has millions of rows and a few hundred combinations of labels, so what depends on labels alone
+//! is read and encoded once for each combination. Left for a row are its hashes, the guard, its numbers, and hashing.
+//! A row with one good and one bad hash is refused whole. In scope: cells to records. Out of scope: containers, the index.
+
+use std::collections::{BTreeMap, HashMap};
+
+use ::csv::ByteRecord;
+use hashpact_keys::Jurisdiction;
+use hashpact_protocol::fingerprint::{Algorithm, Fingerprint};
+use hashpact_protocol::labels::Labels;
+use hashpact_protocol::limits;
+use hashpact_protocol::record::{Fields, Print};
+
+use super::FileFault;
+use super::input::ReadFault;
+use super::number::{day, number};
+use super::profile::Profile;
+use super::report::Code;
+use crate::store::index::keys::{content_check, fingerprint_key, labels_digest};
+use crate::store::index::{IndexKey, Key};
+
+/// Combinations of labels kept at once; a list whose local label differs in every row must not fill the memory.
+const REMEMBERED: usize = 4096;
+/// Most characters of a hash: two for each byte of the longest, and some white space.
+const HASH_CHARS_MAX: usize = limits::OPAQUE_BYTES * 2 + 64;
+
+/// What is wrong with a row.
+#[derive(Debug)]
+pub(super) struct RowFault {
+    /// The profile's number of the column.
+    pub(super) column: Option<usize>,
+    pub(super) code: Code,
+    /// Lengths and counts, never a character of the row.
+    pub(super) detail: String,
+}
+
+/// Gives the rows of a file one by one.
+pub(super) trait Container {
+    /// Bytes of a cell that holds no hash, above which it can only be a file's content.
+    const CELL_BYTES_MAX: usize;
+
+    /// Goes to the next row; false after the last.
+    fn next_row(&mut self) -> Result<bool, ReadFault>;
+
+    /// The number of the row, from 1 without the header.
+    fn row(&self) -> u64;
+
+    /// Bytes of the file read so far.
+    fn bytes(&self) -> u64;
+
+    /// The cells that the profile names.
+    fn cells(&self) -> Result<Cells<'_>, RowFault>;
+
+    /// Everything in the row that is not known to be a digest.
+    fn all_cells(&self) -> impl Iterator<Item = &[u8]>;
+
+    /// Whether a cell of [`Container::all_cells`] is of one of these columns of the profile.
+    fn is_hash(&self, cell: usize, hashes: &[usize]) -> bool;
+}
+
+/// The cells of a row, by the profile's numbers of its columns.
+#[derive(Clone, Copy)]
+pub(super) enum Cells<'a> {
+    Csv {
+        record: &'a ByteRecord,
+        positions: &'a [usize],
+    },
+    Digest(&'a [u8]),
+}
+
+impl<'a> Cells<'a> {
+    /// The bytes of a column.
+    fn bytes(self, column: usize) -> &'a [u8] {
+        match self {
+            Self::Csv { record, positions } => positions
+                .get(column)
+                .and_then(|at| record.get(*at))
+                .unwrap_or_default(),
+            Self::Digest(digest) => digest,
+        }
+    }
+
+    /// The text of a column.
+    pub(super) fn text(self, column: usize) -> Result<&'a str, RowFault> {
+        std::str::from_utf8(self.bytes(column)).map_err(|_| RowFault {
+            column: Some(column),
+            code: Code::BadAlphabet,
+            detail: "not UTF-8".to_owned(),
+        })
+    }
+}
+
+/// Refuses a file whose row holds what can only be content: an address with its data in it, or a very long cell.
+pub(super) fn refuse_media<C: Container>(rows: &C, hashes: &[usize]) -> Result<(), FileFault> {
+    for (at, cell) in rows.all_cells().enumerate() {
+        let long = cell.len() > C::CELL_BYTES_MAX;
+        if !long && !is_data_address(cell) {
+            continue;
+        }
+        if cell.len() <= HASH_CHARS_MAX && !is_data_address(cell) && rows.is_hash(at, hashes) {
+            continue;
+        }
+        let detail = format!(
+            "cell {} of {} bytes holds content, not a hash: a list has none",
+            at + 1,
+            cell.len()
+        );
+        return Err(FileFault {
+            code: Code::MediaContent,
+            row: Some(rows.row()),
+            detail,
+        });
+    }
+    Ok(())
+}
+
+fn is_data_address(cell: &[u8]) -> bool {
+    let cell = cell.trim_ascii_start();
+    cell.len() > 5
+        && cell[..5].eq_ignore_ascii_case(b"data:")
+        && cell[5..].iter().take(128).any(|b| matches!(b, b'/' | b';'))
+}
+
+/// A row that was accepted; the buffers are reused.
+#[derive(Default)]
+pub(super) struct Accepted {
+    /// Which labels, in the order of first use.
+    pub(super) labels: u16,
+    /// The encoded fields.
+    pub(super) fields: Vec<u8>,
+    /// The keys of the fingerprints that can be matched, with the hash of the profile that each is.
+    pub(super) keys: Vec<(u8, Key)>,
+    /// 40 bits over labels and fields.
+    pub(super) check: u64,
+}
+
+/// Why a row is not accepted.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    Row(RowFault),
+    File(FileFault),
+}
+
+impl From<RowFault> for Refusal {
+    fn from(fault: RowFault) -> Self {
+        Self::Row(fault)
+    }
+}
+
+/// All that rows with equal labels have in common.
+struct Common {
+    labels: u16,
+    fields: Fields,
+}
+
+/// The labels that occurred, each once.
+#[derive(Default)]
+struct Interned {
+    list: Vec<Labels>,
+    digests: Vec<Key>,
+    places: BTreeMap<Labels, u16>,
+}
+
+/// Reads the rows of one file.
+pub(super) struct RowReader<'a> {
+    profile: &'a Profile,
+    key: &'a IndexKey,
+    own: &'a Jurisdiction,
+    interned: Interned,
+    remembered: HashMap<Box<[u8]>, usize>,
+    common: Vec<Common>,
+    /// The cells that `last` was found under.
+    varying: Vec<u8>,
+    last: Option<usize>,
+    scratch: Vec<u8>,
+    prints: Vec<Print>,
+}
+
+impl<'a> RowReader<'a> {
+    pub(super) fn new(profile: &'a Profile, key: &'a IndexKey, own: &'a Jurisdiction) -> Self {
+        Self {
+            profile,
+            key,
+            own,
+            interned: Interned::default(),
+            remembered: HashMap::new(),
+            common: Vec::new(),
+            varying: Vec::new(),
+            last: None,
+            scratch: Vec::new(),
+            prints: Vec::new(),
+        }
+    }
+
+    /// The label tuples of the rows accepted.
+    pub(super) fn into_labels(self) -> Vec<Labels> {
+        self.interned.list
+    }
+
+    /// Reads one row into `out`, which is overwritten.
+    pub(super) fn read(&mut self, cells: Cells<'_>, out: &mut Accepted) -> Result<(), Refusal> {
+        let profile = self.profile;
+        self.hashes(cells, out)?;
+        let byte_length = number(cells, profile.byte_length, u64::MAX)?;
+        let entered_on = day(cells, profile.entered_on)?;
+        let assessed_on = day(cells, profile.assessed_on)?;
+        let review_on = day(cells, profile.review_on)?;
+        let at = self.common(cells)?;
+        let Common { labels, fields } = &mut self.common[at];
+        fields.byte_length = byte_length;
+        fields.entered_on = entered_on;
+        fields.assessed_on = assessed_on;
+        fields.review_on = review_on;
+        // The prints take the place of the last row's, which go back to be cleared.
+        std::mem::swap(&mut fields.prints, &mut self.prints);
+        out.fields.clear();
+        fields.encode_into(&mut out.fields);
+        out.labels = *labels;
+        let digest = &self.interned.digests[usize::from(*labels)];
+        out.check = content_check(self.key, digest, &out.fields);
+        Ok(())
+    }
+
+    fn hashes(&mut self, cells: Cells<'_>, out: &mut Accepted) -> Result<(), RowFault> {
+        self.prints.clear();
+        out.keys.clear();
+        for (hash, (algorithm, column)) in (0_u8..).zip(&self.profile.hashes) {
+            let text = cells.text(*column)?.trim();
+            if text.is_empty() {
+                continue;
+            }
+            let value = Fingerprint::from_text(algorithm.clone(), text).map_err(|error| {
+                let (code, detail) = (Code::from(&error), error.to_string());
+                RowFault {
+                    column: Some(*column),
+                    code,
+                    detail,
+                }
+            })?;
+            out.keys
+                .extend(fingerprint_key(self.key, &value).map(|key| (hash, key)));
+            let mut print = Print::plain(value);
+            if *algorithm == Algorithm::Pdq {
+                let quality = number(cells, self.profile.pdq_quality, 100)?;
+                print.quality = quality.and_then(|quality| u8::try_from(quality).ok());
+            }
+            self.prints.push(print);
+        }
+        let fault = |code, detail: &str| {
+            let (column, detail) = (None, detail.to_owned());
+            Err(RowFault {
+                column,
+                code,
+                detail,
+            })
+        };
+        if self.prints.is_empty() {
+            return fault(Code::NoHash, "every hash is empty");
+        }
+        if out.keys.is_empty() {
+            // It could never be matched nor found again: each time the list is read it would be one more entry.
+            return fault(
+                Code::UnknownType,
+                "only hashes of algorithms that are never matched",
+            );
+        }
+        Ok(())
+    }
+
+    /// What the row has in common with those of equal labels; read only if it is the first, or forgotten.
+    fn common(&mut self, cells: Cells<'_>) -> Result<usize, Refusal> {
+        self.scratch.clear();
+        for column in &self.profile.varying {
+            let cell = cells.bytes(*column);
+            self.scratch
+                .extend_from_slice(&(cell.len() as u64).to_be_bytes());
+            self.scratch.extend_from_slice(cell);
+        }
+        if let Some(last) = self.last
+            && self.varying == self.scratch
+        {
+            return Ok(last);
+        }
+        let at = match self.remembered.get(self.scratch.as_slice()) {
+            Some(at) => *at,
+            None => self.remember(cells)?,
+        };
+        std::mem::swap(&mut self.varying, &mut self.scratch);
+        self.last = Some(at);
+        Ok(at)
+    }
+
+    fn remember(&mut self, cells: Cells<'_>) -> Result<usize, Refusal> {
+        let fields = self.profile.fields(cells)?;
+        let labels = self.profile.labels.read(cells, self.own)?;
+        let labels = self.intern(labels)?;
+        if self.common.len() == REMEMBERED {
+            self.common.clear();
+            self.remembered.clear();
+        }
+        let at = self.common.len();
+        self.common.push(Common { labels, fields });
+        self.remembered.insert(self.scratch.as_slice().into(), at);
+        Ok(at)
+    }
+
+    fn intern(&mut self, labels: Labels) -> Result<u16, Refusal> {
+        if let Some(place) = self.interned.places.get(&labels) {
+            return Ok(*place);
+        }
+        labels.check().map_err(|error| RowFault {
+            column: None,
+            code: Code::BadValue,
+            detail: error.to_string(),
+        })?;
+        let max = limits::CLASSES_PER_DELTA;
+        let place = u16::try_from(self.interned.list.len()).ok();
+        let place = place
+            .filter(|place| usize::from(*place) < max)
+            .ok_or_else(|| {
+                let detail = format!("more than {max} different label tuples: split the list");
+                Refusal::File(FileFault {
+                    code: Code::TooManyClasses,
+                    row: None,
+                    detail,
+                })
+            })?;
+        self.interned.digests.push(labels_digest(self.key, &labels));
+        self.interned.list.push(labels.clone());
+        self.interned.places.insert(labels, place);
+        Ok(place)
+    }
+}

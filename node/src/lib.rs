@@ -1,0 +1,26 @@
+//! A Hashpact centre's node: how deltas travel, rest and are typed at a shell.
+//!
+//! What is true and what is allowed is decided in `hashpact-protocol`; this crate has the clock, the sockets, the disk and
+//! the threads.
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`cli`] | what a person types, and with which exit code it ends |
+//! | [`home`], [`config`], [`armor`] | where a node's files are, and in which form |
+//! | [`daemon`] | the loop that obeys the core |
+//! | [`control`] | how a shell speaks with the running node |
+//! | [`ingest`] | how a file becomes rows that a delta can carry |
+//! | [`net`] | how bytes travel |
+//! | [`store`] | how they rest |
+//! | [`clock`] | what time it is |
+
+pub mod armor;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod control;
+pub mod daemon;
+pub mod home;
+pub mod ingest;
+pub mod net;
+pub mod store;

@@ -1,0 +1,292 @@
+//! A batch, checked against what is in force before anything of it is written.
+//!
+//! Why apart: what is refused here has changed nothing, and a batch that was built for another size
+//! must not even touch a tile. In scope: sizes, numbers, classes, what is stored already. Out of
+//! scope: writing.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use hashpact_keys::Origin;
+use hashpact_protocol::delta::{Disclosure, Retraction, Section, Seq};
+use hashpact_protocol::labels::ClassId;
+use hashpact_protocol::log::LogFile;
+use hashpact_protocol::view::{AdmittedBody, Batch, LogState, Write};
+
+use super::super::control::{BodyEntry, Change};
+use super::super::index::Key;
+use super::super::index::keys::labels_digest;
+use super::super::places::DeltaPlace;
+use super::super::{Live, Store};
+use super::{CommitError, publishable};
+
+/// A batch, checked against what is in force; nothing of it is written yet.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub(super) change: Change,
+    /// Numbers given to origins that the store has not met.
+    pub(super) numbers: BTreeMap<Origin, u16>,
+    pub(super) bodies: Vec<PlannedBody>,
+    /// Retractions whose delta's body is not here: sealed on their own.
+    pub(super) ends: Vec<(Origin, Seq, Vec<Retraction>)>,
+    pub(super) retractions: Vec<(DeltaPlace, Retraction)>,
+    pub(super) files: Vec<(PathBuf, Vec<u8>)>,
+    pub(super) checkpoints: Vec<(Origin, Vec<u8>)>,
+}
+
+pub(super) struct PlannedBody {
+    pub(super) body: AdmittedBody,
+    pub(super) place: DeltaPlace,
+    pub(super) labels: BTreeMap<ClassId, Key>,
+}
+
+impl Store {
+    /// Checks a batch; nothing is written.
+    pub(super) fn plan(&self, batch: Batch) -> Result<Plan, CommitError> {
+        let mut plan = Plan::default();
+        let mut bodies = Vec::new();
+        {
+            let live = self.live();
+            for write in batch.into_writes() {
+                match write {
+                    Write::Log {
+                        origin,
+                        from,
+                        files,
+                        deltas,
+                        classes,
+                    } => {
+                        plan.number(&live, &origin)?;
+                        plan.grow(&live, &origin, from)?;
+                        self.plan_files(&mut plan, &origin, files)?;
+                        let deltas = deltas.into_iter();
+                        plan.change
+                            .deltas
+                            .extend(deltas.map(|(seq, at)| (origin.clone(), seq, at)));
+                        let classes = classes.into_iter();
+                        let classes =
+                            classes.map(|(class, labels)| ((origin.clone(), class), labels));
+                        plan.change.classes.extend(classes);
+                    }
+                    Write::Body(body) => bodies.push((plan.number(&live, body.origin())?, body)),
+                    Write::Retractions { origin, seq, list } => {
+                        let place = delta_place(plan.number(&live, &origin)?, &origin, seq)?;
+                        plan.retractions
+                            .extend(list.iter().map(|retraction| (place, *retraction)));
+                        plan.ends.push((origin, seq, list));
+                    }
+                    Write::State { origin, state } => {
+                        plan.number(&live, &origin)?;
+                        plan.stand(&live, origin, state)?;
+                    }
+                    Write::Roster(roster) => {
+                        let version = roster.roster().version;
+                        plan.change.rosters.push((version, roster.bytes().to_vec()));
+                    }
+                }
+            }
+            plan.find_checkpoints(&live);
+        }
+        for (number, body) in bodies {
+            self.plan_body(&mut plan, number, body)?;
+        }
+        self.plan_ends(&mut plan)?;
+        Ok(plan)
+    }
+
+    fn plan_files(
+        &self,
+        plan: &mut Plan,
+        origin: &Origin,
+        files: Vec<LogFile>,
+    ) -> Result<(), CommitError> {
+        for LogFile { path, bytes } in files {
+            let path = self.layout.tile(origin, &path);
+            let path = path.ok_or_else(|| CommitError::Path {
+                origin: origin.clone(),
+            })?;
+            plan.files.push((path, bytes));
+        }
+        Ok(())
+    }
+
+    fn plan_body(
+        &self,
+        plan: &mut Plan,
+        number: u16,
+        admitted: AdmittedBody,
+    ) -> Result<(), CommitError> {
+        let (origin, seq) = (admitted.origin().clone(), admitted.seq());
+        let body = admitted.body();
+        let disclosed = |section: &&hashpact_protocol::delta::Section| match section.disclosure {
+            Disclosure::Disclosed(_) => true,
+            Disclosure::Withheld => false,
+        };
+        let records = body
+            .sections()
+            .iter()
+            .filter(disclosed)
+            .map(|section| section.count)
+            .sum();
+        let entry = BodyEntry {
+            records,
+            bytes: body.bytes().len() as u64,
+        };
+        let planned = plan
+            .change
+            .bodies
+            .iter()
+            .find(|(o, s, _)| (o, *s) == (&origin, seq));
+        let stored = match planned {
+            Some((_, _, entry)) => Some(*entry),
+            None => self.control.body(&origin, seq)?,
+        };
+        match stored {
+            // Asked for again after a restart: rows and counts are there.
+            Some(stored) if stored == entry => return Ok(()),
+            Some(_) => return Err(CommitError::BodyDiffers { origin, seq }),
+            None => {}
+        }
+        let place = delta_place(number, &origin, seq)?;
+        let mut labels = BTreeMap::new();
+        for section in body.sections().iter().filter(disclosed) {
+            let class = section.class;
+            let defined = match plan.change.classes.get(&(origin.clone(), class)) {
+                Some(labels) => Some(labels.clone()),
+                None => self.control.class(&origin, class)?,
+            };
+            let undefined = || CommitError::UndefinedClass {
+                origin: origin.clone(),
+                class,
+            };
+            let digest = labels_digest(&self.keys.index, &defined.ok_or_else(undefined)?);
+            labels.insert(class, digest);
+        }
+        plan.retractions.extend(
+            body.retractions()
+                .iter()
+                .map(|retraction| (place, *retraction)),
+        );
+        plan.change.bodies.push((origin, seq, entry));
+        plan.bodies.push(PlannedBody {
+            body: admitted,
+            place,
+            labels,
+        });
+        Ok(())
+    }
+
+    /// Leaves out the retractions that are stored, or come with their body.
+    fn plan_ends(&self, plan: &mut Plan) -> Result<(), CommitError> {
+        for (origin, seq, list) in std::mem::take(&mut plan.ends) {
+            let with_body = plan
+                .change
+                .bodies
+                .iter()
+                .any(|(o, s, _)| (o, *s) == (&origin, seq));
+            let twice = plan
+                .change
+                .ends
+                .iter()
+                .any(|(o, s, _)| (o, *s) == (&origin, seq));
+            let stored = with_body
+                || twice
+                || self.control.body(&origin, seq)?.is_some()
+                || self.control.has_ends(&origin, seq)?;
+            if !stored && !list.is_empty() {
+                plan.change
+                    .ends
+                    .push((origin.clone(), seq, list.len() as u64));
+                plan.ends.push((origin, seq, list));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    /// The number of an origin in index rows; the next free one if it is new.
+    fn number(&mut self, live: &Live, origin: &Origin) -> Result<u16, CommitError> {
+        if let Some(number) = live
+            .numbers
+            .get(origin)
+            .or_else(|| self.numbers.get(origin))
+        {
+            return Ok(*number);
+        }
+        let next = live.origins.len() + self.change.origins.len();
+        let bound = || CommitError::Bound {
+            origin: origin.clone(),
+            seq: Seq(0),
+        };
+        let number = u16::try_from(next).map_err(|_| bound())?;
+        self.change.origins.push((origin.clone(), number));
+        self.numbers.insert(origin.clone(), number);
+        Ok(number)
+    }
+
+    /// Checks that a log which grows has the size that the batch was built for.
+    fn grow(&mut self, live: &Live, origin: &Origin, from: u64) -> Result<(), CommitError> {
+        let stored = live.logs.get(origin).map_or(0, |state| state.size);
+        let got = self
+            .change
+            .logs
+            .get(origin)
+            .map_or(stored, |state| state.size);
+        if got != from {
+            return Err(CommitError::Size {
+                origin: origin.clone(),
+                expected: from,
+                got,
+            });
+        }
+        self.change.from.insert(origin.clone(), stored);
+        Ok(())
+    }
+
+    fn stand(&mut self, live: &Live, origin: Origin, state: LogState) -> Result<(), CommitError> {
+        let before = self
+            .change
+            .logs
+            .get(&origin)
+            .or_else(|| live.logs.get(&origin));
+        let stored = before.map_or(0, |state| state.size);
+        if state.size < stored {
+            return Err(CommitError::Shrinks {
+                origin,
+                stored,
+                got: state.size,
+            });
+        }
+        self.change.logs.insert(origin, state);
+        Ok(())
+    }
+
+    fn find_checkpoints(&mut self, live: &Live) {
+        for (origin, state) in &self.change.logs {
+            let before = live.logs.get(origin).and_then(publishable);
+            if let Some(note) = publishable(state).filter(|note| before != Some(note)) {
+                self.checkpoints.push((origin.clone(), note.to_vec()));
+            }
+        }
+    }
+
+    /// Whether no table would change.
+    pub(super) fn is_nothing(&self) -> bool {
+        let c = &self.change;
+        let logs = c.logs.is_empty() && c.deltas.is_empty() && c.classes.is_empty();
+        let bodies = c.bodies.is_empty() && c.ends.is_empty() && c.segments.is_empty();
+        logs && bodies && c.rosters.is_empty() && c.origins.is_empty() && c.tallies.is_empty()
+    }
+}
+
+fn delta_place(number: u16, origin: &Origin, seq: Seq) -> Result<DeltaPlace, CommitError> {
+    let bound = || CommitError::Bound {
+        origin: origin.clone(),
+        seq,
+    };
+    Ok(DeltaPlace {
+        origin: number,
+        seq: u32::try_from(seq.0).map_err(|_| bound())?,
+    })
+}

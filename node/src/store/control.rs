@@ -1,0 +1,496 @@
+//! The control database: what is in force, changed in one transaction.
+//!
+//! Why: a file proves nothing by being there. A body, a segment, a head is in force exactly when a
+//! table names it, and one two-phase commit with immediate durability changes all of them together.
+//! Tables are keyed by the origin's line. In scope: tables, one transaction a [`Change`]. Out of
+//! scope: the files that tables name.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hashpact_keys::{Origin, RosterVersion};
+use hashpact_protocol::delta::Seq;
+use hashpact_protocol::labels::{ClassId, Labels};
+use hashpact_protocol::view::LogState;
+use redb::{
+    Builder, Database, Durability, ReadableDatabase, ReadableTable, TableDefinition,
+    WriteTransaction,
+};
+
+use super::durable::Steps;
+use super::index::SegmentId;
+use super::layout::{BodyKind, FOLDER_WIDTH};
+
+/// Version of the tables and of the files that they name.
+pub const FORMAT: u64 = 1;
+
+/// Memory for pages: state is small, and what is looked up often is held by the store itself.
+const CACHE_BYTES: usize = 32 << 20;
+
+const LOGS: TableDefinition<&str, &[u8]> = TableDefinition::new("logs");
+const CLASSES: TableDefinition<(&str, u16), &[u8]> = TableDefinition::new("classes");
+const DELTAS: TableDefinition<(&str, u64), u64> = TableDefinition::new("deltas");
+const ROSTERS: TableDefinition<u64, &[u8]> = TableDefinition::new("rosters");
+/// Origin to the number that stands for it in index rows.
+const ORIGINS: TableDefinition<&str, u16> = TableDefinition::new("origins");
+/// Segment to family and rows.
+const SEGMENTS: TableDefinition<u64, (u8, u64)> = TableDefinition::new("segments");
+/// Origin to records stored, and how many of them are retracted.
+const COUNTS: TableDefinition<&str, (u64, u64)> = TableDefinition::new("counts");
+/// Bodies stored: records and bytes.
+const BODIES: TableDefinition<(&str, u64), (u64, u64)> = TableDefinition::new("bodies");
+/// Deltas of which only the retractions are stored: how many.
+const ENDS: TableDefinition<(&str, u64), u64> = TableDefinition::new("ends");
+const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+const META_FORMAT: &str = "format";
+const META_NEXT_SEGMENT: &str = "next_segment";
+
+/// Which rows a segment holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Family {
+    /// Where fingerprints and entries are, and which places ended.
+    Places,
+    /// What is retracted: few rows, asked for each record that arrives.
+    Retracted,
+}
+
+impl Family {
+    fn code(self) -> u8 {
+        match self {
+            Self::Places => 0,
+            Self::Retracted => 1,
+        }
+    }
+
+    fn from_code(code: u8) -> Option<Self> {
+        [Self::Places, Self::Retracted]
+            .into_iter()
+            .find(|family| family.code() == code)
+    }
+}
+
+/// A segment that is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SegmentEntry {
+    pub(super) id: SegmentId,
+    pub(super) family: Family,
+    pub(super) rows: u64,
+}
+
+/// Records of one log that are stored here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// All of them, retracted or not.
+    pub(super) stored: u64,
+    /// Those that a retraction ended.
+    pub(super) retracted: u64,
+}
+
+/// A body that is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BodyEntry {
+    pub(super) records: u64,
+    pub(super) bytes: u64,
+}
+
+/// Why the control database fails. The disk's fault, or another version's.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The database.
+    #[error("control database")]
+    Database(#[source] Box<redb::Error>),
+    /// Written by another version.
+    #[error("the data folder has format {got}, this version reads {FORMAT}")]
+    Format {
+        /// Its format.
+        got: u64,
+    },
+    /// A row is not what was written.
+    #[error("control database: a row of table {table} is damaged")]
+    Row {
+        /// Which table.
+        table: &'static str,
+    },
+    /// A crash test stopped here.
+    #[error("control database")]
+    Stopped(#[from] std::io::Error),
+}
+
+macro_rules! from_redb {
+    ($($error:ident),+) => {
+        $(impl From<redb::$error> for ControlError {
+            fn from(error: redb::$error) -> Self {
+                Self::Database(Box::new(error.into()))
+            }
+        })+
+    };
+}
+
+from_redb!(
+    DatabaseError,
+    TransactionError,
+    TableError,
+    StorageError,
+    CommitError,
+    SetDurabilityError
+);
+
+/// What one transaction sets.
+#[derive(Default)]
+pub(super) struct Change {
+    /// Sizes that logs must have before.
+    pub(super) from: BTreeMap<Origin, u64>,
+    pub(super) origins: Vec<(Origin, u16)>,
+    pub(super) logs: BTreeMap<Origin, LogState>,
+    pub(super) deltas: Vec<(Origin, Seq, u64)>,
+    pub(super) classes: BTreeMap<(Origin, ClassId), Labels>,
+    pub(super) rosters: Vec<(RosterVersion, Vec<u8>)>,
+    pub(super) bodies: Vec<(Origin, Seq, BodyEntry)>,
+    pub(super) ends: Vec<(Origin, Seq, u64)>,
+    pub(super) segments: Vec<SegmentEntry>,
+    pub(super) tallies: BTreeMap<Origin, Tally>,
+}
+
+/// A log is not as long as a change expects.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ApplyError {
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error("the log does not have the expected size")]
+    Size {
+        origin: Origin,
+        expected: u64,
+        got: u64,
+    },
+}
+
+/// What is read once, at open.
+#[derive(Default)]
+pub(super) struct Loaded {
+    /// By their numbers.
+    pub(super) origins: Vec<Origin>,
+    pub(super) logs: BTreeMap<Origin, LogState>,
+    pub(super) tallies: BTreeMap<Origin, Tally>,
+    pub(super) segments: Vec<SegmentEntry>,
+    pub(super) next_segment: u64,
+}
+
+pub(super) struct Control {
+    database: Database,
+    steps: Steps,
+}
+
+impl Control {
+    /// Opens or makes the database, and gives `own` a number if it has none.
+    pub(super) fn open(path: &Path, own: &Origin, steps: &Steps) -> Result<Self, ControlError> {
+        let database = Builder::new().set_cache_size(CACHE_BYTES).create(path)?;
+        let control = Self {
+            database,
+            steps: steps.clone(),
+        };
+        let transaction = control.begin()?;
+        {
+            let mut meta = transaction.open_table(META)?;
+            let format = meta.get(META_FORMAT)?.map(|row| row.value());
+            match format {
+                None => drop(meta.insert(META_FORMAT, FORMAT)?),
+                Some(FORMAT) => {}
+                Some(got) => return Err(ControlError::Format { got }),
+            }
+            open_all(&transaction)?;
+            let mut origins = transaction.open_table(ORIGINS)?;
+            let known = origins.get(own.as_str())?.is_some();
+            if !known {
+                let next = u16::try_from(redb::ReadableTableMetadata::len(&origins)?);
+                let next = next.map_err(|_| ControlError::Row { table: "origins" })?;
+                origins.insert(own.as_str(), next)?;
+            }
+        }
+        control.commit(transaction, "open control")?;
+        Ok(control)
+    }
+
+    fn begin(&self) -> Result<WriteTransaction, ControlError> {
+        let mut transaction = self.database.begin_write()?;
+        transaction.set_two_phase_commit(true);
+        transaction.set_durability(Durability::Immediate)?;
+        Ok(transaction)
+    }
+
+    fn commit(
+        &self,
+        transaction: WriteTransaction,
+        step: &'static str,
+    ) -> Result<(), ControlError> {
+        // Dropped instead, the transaction leaves nothing.
+        self.steps.pass(step)?;
+        Ok(transaction.commit()?)
+    }
+
+    /// Sets everything that `change` names, if all logs have the sizes that it expects.
+    pub(super) fn apply(&self, change: &Change) -> Result<(), ApplyError> {
+        let transaction = self.begin()?;
+        check_sizes(&transaction, &change.from)?;
+        write_logs(&transaction, change)?;
+        write_bodies(&transaction, change)?;
+        write_segments(&transaction, &[], &change.segments)?;
+        Ok(self.commit(transaction, "commit")?)
+    }
+
+    /// Puts the segment `new` in the place of `old`.
+    pub(super) fn swap(&self, old: &[SegmentId], new: SegmentEntry) -> Result<(), ControlError> {
+        let transaction = self.begin()?;
+        write_segments(&transaction, old, &[new])?;
+        self.commit(transaction, "swap segments")
+    }
+
+    /// Puts a rebuilt index and its tallies in the place of all that were.
+    pub(super) fn replace_index(
+        &self,
+        segments: &[SegmentEntry],
+        tallies: &BTreeMap<Origin, Tally>,
+    ) -> Result<(), ControlError> {
+        let transaction = self.begin()?;
+        transaction.delete_table(SEGMENTS)?;
+        transaction.delete_table(COUNTS)?;
+        write_segments(&transaction, &[], segments)?;
+        write_tallies(&transaction, tallies)?;
+        self.commit(transaction, "replace index")
+    }
+
+    pub(super) fn load(&self) -> Result<Loaded, ControlError> {
+        let transaction = self.database.begin_read()?;
+        let mut loaded = Loaded::default();
+        let mut numbers = BTreeMap::new();
+        for row in transaction.open_table(ORIGINS)?.iter()? {
+            let (line, number) = row?;
+            numbers.insert(number.value(), origin(line.value(), "origins")?);
+        }
+        if !numbers.keys().copied().eq((0..).take(numbers.len())) {
+            return Err(ControlError::Row { table: "origins" });
+        }
+        loaded.origins = numbers.into_values().collect();
+        for row in transaction.open_table(LOGS)?.iter()? {
+            let (line, state) = row?;
+            let state = LogState::from_bytes(state.value());
+            let state = state.ok_or(ControlError::Row { table: "logs" })?;
+            loaded.logs.insert(origin(line.value(), "logs")?, state);
+        }
+        for row in transaction.open_table(COUNTS)?.iter()? {
+            let (line, counts) = row?;
+            let (stored, retracted) = counts.value();
+            loaded
+                .tallies
+                .insert(origin(line.value(), "counts")?, Tally { stored, retracted });
+        }
+        for row in transaction.open_table(SEGMENTS)?.iter()? {
+            let (id, entry) = row?;
+            let (family, rows) = entry.value();
+            let family =
+                Family::from_code(family).ok_or(ControlError::Row { table: "segments" })?;
+            loaded.segments.push(SegmentEntry {
+                id: SegmentId(id.value()),
+                family,
+                rows,
+            });
+        }
+        let next = transaction.open_table(META)?.get(META_NEXT_SEGMENT)?;
+        loaded.next_segment = next.map_or(0, |next| next.value());
+        Ok(loaded)
+    }
+
+    pub(super) fn delta(&self, origin: &Origin, seq: Seq) -> Result<Option<u64>, ControlError> {
+        let table = self.database.begin_read()?.open_table(DELTAS)?;
+        Ok(table.get((origin.as_str(), seq.0))?.map(|row| row.value()))
+    }
+
+    pub(super) fn class(
+        &self,
+        origin: &Origin,
+        class: ClassId,
+    ) -> Result<Option<Labels>, ControlError> {
+        let table = self.database.begin_read()?.open_table(CLASSES)?;
+        let Some(row) = table.get((origin.as_str(), class.0))? else {
+            return Ok(None);
+        };
+        let labels = Labels::from_bytes(row.value());
+        Ok(Some(
+            labels.map_err(|_| ControlError::Row { table: "classes" })?,
+        ))
+    }
+
+    pub(super) fn rosters(&self) -> Result<Vec<(u64, Vec<u8>)>, ControlError> {
+        let table = self.database.begin_read()?.open_table(ROSTERS)?;
+        let rows = table.iter()?.map(|row| {
+            let (version, bytes) = row?;
+            Ok((version.value(), bytes.value().to_vec()))
+        });
+        rows.collect()
+    }
+
+    pub(super) fn body(
+        &self,
+        origin: &Origin,
+        seq: Seq,
+    ) -> Result<Option<BodyEntry>, ControlError> {
+        let table = self.database.begin_read()?.open_table(BODIES)?;
+        let row = table.get((origin.as_str(), seq.0))?.map(|row| row.value());
+        Ok(row.map(|(records, bytes)| BodyEntry { records, bytes }))
+    }
+
+    pub(super) fn has_ends(&self, origin: &Origin, seq: Seq) -> Result<bool, ControlError> {
+        let table = self.database.begin_read()?.open_table(ENDS)?;
+        Ok(table.get((origin.as_str(), seq.0))?.is_some())
+    }
+
+    /// The files in force of deltas `FOLDER_WIDTH * folder` and on, where `folder` is the first from
+    /// `from` on that has one; ascending.
+    pub(super) fn next_folder(
+        &self,
+        origin: &Origin,
+        from: u64,
+    ) -> Result<Option<(u64, Vec<(Seq, BodyKind)>)>, ControlError> {
+        let transaction = self.database.begin_read()?;
+        let (bodies, ends) = (
+            transaction.open_table(BODIES)?,
+            transaction.open_table(ENDS)?,
+        );
+        let line = origin.as_str();
+        let rest = (line, from.saturating_mul(FOLDER_WIDTH))..=(line, u64::MAX);
+        let first = [
+            bodies
+                .range(rest.clone())?
+                .next()
+                .transpose()?
+                .map(|(key, _)| key.value().1),
+            ends.range(rest)?
+                .next()
+                .transpose()?
+                .map(|(key, _)| key.value().1),
+        ];
+        let Some(first) = first.into_iter().flatten().min() else {
+            return Ok(None);
+        };
+        let folder = first / FOLDER_WIDTH;
+        let last = first.saturating_add(FOLDER_WIDTH - 1 - first % FOLDER_WIDTH);
+        let range = (line, first)..=(line, last);
+        let mut files = Vec::new();
+        for row in bodies.range(range.clone())? {
+            files.push((Seq(row?.0.value().1), BodyKind::Body));
+        }
+        for row in ends.range(range)? {
+            files.push((Seq(row?.0.value().1), BodyKind::Ends));
+        }
+        files.sort_unstable();
+        Ok(Some((folder, files)))
+    }
+}
+
+/// So that reading never meets a table that is not there.
+fn open_all(transaction: &WriteTransaction) -> Result<(), ControlError> {
+    transaction.open_table(LOGS)?;
+    transaction.open_table(CLASSES)?;
+    transaction.open_table(DELTAS)?;
+    transaction.open_table(ROSTERS)?;
+    transaction.open_table(SEGMENTS)?;
+    transaction.open_table(COUNTS)?;
+    transaction.open_table(BODIES)?;
+    transaction.open_table(ENDS)?;
+    Ok(())
+}
+
+fn check_sizes(
+    transaction: &WriteTransaction,
+    from: &BTreeMap<Origin, u64>,
+) -> Result<(), ApplyError> {
+    let table = transaction.open_table(LOGS).map_err(ControlError::from)?;
+    for (origin, expected) in from {
+        let row = table.get(origin.as_str()).map_err(ControlError::from)?;
+        let state = match row {
+            Some(row) => LogState::from_bytes(row.value()),
+            None => Some(LogState::default()),
+        };
+        let got = state.ok_or(ControlError::Row { table: "logs" })?.size;
+        if got != *expected {
+            return Err(ApplyError::Size {
+                origin: origin.clone(),
+                expected: *expected,
+                got,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn write_logs(transaction: &WriteTransaction, change: &Change) -> Result<(), ControlError> {
+    let mut origins = transaction.open_table(ORIGINS)?;
+    for (origin, number) in &change.origins {
+        origins.insert(origin.as_str(), number)?;
+    }
+    let mut logs = transaction.open_table(LOGS)?;
+    for (origin, state) in &change.logs {
+        logs.insert(origin.as_str(), state.to_bytes().as_slice())?;
+    }
+    let mut deltas = transaction.open_table(DELTAS)?;
+    for (origin, seq, index) in &change.deltas {
+        deltas.insert((origin.as_str(), seq.0), index)?;
+    }
+    let mut classes = transaction.open_table(CLASSES)?;
+    for ((origin, class), labels) in &change.classes {
+        classes.insert((origin.as_str(), class.0), labels.to_bytes().as_slice())?;
+    }
+    let mut rosters = transaction.open_table(ROSTERS)?;
+    for (version, bytes) in &change.rosters {
+        rosters.insert(version.get(), bytes.as_slice())?;
+    }
+    Ok(())
+}
+
+fn write_bodies(transaction: &WriteTransaction, change: &Change) -> Result<(), ControlError> {
+    let mut bodies = transaction.open_table(BODIES)?;
+    let mut ends = transaction.open_table(ENDS)?;
+    for (origin, seq, entry) in &change.bodies {
+        let key = (origin.as_str(), seq.0);
+        bodies.insert(key, (entry.records, entry.bytes))?;
+        // The body holds them too.
+        ends.remove(key)?;
+    }
+    for (origin, seq, count) in &change.ends {
+        ends.insert((origin.as_str(), seq.0), count)?;
+    }
+    write_tallies(transaction, &change.tallies)
+}
+
+fn write_tallies(
+    transaction: &WriteTransaction,
+    tallies: &BTreeMap<Origin, Tally>,
+) -> Result<(), ControlError> {
+    let mut counts = transaction.open_table(COUNTS)?;
+    for (origin, tally) in tallies {
+        counts.insert(origin.as_str(), (tally.stored, tally.retracted))?;
+    }
+    Ok(())
+}
+
+fn write_segments(
+    transaction: &WriteTransaction,
+    old: &[SegmentId],
+    new: &[SegmentEntry],
+) -> Result<(), ControlError> {
+    let mut segments = transaction.open_table(SEGMENTS)?;
+    for id in old {
+        segments.remove(id.0)?;
+    }
+    let mut meta = transaction.open_table(META)?;
+    let mut next = meta.get(META_NEXT_SEGMENT)?.map_or(0, |next| next.value());
+    for entry in new {
+        segments.insert(entry.id.0, (entry.family.code(), entry.rows))?;
+        next = next.max(entry.id.0.saturating_add(1));
+    }
+    meta.insert(META_NEXT_SEGMENT, next)?;
+    Ok(())
+}
+
+fn origin(line: &str, table: &'static str) -> Result<Origin, ControlError> {
+    line.parse().map_err(|_| ControlError::Row { table })
+}

@@ -1,0 +1,185 @@
+//! Where each file of a data folder is.
+//!
+//! ```text
+//! logs/<origin>/checkpoint                     the signed note: what C2SP tlog-tiles serves
+//! logs/<origin>/tile/...                       tiles and entry bundles, likewise
+//! bodies/<origin>/<seq / 1000>/<seq>.body      a delta's body, sealed
+//! bodies/<origin>/<seq / 1000>/<seq>.ends      the retractions of a delta whose body is not here
+//! index/<id>.seg                               segments
+//! control.redb                                 what is in force
+//! staging/                                     files in the making
+//! ```
+//!
+//! An origin's folder is its line with `_` for `/`: no origin has a `_`, so no two share a folder.
+//! In scope: names. Out of scope: content.
+
+use std::path::{Path, PathBuf};
+
+use hashpact_keys::Origin;
+use hashpact_protocol::delta::Seq;
+
+use super::index::SegmentId;
+
+/// Bodies in one folder.
+pub(super) const FOLDER_WIDTH: u64 = 1000;
+
+/// Longest path of a log's file that is believed: six levels of numbers need less than half.
+const LOG_PATH_LEN_MAX: usize = 80;
+
+/// The data folder.
+pub(super) struct Layout {
+    root: PathBuf,
+}
+
+/// Which of the two files of a delta.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum BodyKind {
+    /// All of it.
+    Body,
+    /// Its retractions alone.
+    Ends,
+}
+
+impl Layout {
+    pub(super) fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+        }
+    }
+
+    pub(super) fn control(&self) -> PathBuf {
+        self.root.join("control.redb")
+    }
+
+    pub(super) fn staging(&self) -> PathBuf {
+        self.root.join("staging")
+    }
+
+    pub(super) fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    pub(super) fn index(&self) -> PathBuf {
+        self.root.join("index")
+    }
+
+    pub(super) fn segment(&self, id: SegmentId) -> PathBuf {
+        self.index().join(format!("{id}.seg"))
+    }
+
+    pub(super) fn bodies(&self) -> PathBuf {
+        self.root.join("bodies")
+    }
+
+    /// The folder that holds the files of deltas `FOLDER_WIDTH * folder` and on.
+    pub(super) fn body_folder(&self, origin: &Origin, folder: u64) -> PathBuf {
+        self.bodies()
+            .join(folder_name(origin))
+            .join(folder.to_string())
+    }
+
+    pub(super) fn body(&self, origin: &Origin, seq: Seq, kind: BodyKind) -> PathBuf {
+        self.body_folder(origin, seq.0 / FOLDER_WIDTH)
+            .join(body_name(seq, kind))
+    }
+
+    pub(super) fn checkpoint(&self, origin: &Origin) -> PathBuf {
+        self.logs().join(folder_name(origin)).join("checkpoint")
+    }
+
+    /// A tile or bundle of a log; `None` for a path that leads anywhere else.
+    pub(super) fn tile(&self, origin: &Origin, path: &str) -> Option<PathBuf> {
+        let plain = |part: &str| {
+            !part.is_empty()
+                && !part.starts_with('.')
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.')
+        };
+        let stays = path.len() <= LOG_PATH_LEN_MAX && path.starts_with("tile/");
+        (stays && path.split('/').all(plain))
+            .then(|| self.logs().join(folder_name(origin)).join(path))
+    }
+}
+
+fn folder_name(origin: &Origin) -> String {
+    origin.as_str().replace('/', "_")
+}
+
+pub(super) fn body_name(seq: Seq, kind: BodyKind) -> String {
+    match kind {
+        BodyKind::Body => format!("{seq}.body"),
+        BodyKind::Ends => format!("{seq}.ends"),
+    }
+}
+
+/// Whether a name in a folder of bodies is one that this store gives.
+pub(super) fn is_body_name(name: &str) -> bool {
+    let number = name
+        .strip_suffix(".body")
+        .or_else(|| name.strip_suffix(".ends"));
+    number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The segment that a file of this name in the index folder is.
+pub(super) fn segment_of(name: &str) -> Option<SegmentId> {
+    let id = u64::from_str_radix(name.strip_suffix(".seg")?, 16)
+        .ok()
+        .map(SegmentId)?;
+    (name == format!("{id}.seg")).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin() -> Origin {
+        "eu.example/eu/1".parse().unwrap()
+    }
+
+    #[test]
+    fn a_path_cannot_leave_its_log() {
+        let layout = Layout::new(Path::new("data"));
+        let tile = layout.tile(&origin(), "tile/entries/x001/234.p/7").unwrap();
+        assert_eq!(
+            tile,
+            Path::new("data/logs/eu.example_eu_1/tile/entries/x001/234.p/7")
+        );
+        for path in [
+            "",
+            "tile",
+            "tile/",
+            "/tile/0/000",
+            "tile//000",
+            "tile/../checkpoint",
+            "tile/./000",
+            "checkpoint",
+            "tile/0/000\0",
+            "tile/0/.tmp-1",
+            "../tile/0/000",
+            "tile/0\\000",
+        ] {
+            assert_eq!(layout.tile(&origin(), path), None, "{path:?}");
+        }
+        assert_eq!(
+            layout.tile(&origin(), &format!("tile/{}", "0".repeat(80))),
+            None
+        );
+    }
+
+    #[test]
+    fn only_names_that_the_store_gives_are_its_own() {
+        for name in ["0.body", "12345.ends"] {
+            assert!(is_body_name(name), "{name}");
+        }
+        for name in [".body", "a.body", "1.txt", "1.body.bak", "-1.ends"] {
+            assert!(!is_body_name(name), "{name}");
+        }
+        assert_eq!(
+            segment_of(&format!("{}.seg", SegmentId(0x1f))),
+            Some(SegmentId(0x1f))
+        );
+        assert_eq!(segment_of("1f.seg"), None);
+        assert_eq!(segment_of("+00000000000001f.seg"), None);
+    }
+}

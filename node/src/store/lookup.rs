@@ -1,0 +1,232 @@
+//! Look-ups: where a fingerprint or an entry stands, and whether it is retracted.
+//!
+//! The index names a body and an offset; the record is read from there and must hold what was asked
+//! for, so that a wrong row is an error and never a wrong answer. In scope: what is stored here. Out
+//! of scope: who may ask, and what may be shown to whom.
+
+use std::io;
+
+use hashpact_keys::Origin;
+use hashpact_protocol::delta::Seq;
+use hashpact_protocol::fingerprint::Fingerprint;
+use hashpact_protocol::labels::{ClassId, Labels};
+use hashpact_protocol::record::{EntryId, Record, Revision};
+
+use super::Store;
+use super::bodies::{BodyFault, DamagedBody, RecordReader};
+use super::control::ControlError;
+use super::index::keys::{entry_key, fingerprint_key};
+use super::index::row::ValueError;
+use super::index::{Index, Key, Probe, RowKind, Value};
+use super::places::revision_of;
+
+/// A stored record. No derived Debug: a record holds fingerprints.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FoundEntry {
+    /// The log.
+    pub origin: Origin,
+    /// The delta.
+    pub seq: Seq,
+    /// The class.
+    pub class: ClassId,
+    /// Its labels.
+    pub labels: Labels,
+    /// The record, with entry id and revision.
+    pub record: Record,
+    /// Whether a retraction has ended it.
+    pub retracted: bool,
+}
+
+impl std::fmt::Debug for FoundEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FoundEntry")
+            .field("origin", &self.origin)
+            .field("seq", &self.seq)
+            .field("entry", &self.record.entry)
+            .field("revision", &self.record.revision)
+            .field("retracted", &self.retracted)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a look-up has no answer. The store is damaged or the disk failed. Never shows what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LookupError {
+    /// The index could not be read.
+    #[error("reading the index")]
+    Index(#[from] io::Error),
+    /// A row of the index does not decode.
+    #[error("reading the index")]
+    Row(#[from] ValueError),
+    /// A row of the index names an origin that the store has not met.
+    #[error("the index names origin {number}, which the store does not have")]
+    Origin {
+        /// Its number.
+        number: u16,
+    },
+    /// A row of the index leads to a record about something else.
+    #[error("the index leads to another record, in delta {seq} of {origin}: rebuild it")]
+    OtherRecord {
+        /// The log.
+        origin: Origin,
+        /// The delta.
+        seq: Seq,
+    },
+    /// A body.
+    #[error(transparent)]
+    Body(#[from] DamagedBody),
+    /// The control database.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The class of a stored record has no labels.
+    #[error("class {class:?} of {origin} has no definition")]
+    Class {
+        /// The log.
+        origin: Origin,
+        /// The class.
+        class: ClassId,
+    },
+}
+
+impl Store {
+    /// Every stored record that holds a fingerprint and may be matched by it, at most
+    /// [`MAX_HITS`](super::index::MAX_HITS), oldest first within each log. None for an algorithm
+    /// that is never matched.
+    ///
+    /// # Errors
+    /// [`LookupError`].
+    pub fn lookup(&self, fingerprint: &Fingerprint) -> Result<Vec<FoundEntry>, LookupError> {
+        let Some(key) = fingerprint_key(&self.keys.index, fingerprint) else {
+            return Ok(Vec::new());
+        };
+        let (places, retracted) = self.snapshots();
+        let mut found = Vec::new();
+        for value in places.find(&key)?.values {
+            let value = Value::decode(&value)?;
+            if value.kind != RowKind::Fingerprint {
+                continue;
+            }
+            let entry = self.read_entry(&value, &retracted)?;
+            if !entry
+                .record
+                .fields
+                .matchable()
+                .any(|print| print == fingerprint)
+            {
+                let (origin, seq) = (entry.origin, entry.seq);
+                return Err(LookupError::OtherRecord { origin, seq });
+            }
+            found.push(entry);
+        }
+        Ok(found)
+    }
+
+    /// The newest stored revision of an entry of a log; of equal ones the first.
+    ///
+    /// # Errors
+    /// [`LookupError`].
+    pub fn lookup_entry(
+        &self,
+        origin: &Origin,
+        entry: EntryId,
+    ) -> Result<Option<FoundEntry>, LookupError> {
+        let Some(key) = self.entry_key(origin, entry) else {
+            return Ok(None);
+        };
+        let (places, retracted) = self.snapshots();
+        let mut newest: Option<Value> = None;
+        each_value(&places, &key, |value| {
+            let newer = newest.is_none_or(|newest| newest.extra < value.extra);
+            if value.kind == RowKind::Entry && newer {
+                newest = Some(value);
+            }
+        })?;
+        let Some(value) = newest else { return Ok(None) };
+        let found = self.read_entry(&value, &retracted)?;
+        if found.record.entry != entry || u64::from(found.record.revision.0) != value.extra {
+            let (origin, seq) = (found.origin, found.seq);
+            return Err(LookupError::OtherRecord { origin, seq });
+        }
+        Ok(Some(found))
+    }
+
+    /// Whether a retraction has ended a revision of an entry of a log, stored here or not.
+    ///
+    /// # Errors
+    /// [`LookupError`].
+    pub fn is_retracted(
+        &self,
+        origin: &Origin,
+        entry: EntryId,
+        revision: Revision,
+    ) -> Result<bool, LookupError> {
+        let Some(key) = self.entry_key(origin, entry) else {
+            return Ok(false);
+        };
+        Ok(retracted_upto(&self.snapshots().1, &key)? >= revision.0)
+    }
+
+    /// The key of an entry; `None` if the store has not met the origin.
+    pub(super) fn entry_key(&self, origin: &Origin, entry: EntryId) -> Option<Key> {
+        let number = self.live().numbers.get(origin).copied()?;
+        Some(entry_key(&self.keys.index, number, entry))
+    }
+
+    fn snapshots(&self) -> (Index, Index) {
+        let live = self.live();
+        (live.places.clone(), live.retracted.clone())
+    }
+
+    /// The record at a place, with what is known about it.
+    fn read_entry(&self, value: &Value, retracted: &Index) -> Result<FoundEntry, LookupError> {
+        let number = value.origin;
+        let origin = self.origin(number).ok_or(LookupError::Origin { number })?;
+        let seq = Seq(u64::from(value.seq));
+        let read = || -> Result<(ClassId, Record), BodyFault> {
+            RecordReader::new(self.open_body(&origin, seq)?).record(value.offset)
+        };
+        let (class, record) = read().map_err(|fault| {
+            let origin = origin.clone();
+            DamagedBody { origin, seq, fault }
+        })?;
+        let labels = self.control.class(&origin, class)?;
+        let labels = labels.ok_or_else(|| LookupError::Class {
+            origin: origin.clone(),
+            class,
+        })?;
+        let key = entry_key(&self.keys.index, number, record.entry);
+        let retracted = retracted_upto(retracted, &key)? >= record.revision.0;
+        Ok(FoundEntry {
+            origin,
+            seq,
+            class,
+            labels,
+            record,
+            retracted,
+        })
+    }
+}
+
+/// The last revision of an entry that is retracted; 0 if none is, as revisions count from 1.
+fn retracted_upto(retracted: &Index, entry: &Key) -> Result<u32, LookupError> {
+    let mut upto = 0;
+    each_value(retracted, entry, |value| {
+        upto = upto.max(revision_of(&value))
+    })?;
+    Ok(upto)
+}
+
+/// Every value under a key in order, however many there are: the last may be the one that counts.
+fn each_value(index: &Index, key: &Key, mut take: impl FnMut(Value)) -> Result<(), LookupError> {
+    let hits = index.find(key)?;
+    if hits.complete {
+        for value in hits.values {
+            take(Value::decode(&value)?);
+        }
+        return Ok(());
+    }
+    for hit in index.join(std::iter::once(Ok(Probe { key: *key, tag: 0 })), 1) {
+        take(Value::decode(&hit?.1)?);
+    }
+    Ok(())
+}

@@ -1,0 +1,435 @@
+//! What a node keeps on its disk, in three kinds with one direction of truth.
+//!
+//! Why three: what is signed must be servable and checkable as it was received (files); what refers
+//! to it must change in one transaction (the control database); what makes it quick to look up may
+//! be lost without loss (the index). Truth flows from the first to the last: files are durable
+//! before a transaction names them, and the index is built from both.
+//!
+//! | file | answers |
+//! |---|---|
+//! | [`durable`] | how a file comes to be on the disk whole or not at all, and stops half way in a test |
+//! | [`sealed`] | a delta's body at rest, each class section under a data key of its own |
+//! | [`index`] | fingerprint -> places and entry id -> place, as sorted segments of fixed rows |
+//! | `layout` | where each file is |
+//! | `control` | the control database: what is in force |
+//! | `places` | which rows of the index follow from records and retractions |
+//! | `commit` | the one write order |
+//! | `lookup`, `bodies` | look-ups, and one record out of a body |
+//! | `upkeep` | merging segments |
+//! | `rebuild`, `sections` | the index from the bodies |
+//! | `sweep` | files that nothing names, and names without a file |
+//!
+//! **Invariant:** what a reader can reach was committed; `checkpoint` is never ahead of the control
+//! database. Spec: `docs/architecture.md`, storage. In scope: bytes at rest. Out of scope: what may
+//! be stored (`hashpact-protocol`), the lock that keeps a second process out (the daemon).
+
+mod bodies;
+mod commit;
+mod control;
+pub mod durable;
+pub mod index;
+mod layout;
+mod lookup;
+mod places;
+mod rebuild;
+pub mod sealed;
+mod sections;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod upkeep;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use hashpact_keys::Origin;
+use hashpact_protocol::delta::Seq;
+use hashpact_protocol::labels::{ClassId, Labels};
+use hashpact_protocol::view::{LogState, View};
+
+pub use bodies::{BodyFault, DamagedBody};
+pub use commit::CommitError;
+pub use control::{ControlError, FORMAT};
+pub use lookup::{FoundEntry, LookupError};
+pub use rebuild::{Progress, RebuildError};
+pub use upkeep::UpkeepError;
+
+use bodies::OpenBodies;
+use control::{Control, Family, Loaded, SegmentEntry, Tally};
+use durable::{Steps, create_dirs, sync_dir};
+use index::{Index, IndexKey, Segment, SegmentId};
+use layout::{BodyKind, Layout};
+use sealed::{BodyFile, SealKey, SealedError};
+
+/// The secrets of a store.
+pub struct StoreKeys {
+    /// Seals bodies.
+    pub seal: SealKey,
+    /// Hashes index keys.
+    pub index: IndexKey,
+}
+
+/// What a node keeps on its disk. Shared behind an [`Arc`]; reads run beside a commit.
+///
+/// Lock order: `upkeep`, `writer`, `live`; `live` is held for moments only, never over I/O.
+pub struct Store {
+    layout: Layout,
+    control: Control,
+    keys: StoreKeys,
+    steps: Steps,
+    own: Origin,
+    /// What is in force, as the control database has it.
+    live: RwLock<Live>,
+    /// Held by whoever commits.
+    writer: Mutex<()>,
+    /// Held by whoever merges or rebuilds segments.
+    upkeep: Mutex<()>,
+    /// Set once the disk failed: nothing is committed after that.
+    failed: AtomicBool,
+    next_segment: AtomicU64,
+    open_bodies: OpenBodies,
+}
+
+/// What is in force, in memory.
+#[derive(Default)]
+struct Live {
+    /// By their numbers in index rows.
+    origins: Vec<Origin>,
+    numbers: BTreeMap<Origin, u16>,
+    logs: BTreeMap<Origin, LogState>,
+    tallies: BTreeMap<Origin, Tally>,
+    places: Index,
+    retracted: Index,
+}
+
+/// A stored body whose sections are read one at a time.
+pub struct ServedBody(Arc<BodyFile>);
+
+/// Why a data folder cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The disk failed.
+    #[error("opening the data folder")]
+    Io(#[from] io::Error),
+    /// The control database.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// A body that is in force has no file.
+    #[error("the stored body of delta {seq} of {origin} is missing")]
+    MissingBody {
+        /// The log.
+        origin: Origin,
+        /// The delta.
+        seq: Seq,
+    },
+    /// The index was missing or damaged and cannot be built again.
+    #[error("rebuilding the index")]
+    Rebuild(#[from] RebuildError),
+}
+
+/// How many records of a log are stored here, and where the log stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OriginCounts {
+    /// Records stored that no retraction has ended.
+    pub held: u64,
+    /// Records stored that a retraction has ended.
+    pub retracted: u64,
+    /// Leaves stored.
+    pub size: u64,
+    /// Leaves that the newest checkpoint counts.
+    pub head_size: u64,
+    /// Bodies below this number are applied.
+    pub applied: Seq,
+}
+
+impl Store {
+    /// Opens the data folder `dir`, or makes it. Removes what no commit named, and puts each
+    /// `checkpoint` right that a crash left behind its state. A missing or damaged index is rebuilt.
+    ///
+    /// The caller keeps other processes out. `own` is the log that this node writes.
+    ///
+    /// # Errors
+    /// [`OpenError`]. Bodies are checked for being there, not read.
+    pub fn open(dir: &Path, keys: StoreKeys, own: Origin, steps: Steps) -> Result<Self, OpenError> {
+        Self::open_with(dir, keys, own, steps, &mut |_| {})
+    }
+
+    /// As [`Store::open`]; `progress` hears how far a rebuild of the index is.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_with(
+        dir: &Path,
+        keys: StoreKeys,
+        own: Origin,
+        steps: Steps,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self, OpenError> {
+        let layout = Layout::new(dir);
+        for folder in [
+            layout.logs(),
+            layout.bodies(),
+            layout.index(),
+            layout.staging(),
+        ] {
+            create_dirs(&folder, &steps)?;
+        }
+        let control = Control::open(&layout.control(), &own, &steps)?;
+        // The name of the database, if it was just made.
+        sync_dir(dir, &steps)?;
+        let Loaded {
+            origins,
+            logs,
+            tallies,
+            segments,
+            next_segment,
+        } = control.load()?;
+        let numbers = (0..)
+            .zip(&origins)
+            .map(|(number, origin)| (origin.clone(), number))
+            .collect();
+        let live = Live {
+            origins,
+            numbers,
+            logs,
+            tallies,
+            ..Live::default()
+        };
+        let store = Self {
+            layout,
+            control,
+            keys,
+            steps,
+            own,
+            live: RwLock::new(live),
+            writer: Mutex::default(),
+            upkeep: Mutex::default(),
+            failed: AtomicBool::new(false),
+            next_segment: AtomicU64::new(next_segment),
+            open_bodies: OpenBodies::default(),
+        };
+        store.sweep(&segments)?;
+        match store.open_segments(&segments) {
+            Some((places, retracted)) => {
+                let mut live = store.live_mut();
+                (live.places, live.retracted) = (places, retracted);
+            }
+            None => store.rebuild_index(progress)?,
+        }
+        store.publish_checkpoints()?;
+        Ok(store)
+    }
+
+    /// Opens the segments in force; `None` if one is missing or not what was written.
+    fn open_segments(&self, segments: &[SegmentEntry]) -> Option<(Index, Index)> {
+        let (mut places, mut retracted) = (Index::default(), Index::default());
+        for entry in segments {
+            let segment = Segment::open(&self.layout.segment(entry.id)).ok()?;
+            (segment.len() == entry.rows).then_some(())?;
+            let index = match entry.family {
+                Family::Places => &mut places,
+                Family::Retracted => &mut retracted,
+            };
+            *index = index.with(entry.id, Arc::new(segment)).ok()?;
+        }
+        Some((places, retracted))
+    }
+
+    /// The index of places in force: what ingest joins its rows against.
+    #[must_use]
+    pub fn index(&self) -> Index {
+        self.live().places.clone()
+    }
+
+    /// The secret under which index keys are hashed.
+    #[must_use]
+    pub fn index_key(&self) -> &IndexKey {
+        &self.keys.index
+    }
+
+    /// The number that stands for this node's own log in index rows.
+    #[must_use]
+    pub fn own_number(&self) -> u16 {
+        // Opening gave it a number.
+        self.live()
+            .numbers
+            .get(&self.own)
+            .copied()
+            .unwrap_or(u16::MAX)
+    }
+
+    /// A folder of this file system for files in the making. Swept of temporary names at open.
+    #[must_use]
+    pub fn staging_dir(&self) -> std::path::PathBuf {
+        self.layout.staging()
+    }
+
+    /// The folder that a log server serves: `<origin with _ for />/checkpoint` and `tile/`.
+    #[must_use]
+    pub fn logs_folder(&self) -> std::path::PathBuf {
+        self.layout.logs()
+    }
+
+    /// What is stored of each log that the store has met.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<Origin, OriginCounts> {
+        let live = self.live();
+        let count = |origin: &Origin| {
+            let tally = live.tallies.get(origin).copied().unwrap_or_default();
+            let state = live.logs.get(origin).cloned().unwrap_or_default();
+            OriginCounts {
+                held: tally.stored - tally.retracted.min(tally.stored),
+                retracted: tally.retracted,
+                size: state.size,
+                head_size: state.head_size(),
+                applied: state.applied,
+            }
+        };
+        live.origins
+            .iter()
+            .map(|origin| (origin.clone(), count(origin)))
+            .collect()
+    }
+
+    /// The rosters that were in force, oldest first: version and signed bytes.
+    ///
+    /// # Errors
+    /// [`OpenError::Control`].
+    pub fn rosters(&self) -> Result<Vec<(u64, Vec<u8>)>, OpenError> {
+        Ok(self.control.rosters()?)
+    }
+
+    /// A delta's body, for serving. Where only its retractions are stored, they are its one section;
+    /// `None` if nothing is stored.
+    ///
+    /// # Errors
+    /// [`LookupError`].
+    pub fn served_body(
+        &self,
+        origin: &Origin,
+        seq: Seq,
+    ) -> Result<Option<ServedBody>, LookupError> {
+        if self.control.body(origin, seq)?.is_none() {
+            if !self.control.has_ends(origin, seq)? {
+                return Ok(None);
+            }
+            let kind = BodyKind::Ends;
+            let opened = bodies::open(&self.layout, &self.keys.seal, origin, seq, kind);
+            match opened {
+                Ok(file) => return Ok(Some(ServedBody(Arc::new(file)))),
+                // The body came in between and took the place of its retractions.
+                Err(_) if self.control.body(origin, seq)?.is_some() => {}
+                Err(fault) => return Err(damaged(origin, seq, fault)),
+            }
+        }
+        let opened = self.open_body(origin, seq);
+        let file = opened.map_err(|fault| damaged(origin, seq, fault))?;
+        Ok(Some(ServedBody(file)))
+    }
+
+    fn open_body(&self, origin: &Origin, seq: Seq) -> Result<Arc<BodyFile>, SealedError> {
+        self.open_bodies
+            .open(&self.layout, &self.keys.seal, origin, seq)
+    }
+
+    fn new_segment(&self) -> SegmentId {
+        SegmentId(self.next_segment.fetch_add(1, Ordering::Relaxed))
+    }
+
+    // No holder of these locks leaves a state that is half changed, so a panic of one is its own.
+    fn live(&self) -> RwLockReadGuard<'_, Live> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn live_mut(&self) -> RwLockWriteGuard<'_, Live> {
+        self.live.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A read that the core cannot be told failed: it hears "not there", and nothing is committed
+    /// any more.
+    fn fail_closed<T, E: std::error::Error>(&self, read: Result<Option<T>, E>) -> Option<T> {
+        read.unwrap_or_else(|error| {
+            tracing::error!(%error, "the store cannot be read");
+            self.failed.store(true, Ordering::Relaxed);
+            None
+        })
+    }
+}
+
+impl ServedBody {
+    /// The classes whose sections there are, ascending; 65536 stands for the retractions.
+    #[must_use]
+    pub fn sections(&self) -> Vec<u32> {
+        self.0.sections().iter().map(|info| info.class).collect()
+    }
+
+    /// The plaintext of a section: the bytes that are on the wire.
+    ///
+    /// # Errors
+    /// [`SealedError`].
+    pub fn section(&self, class: u32) -> Result<Vec<u8>, SealedError> {
+        let mut bytes = self.0.read_section(class)?;
+        Ok(std::mem::take(&mut *bytes))
+    }
+}
+
+impl Default for OriginCounts {
+    /// A log that the store has not met.
+    fn default() -> Self {
+        Self {
+            held: 0,
+            retracted: 0,
+            size: 0,
+            head_size: 0,
+            applied: Seq(0),
+        }
+    }
+}
+
+impl Live {
+    fn index_mut(&mut self, family: Family) -> &mut Index {
+        match family {
+            Family::Places => &mut self.places,
+            Family::Retracted => &mut self.retracted,
+        }
+    }
+}
+
+/// Infallible by its contract: where the disk fails, it says "not there", and each later commit is
+/// refused, which ends the process. Log states are held in memory, so none is ever forgotten.
+impl View for Store {
+    fn log(&self, origin: &Origin) -> LogState {
+        self.live().logs.get(origin).cloned().unwrap_or_default()
+    }
+
+    fn log_file(&self, origin: &Origin, path: &str) -> Option<Vec<u8>> {
+        let path = self.layout.tile(origin, path)?;
+        use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
+        self.fail_closed(match std::fs::read(path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            // Paths may come from outside: one that names no file is no fault of the disk.
+            Err(e) if matches!(e.kind(), NotFound | IsADirectory | NotADirectory) => Ok(None),
+            Err(error) => Err(error),
+        })
+    }
+
+    fn delta_index(&self, origin: &Origin, seq: Seq) -> Option<u64> {
+        self.fail_closed(self.control.delta(origin, seq))
+    }
+
+    fn class(&self, origin: &Origin, class: ClassId) -> Option<Labels> {
+        self.fail_closed(self.control.class(origin, class))
+    }
+}
+
+fn damaged(origin: &Origin, seq: Seq, fault: SealedError) -> LookupError {
+    let (origin, fault) = (origin.clone(), BodyFault::Sealed(fault));
+    DamagedBody { origin, seq, fault }.into()
+}

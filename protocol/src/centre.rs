@@ -1,0 +1,546 @@
+//! The core: one pure machine that decides what a centre writes, sends and fetches.
+//!
+//! `handle(input, now, rng, view) -> outputs`: no clock, no socket, no disk. The node makes the `Commit` of a step durable
+//! and then does the rest in order; a failed commit ends the process, and starting again takes the same path as starting.
+//! Heavy work leaves as a [`Job`] and comes back as an [`Input`].
+//!
+//! | file | answers |
+//! |---|---|
+//! | `commands` | what the operator asks: define classes, append, retract, apply a roster |
+//! | `heads` | what peers say their logs are, and which of it is a fault |
+//! | `logs` | how a mirrored log grows |
+//! | `bodies` | how bodies are fetched, admitted and applied in order |
+
+mod bodies;
+mod commands;
+mod heads;
+mod logs;
+
+use std::collections::BTreeMap;
+
+use hashpact_keys::{CentreId, Origin, Roster, SignedRoster, Signer, Timestamp};
+use rand_core::CryptoRng;
+
+use crate::delta::{BodyError, Draft, Expected, Retraction, Seq};
+use crate::labels::{ClassId, Labels};
+use crate::limits;
+use crate::log::{CheckpointError, SignedCheckpoint};
+use crate::policy::{Closed, Policy, VerifiedBody};
+use crate::verify::SuffixError;
+use crate::view::{Batch, Damaged, LogState, View};
+use crate::wire::{BulkRequest, Frame, Message, WireError};
+
+pub use commands::CommandError;
+
+/// Number of a job, unique within a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JobId(pub u64);
+
+/// Number of a command, given by whoever asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CommandId(pub u64);
+
+/// What happens to a centre.
+pub enum Input {
+    /// A connection to a centre of the roster opened.
+    PeerUp(CentreId),
+    /// The last connection to it closed.
+    PeerDown(CentreId),
+    /// It sent a control message.
+    Received(CentreId, Frame),
+    /// The operator asks for something.
+    Command(CommandId, Command),
+    /// A job ended.
+    JobDone(JobId, JobResult),
+    /// The time asked for came.
+    Wake,
+}
+
+/// What an operator may ask.
+pub enum Command {
+    /// Give these label tuples class numbers, logging definitions for the new ones.
+    Define(Vec<Labels>),
+    /// Sign a draft and log it.
+    Append(Draft),
+    /// Retract entries.
+    Retract(Vec<Retraction>),
+    /// Begin a log: every roster from the pinned first one to the one in force, as signed bytes.
+    Begin(Vec<Vec<u8>>),
+    /// Take the next roster.
+    ApplyRoster(Vec<u8>),
+}
+
+/// How a command ended well.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The class numbers, in the order asked.
+    Classes(Vec<ClassId>),
+    /// The delta is durable under this number.
+    Appended(Seq),
+    /// The roster is in force.
+    RosterApplied,
+}
+
+/// Heavy work for the node.
+#[derive(Debug)]
+pub enum Job {
+    /// Fetch the next piece of a log from a peer.
+    FetchSuffix {
+        /// From whom.
+        peer: CentreId,
+        /// What to ask.
+        request: BulkRequest,
+    },
+    /// Fetch a body from its origin and verify it.
+    FetchBody {
+        /// From whom.
+        peer: CentreId,
+        /// What to ask.
+        request: BulkRequest,
+        /// What to verify it against.
+        expected: Expected,
+    },
+    /// Fetch a delta's retractions alone and verify them.
+    FetchRetractions {
+        /// From whom.
+        peer: CentreId,
+        /// What to ask.
+        request: BulkRequest,
+        /// What to verify them against.
+        expected: Expected,
+    },
+}
+
+/// How a job ended.
+#[derive(Debug)]
+pub enum JobResult {
+    /// Bytes of a piece of a log, not checked.
+    Suffix(Vec<u8>),
+    /// A body that its origin's signature covers.
+    Body(VerifiedBody),
+    /// Retractions that their origin's signature covers.
+    Retractions(Vec<Retraction>),
+    /// The transfer failed; nothing is said of the peer's honesty.
+    Failed,
+    /// The bytes are not what the origin signed.
+    Bad(BodyError),
+}
+
+/// What the node does after a step, in order.
+#[derive(Debug)]
+pub enum Output {
+    /// Make durable, whole, before anything behind it.
+    Commit(Batch),
+    /// Send a control message.
+    Send(CentreId, Message),
+    /// Start a job.
+    Spawn(JobId, Job),
+    /// Tell whoever watches.
+    Emit(Event),
+    /// Come back with [`Input::Wake`] at this time.
+    WakeAt(Timestamp),
+    /// Close the connection.
+    Drop(CentreId, Reason),
+    /// Answer a command.
+    Reply(CommandId, Result<Outcome, CommandError>),
+    /// The roster changed: open and close connections.
+    RosterChanged,
+}
+
+/// Something that people should know. Nothing here holds a fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A mirrored log grew.
+    LogGrew {
+        /// The log.
+        origin: Origin,
+        /// Leaves.
+        size: u64,
+        /// Leaves of the checkpoint that it is going for.
+        head: u64,
+    },
+    /// A delta's body is stored and acts.
+    DeltaApplied {
+        /// The log.
+        origin: Origin,
+        /// The delta.
+        seq: Seq,
+        /// Records disclosed.
+        records: u64,
+        /// Records withheld.
+        withheld: u64,
+        /// Retractions.
+        retractions: u64,
+    },
+    /// Retractions act although their delta's records may not be opened.
+    RetractionsApplied {
+        /// The log.
+        origin: Origin,
+        /// The delta.
+        seq: Seq,
+        /// How many.
+        retractions: u64,
+    },
+    /// A centre showed a smaller log of its own than before.
+    Rollback {
+        /// The log.
+        origin: Origin,
+        /// Leaves that it showed before.
+        held: u64,
+        /// Leaves that it shows.
+        shown: u64,
+    },
+    /// Two checkpoints of one log do not continue each other.
+    Fork {
+        /// The log.
+        origin: Origin,
+        /// Leaves of the smaller.
+        size: u64,
+        /// Who showed the other one.
+        shown_by: CentreId,
+    },
+    /// Peers have seen more of our own log than we hold: signing has stopped.
+    OwnLogBehind {
+        /// Leaves held.
+        held: u64,
+        /// Leaves seen.
+        seen: u64,
+    },
+    /// A centre committed to a leaf that is not acceptable; its log is mirrored no further.
+    LeafRefused {
+        /// The log.
+        origin: Origin,
+        /// Why.
+        error: SuffixError,
+    },
+    /// A body is not what its origin signed.
+    BodyRefused {
+        /// The log.
+        origin: Origin,
+        /// The delta.
+        seq: Seq,
+        /// Who sent it.
+        from: CentreId,
+        /// Why.
+        error: BodyError,
+    },
+    /// Bodies wait because nothing may be opened.
+    Closed {
+        /// Why.
+        why: Closed,
+    },
+    /// A roster came into force.
+    RosterApplied {
+        /// Its version.
+        version: u64,
+    },
+}
+
+/// Why a connection is closed: the peer's fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// A frame that is no message.
+    #[error("malformed message: {0}")]
+    Malformed(WireError),
+    /// A checkpoint that does not verify.
+    #[error("bad checkpoint: {0}")]
+    Checkpoint(CheckpointError),
+    /// A smaller log of its own.
+    #[error("rolled its own log back from {held} to {shown} leaves")]
+    Rollback {
+        /// Leaves that it showed before.
+        held: u64,
+        /// Leaves that it shows.
+        shown: u64,
+    },
+    /// A log that does not continue the one held.
+    #[error("showed a log that does not continue the one held")]
+    Fork,
+    /// A piece of a log that does not verify.
+    #[error("bad suffix: {0}")]
+    Suffix(SuffixError),
+    /// A body that its signature does not cover.
+    #[error("bad body: {0}")]
+    Body(BodyError),
+}
+
+/// The keys that the core signs with.
+pub struct CentreKeys {
+    /// Signs headers and class definitions.
+    pub delta: Signer,
+    /// Signs checkpoints.
+    pub log: Signer,
+}
+
+/// Why a centre cannot start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The roster does not name it.
+    #[error("centre {0} is not on the roster")]
+    NotOnRoster(CentreId),
+}
+
+#[derive(Default)]
+struct Peer {
+    /// Order of its newest heads: (session, counter).
+    newest: (u64, u64),
+}
+
+/// A log that this node mirrors, as far as memory goes.
+#[derive(Default)]
+struct Mirror {
+    state: LogState,
+    /// Larger checkpoints that peers offer.
+    offers: BTreeMap<CentreId, SignedCheckpoint>,
+    /// Log job under way, with the checkpoint that it goes for.
+    fetching: Option<(JobId, CentreId, SignedCheckpoint)>,
+    /// A size whose next leaf was refused: asked for again only when the roster changes.
+    refused_at: Option<u64>,
+    /// Body jobs under way.
+    body_jobs: BTreeMap<Seq, JobId>,
+    /// Bodies that arrived before their turn.
+    ready: BTreeMap<Seq, VerifiedBody>,
+    /// Nothing is tried before this time.
+    not_before: Option<Timestamp>,
+    /// Transfers that failed in a row.
+    failures: u32,
+}
+
+impl Mirror {
+    fn is_waiting(&self, now: Timestamp) -> bool {
+        self.not_before.is_some_and(|at| at > now)
+    }
+}
+
+/// One centre.
+pub struct Centre {
+    id: CentreId,
+    keys: CentreKeys,
+    roster: SignedRoster,
+    origin: Origin,
+    own: LogState,
+    own_classes: BTreeMap<Labels, ClassId>,
+    /// Set when peers hold more of our log than we do: nothing is signed any more.
+    behind: Option<u64>,
+    mirrors: BTreeMap<Origin, Mirror>,
+    peers: BTreeMap<CentreId, Peer>,
+    session: u64,
+    counter: u64,
+    next_job: u64,
+    next_round: Timestamp,
+}
+
+impl Centre {
+    /// Starts from what is durable. `session` orders this run among others: the start time in milliseconds.
+    ///
+    /// # Errors
+    /// [`StartError::NotOnRoster`].
+    pub fn new(
+        id: CentreId,
+        keys: CentreKeys,
+        roster: SignedRoster,
+        session: u64,
+        view: &impl View,
+    ) -> Result<Self, StartError> {
+        let entry = roster.roster().centre(&id);
+        let origin = entry.ok_or_else(|| StartError::NotOnRoster(id.clone()))?.origin.clone();
+        let own = view.log(&origin);
+        let classes = (0..own.next_class).filter_map(|n| u16::try_from(n).ok()).map(ClassId);
+        let own_classes = classes
+            .filter_map(|class| view.class(&origin, class).map(|labels| (labels, class)))
+            .collect();
+        let mut centre = Self {
+            id,
+            keys,
+            roster,
+            origin,
+            own,
+            own_classes,
+            behind: None,
+            mirrors: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            session,
+            counter: 0,
+            next_job: 0,
+            next_round: Timestamp::new(0),
+        };
+        centre.load_mirrors(view);
+        Ok(centre)
+    }
+
+    /// One step: what happened, and what to do about it.
+    pub fn handle(
+        &mut self,
+        input: Input,
+        now: Timestamp,
+        rng: &mut impl CryptoRng,
+        view: &impl View,
+    ) -> Vec<Output> {
+        let mut out = Vec::new();
+        match input {
+            Input::PeerUp(peer) => self.on_peer_up(peer, &mut out),
+            Input::PeerDown(peer) => self.on_peer_down(&peer),
+            Input::Received(peer, frame) => self.on_received(&peer, &frame, now, view, &mut out),
+            Input::Command(id, command) => self.on_command(id, command, now, rng, view, &mut out),
+            Input::JobDone(id, result) => self.on_job_done(id, result, now, view, &mut out),
+            Input::Wake => {}
+        }
+        self.fetch_logs(now, &mut out);
+        self.fetch_bodies(now, view, &mut out);
+        self.keep_time(now, rng, &mut out);
+        out
+    }
+
+    /// Who this is.
+    #[must_use]
+    pub fn id(&self) -> &CentreId {
+        &self.id
+    }
+
+    /// The roster in force.
+    #[must_use]
+    pub fn roster(&self) -> &Roster {
+        self.roster.roster()
+    }
+
+    /// The roster's signed bytes.
+    #[must_use]
+    pub fn signed_roster(&self) -> &SignedRoster {
+        &self.roster
+    }
+
+    /// Where its own log stands.
+    #[must_use]
+    pub fn own_log(&self) -> (&Origin, &LogState) {
+        (&self.origin, &self.own)
+    }
+
+    /// Where the logs that it mirrors stand.
+    pub fn mirrored(&self) -> impl Iterator<Item = (&Origin, &LogState)> {
+        self.mirrors.iter().map(|(origin, mirror)| (origin, &mirror.state))
+    }
+
+    /// Whether a connection to a centre is open.
+    #[must_use]
+    pub fn is_up(&self, peer: &CentreId) -> bool {
+        self.peers.contains_key(peer)
+    }
+
+    /// Size of our own log that peers have seen, if it is more than we hold.
+    #[must_use]
+    pub fn behind(&self) -> Option<u64> {
+        self.behind
+    }
+
+    fn load_mirrors(&mut self, view: &impl View) {
+        let origins: Vec<Origin> =
+            self.roster().centres.iter().map(|centre| centre.origin.clone()).collect();
+        for origin in origins.into_iter().filter(|origin| *origin != self.origin) {
+            self.mirrors.entry(origin.clone()).or_insert_with(|| Mirror {
+                state: view.log(&origin),
+                ..Mirror::default()
+            });
+        }
+    }
+
+    fn on_peer_up(&mut self, peer: CentreId, out: &mut Vec<Output>) {
+        if peer == self.id || self.roster().centre(&peer).is_none() {
+            return;
+        }
+        self.peers.insert(peer.clone(), Peer::default());
+        let heads = self.heads();
+        out.push(Output::Send(peer, heads));
+    }
+
+    fn on_peer_down(&mut self, peer: &CentreId) {
+        self.peers.remove(peer);
+        for mirror in self.mirrors.values_mut() {
+            mirror.offers.remove(peer);
+        }
+    }
+
+    fn on_job_done(
+        &mut self,
+        id: JobId,
+        result: JobResult,
+        now: Timestamp,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) {
+        let job = self.mirrors.iter().find_map(|(origin, mirror)| {
+            let log = mirror.fetching.as_ref().is_some_and(|(job, ..)| *job == id);
+            let seq = mirror.body_jobs.iter().find(|(_, job)| **job == id).map(|(seq, _)| *seq);
+            (log || seq.is_some()).then(|| (origin.clone(), seq))
+        });
+        match job {
+            Some((origin, None)) => self.on_suffix(&origin, result, now, view, out),
+            Some((origin, Some(seq))) => self.on_body(&origin, seq, result, now, out),
+            // Its log left the roster meanwhile.
+            None => {}
+        }
+    }
+
+    /// The checkpoints that this node holds, as one message.
+    fn heads(&mut self) -> Message {
+        self.counter += 1;
+        let own = self.own.head.iter();
+        // A head is passed on only when the leaves under it are here to be fetched.
+        let mirrored = self.mirrors.values().filter_map(|mirror| {
+            mirror.state.head.as_ref().filter(|head| head.checkpoint().size == mirror.state.size)
+        });
+        let notes = own.chain(mirrored).map(|head| head.note().to_vec());
+        let notes = notes.take(limits::HEADS_PER_MESSAGE).collect();
+        Message::Heads { session: self.session, counter: self.counter, notes }
+    }
+
+    fn announce(&mut self, except: Option<&CentreId>, out: &mut Vec<Output>) {
+        let peers: Vec<_> = self.peers.keys().filter(|peer| Some(*peer) != except).cloned().collect();
+        if peers.is_empty() {
+            return;
+        }
+        let heads = self.heads();
+        out.extend(peers.into_iter().map(|peer| Output::Send(peer, heads.clone())));
+    }
+
+    /// Anti-entropy, and the time of the next step.
+    fn keep_time(&mut self, now: Timestamp, rng: &mut impl CryptoRng, out: &mut Vec<Output>) {
+        if now >= self.next_round {
+            if self.next_round.get() > 0 {
+                self.announce(None, out);
+            }
+            // Jitter keeps the centres of a network from speaking at once.
+            let jitter = u64::from(rng.next_u32()) % (limits::ANTI_ENTROPY_S / 2);
+            self.next_round = later(now, limits::ANTI_ENTROPY_S + jitter);
+        }
+        let retries = self.mirrors.values().filter_map(|mirror| mirror.not_before);
+        let retry = retries.filter(|at| *at > now).min();
+        out.push(Output::WakeAt(retry.map_or(self.next_round, |at| at.min(self.next_round))));
+    }
+
+    /// Waits before the next transfer for a log: twice as long after each failure in a row, at most a minute.
+    fn retry_later(&mut self, origin: &Origin, now: Timestamp) {
+        if let Some(mirror) = self.mirrors.get_mut(origin) {
+            mirror.not_before = Some(later(now, limits::RETRY_S << mirror.failures.min(5)));
+            mirror.failures += 1;
+        }
+    }
+
+    fn job(&mut self) -> JobId {
+        self.next_job += 1;
+        JobId(self.next_job)
+    }
+
+    fn policy(&self, now: Timestamp) -> Policy {
+        Policy::in_force(self.roster(), now)
+    }
+}
+
+fn later(now: Timestamp, seconds: u64) -> Timestamp {
+    Timestamp::new(now.get().saturating_add(seconds))
+}
+
+impl From<Damaged> for CommandError {
+    fn from(_: Damaged) -> Self {
+        Self::Store
+    }
+}

@@ -1,0 +1,292 @@
+//! What the operator asks. Everything that is signed goes through [`Centre::extend`], which makes one batch of it.
+
+use hashpact_keys::chain::RosterError;
+use hashpact_keys::{SignedRoster, Signer, Timestamp};
+use rand_core::CryptoRng;
+
+use super::{Centre, Command, CommandId, Event, Outcome, Output};
+use crate::delta::{ClassTable, Draft, DraftError, Header, Sealed, Seq};
+use crate::labels::{ClassDefinitions, ClassId, Labels, LabelsError};
+use crate::limits;
+use crate::log::{AppendError, Checkpoint, Leaf, grow};
+use crate::view::{AdmittedBody, Batch, LogState, View, Write};
+
+/// Why a command is refused. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// Peers hold more of our own log than we do.
+    #[error(
+        "peers hold {seen} leaves of this centre's log, this node only {held}: its disk is an old copy, so nothing is signed"
+    )]
+    Behind {
+        /// Leaves held.
+        held: u64,
+        /// Leaves seen.
+        seen: u64,
+    },
+    /// The draft would be refused by a receiver.
+    #[error(transparent)]
+    Draft(#[from] DraftError),
+    /// A class that has no definition.
+    #[error("class {class:?} is not defined")]
+    UndefinedClass {
+        /// The class.
+        class: ClassId,
+    },
+    /// Labels that may not make a class.
+    #[error(transparent)]
+    Labels(#[from] LabelsError),
+    /// All 65,535 class numbers are used.
+    #[error("all class numbers are used")]
+    ClassesFull,
+    /// A leaf cannot be appended.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The roster is not acceptable.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
+    /// The roster does not name this centre any more, or changes its keys away from those in use.
+    #[error("the roster does not hold this centre's own keys")]
+    OwnKeys,
+    /// The log has begun already.
+    #[error("this centre has begun its log already")]
+    Begun,
+    /// The store gave back other bytes than were written.
+    #[error("the store is damaged")]
+    Store,
+}
+
+/// New leaves of our own log, and what comes with them.
+#[derive(Default)]
+struct Extension {
+    /// Where the log will stand, but for size, root and head.
+    state: LogState,
+    leaves: Vec<Vec<u8>>,
+    deltas: Vec<(Seq, u64)>,
+    classes: Vec<(ClassId, Labels)>,
+    body: Option<AdmittedBody>,
+    rosters: Vec<SignedRoster>,
+}
+
+impl Centre {
+    pub(super) fn on_command(
+        &mut self,
+        id: CommandId,
+        command: Command,
+        now: Timestamp,
+        rng: &mut impl CryptoRng,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) {
+        let done = match command {
+            Command::Define(labels) => self.define(labels, view, out),
+            Command::Append(draft) => self.append(draft, now, view, out),
+            Command::Retract(list) => {
+                let draft = Draft::new([], list, rng).map_err(CommandError::from);
+                draft.and_then(|draft| self.append(draft, now, view, out))
+            }
+            Command::Begin(chain) => self.begin(&chain, now, view, out),
+            Command::ApplyRoster(bytes) => self.apply_roster(&bytes, now, view, out),
+        };
+        out.push(Output::Reply(id, done));
+    }
+
+    fn may_sign(&self) -> Result<(), CommandError> {
+        match self.behind {
+            Some(seen) => Err(CommandError::Behind { held: self.own.size, seen }),
+            None => Ok(()),
+        }
+    }
+
+    fn define(
+        &mut self,
+        wanted: Vec<Labels>,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) -> Result<Outcome, CommandError> {
+        self.may_sign()?;
+        let jurisdiction = &self.own_entry()?.jurisdiction;
+        let mut new: Vec<(ClassId, Labels)> = Vec::new();
+        let mut ids = Vec::with_capacity(wanted.len());
+        for labels in wanted {
+            labels.check()?;
+            if !labels.residency.contains(jurisdiction) {
+                return Err(LabelsError::Residency.into());
+            }
+            let known = self.own_classes.get(&labels).copied();
+            let known = known.or_else(|| {
+                new.iter().find(|(_, other)| *other == labels).map(|(class, _)| *class)
+            });
+            if let Some(class) = known {
+                ids.push(class);
+                continue;
+            }
+            let number = u64::from(self.own.next_class) + new.len() as u64;
+            // 65,535 stays free: the number of classes then fits 16 bits.
+            let number = u16::try_from(number).ok().filter(|number| *number < u16::MAX);
+            let class = ClassId(number.ok_or(CommandError::ClassesFull)?);
+            ids.push(class);
+            new.push((class, labels));
+        }
+        if new.is_empty() {
+            return Ok(Outcome::Classes(ids));
+        }
+        let sign = |classes: &[(ClassId, Labels)]| {
+            let (network, origin) = (self.roster().network, self.origin.clone());
+            let definitions = ClassDefinitions { network, origin, classes: classes.to_vec() };
+            Leaf::Classes { definitions: definitions.sign(&self.keys.delta) }.to_bytes()
+        };
+        let leaves = new.chunks(limits::DEFINITIONS_PER_LEAF).filter_map(sign).collect();
+        let mut state = self.own.clone();
+        state.next_class += u32::try_from(new.len()).map_err(|_| CommandError::ClassesFull)?;
+        let added = new.clone();
+        let extension = Extension { state, leaves, classes: new, ..Extension::default() };
+        self.extend(extension, view, out)?;
+        self.own_classes.extend(added.into_iter().map(|(class, labels)| (labels, class)));
+        Ok(Outcome::Classes(ids))
+    }
+
+    fn append(
+        &mut self,
+        draft: Draft,
+        now: Timestamp,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) -> Result<Outcome, CommandError> {
+        self.may_sign()?;
+        let undefined = |class: &ClassId| u32::from(class.0) >= self.own.next_class;
+        if let Some(class) = draft.classes().find(undefined) {
+            return Err(CommandError::UndefinedClass { class });
+        }
+        let seq = self.own.next_seq;
+        let Sealed { table, body } = draft.seal(&self.origin, seq)?;
+        let header = self.sign_header(seq, &table, now);
+        let index = self.own.size;
+        let next = Seq(seq.0 + 1);
+        let mut state = self.own.clone();
+        state.prev = Header::chain_hash(&header);
+        (state.next_seq, state.applied, state.retracted) = (next, next, next);
+        let leaf = Leaf::Delta { header, table }.to_bytes();
+        let body = AdmittedBody { origin: self.origin.clone(), seq, body };
+        let extension = Extension {
+            state,
+            leaves: leaf.into_iter().collect(),
+            deltas: vec![(seq, index)],
+            body: Some(body),
+            ..Extension::default()
+        };
+        self.extend(extension, view, out)?;
+        Ok(Outcome::Appended(seq))
+    }
+
+    fn sign_header(&self, seq: Seq, table: &ClassTable, now: Timestamp) -> Vec<u8> {
+        let header = Header {
+            network: self.roster().network,
+            origin: self.origin.clone(),
+            roster_version: self.roster().version,
+            seq,
+            prev: self.own.prev,
+            table: table.root(),
+            total: table.records(),
+            issued_at: now,
+            policy_ref: None,
+        };
+        header.sign(&self.keys.delta)
+    }
+
+    /// Begins the log of a new centre: its first leaves say which rosters it believes.
+    fn begin(
+        &mut self,
+        chain: &[Vec<u8>],
+        now: Timestamp,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) -> Result<Outcome, CommandError> {
+        if self.own.size > 0 {
+            return Err(CommandError::Begun);
+        }
+        let (first, later) = chain.split_first().ok_or(CommandError::OwnKeys)?;
+        // Whoever started this centre compared the first roster with its pin.
+        let mut rosters = vec![SignedRoster::from_store(first)?];
+        for bytes in later {
+            let next = rosters.last().map(|last| last.succeed(bytes)).transpose()?;
+            rosters.extend(next);
+        }
+        self.put_in_force(rosters, now, view, out)
+    }
+
+    fn apply_roster(
+        &mut self,
+        bytes: &[u8],
+        now: Timestamp,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) -> Result<Outcome, CommandError> {
+        self.may_sign()?;
+        let next = self.roster.succeed(bytes)?;
+        self.put_in_force(vec![next], now, view, out)
+    }
+
+    /// Logs and stores rosters, of which the last one comes into force.
+    fn put_in_force(
+        &mut self,
+        rosters: Vec<SignedRoster>,
+        now: Timestamp,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) -> Result<Outcome, CommandError> {
+        let last = rosters.last().cloned().ok_or(CommandError::OwnKeys)?;
+        let entry = last.roster().centre(&self.id).ok_or(CommandError::OwnKeys)?;
+        let holds = |signer: &Signer| {
+            entry.keys.iter().any(|key| key.key == signer.public() && key.is_valid_at(now))
+        };
+        if entry.origin != self.origin || !holds(&self.keys.delta) || !holds(&self.keys.log) {
+            return Err(CommandError::OwnKeys);
+        }
+        let leaf = |roster: &SignedRoster| {
+            let (version, hash) = (roster.roster().version, roster.hash());
+            Leaf::Roster { version, hash }.to_bytes()
+        };
+        let leaves = rosters.iter().filter_map(leaf).collect();
+        let state = self.own.clone();
+        let extension = Extension { state, leaves, rosters, ..Extension::default() };
+        self.extend(extension, view, out)?;
+        let version = last.roster().version.get();
+        self.roster = last;
+        self.reset_mirrors(view);
+        out.push(Output::RosterChanged);
+        out.push(Output::Emit(Event::RosterApplied { version }));
+        Ok(Outcome::RosterApplied)
+    }
+
+    fn own_entry(&self) -> Result<&hashpact_keys::roster::CentreEntry, CommandError> {
+        self.roster().centre(&self.id).ok_or(CommandError::OwnKeys)
+    }
+
+    /// Grows our own log by one batch: leaves, tree head and signature together, or nothing.
+    fn extend(
+        &mut self,
+        extension: Extension,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CommandError> {
+        let Extension { mut state, leaves, deltas, classes, body, rosters } = extension;
+        let (from, origin) = (self.own.size, self.origin.clone());
+        let read = |path: &str| view.log_file(&origin, path);
+        let grown = grow(&read, from, &leaves)?;
+        let (size, root) = (grown.size, grown.root);
+        let checkpoint = Checkpoint { origin: origin.clone(), size, root };
+        (state.size, state.root) = (size, root);
+        state.head = Some(checkpoint.sign(&self.keys.log));
+        self.own = state.clone();
+        let mut batch = Batch::default();
+        let files = grown.files;
+        batch.push(Write::Log { origin: origin.clone(), from, files, deltas, classes });
+        batch.extend(body.map(Write::Body));
+        batch.extend(rosters.into_iter().map(Write::Roster));
+        batch.push(Write::State { origin, state });
+        out.push(Output::Commit(batch));
+        self.announce(None, out);
+        Ok(())
+    }
+}

@@ -1,0 +1,52 @@
+//! Every bound of the protocol, with its reason. A number that limits what a peer can make us do stands here.
+
+/// A leaf of a log: entry bundles carry 16-bit lengths (C2SP tlog-tiles).
+pub const LEAF_BYTES: usize = 65_535;
+/// Classes in one delta: its table then fits a leaf (1,024 entries of at most 42 bytes).
+pub const CLASSES_PER_DELTA: usize = 1_024;
+/// Records in one delta over all classes: bounds the memory that checking one delta takes.
+pub const RECORDS_PER_DELTA: usize = 65_536;
+/// Retractions in one delta, for the same reason.
+pub const RETRACTIONS_PER_DELTA: usize = 65_536;
+/// One record: 16 fingerprints of at most 1,024 bytes, 8 local labels and the rest.
+pub const RECORD_BYTES: usize = 24 * 1024;
+/// A delta's body: what a receiver holds in memory while it checks it; origins cut deltas to stay below.
+pub const BODY_BYTES: usize = 24 * 1024 * 1024;
+/// Records' bytes at which an origin cuts a delta, leaving room for section heads and a full retraction list.
+pub const BODY_BYTES_CUT: usize = 20 * 1024 * 1024;
+/// Class definitions in one leaf: 128 of at most 500 bytes fit a leaf.
+pub const DEFINITIONS_PER_LEAF: usize = 100;
+/// Fingerprints of one entry (domain 2.1).
+pub const FINGERPRINTS_PER_ENTRY: usize = 16;
+/// Bytes of a fingerprint of an algorithm that we do not know; larger ones are referred to.
+pub const OPAQUE_BYTES: usize = 1_024;
+/// Local labels of one entry (domain 2.1).
+pub const LOCAL_LABELS: usize = 8;
+/// Bytes of one local label's value: long enough for every scheme known, too short for prose.
+pub const LOCAL_VALUE_BYTES: usize = 128;
+/// Parents of one entry (domain 2.1).
+pub const DERIVED_FROM: usize = 8;
+/// A control message: fits the heads of 128 logs with ten cosignatures each.
+pub const FRAME_BYTES: usize = 256 * 1024;
+/// Heads in one message.
+pub const HEADS_PER_MESSAGE: usize = 128;
+/// A signed checkpoint: three lines, one signature and at most 64 cosignatures.
+pub const NOTE_BYTES: usize = 16 * 1024;
+/// Signature lines on a checkpoint.
+pub const NOTE_SIGNATURES: usize = 65;
+/// Leaves in one piece of a log's suffix: their checking stays far below a second.
+pub const SUFFIX_LEAVES: u64 = 256;
+/// Bytes of one piece of a suffix, unless its single first leaf is larger.
+pub const SUFFIX_BYTES: usize = 4 * 1024 * 1024;
+/// Bodies of one origin in flight at once: hides a round trip, and bounds memory at this many bodies.
+pub const BODIES_IN_FLIGHT: usize = 4;
+/// Bodies in flight over all origins: with [`BODY_BYTES`] the 128 MiB budget of a node.
+pub const BODIES_IN_FLIGHT_ALL: usize = 5;
+/// Seconds between two rounds of anti-entropy, before jitter.
+pub const ANTI_ENTROPY_S: u64 = 60;
+/// Seconds after which a failed transfer is tried again.
+pub const RETRY_S: u64 = 2;
+/// Seconds that a peer's clock may be ahead of ours before what it dates is refused: one day, as policy allows.
+pub const CLOCK_SKEW_S: u64 = 86_400;
+/// Leaves of a log: 2^48, far above 500,000 a day for a century, and low enough for every shift.
+pub const LOG_LEAVES: u64 = 1 << 48;

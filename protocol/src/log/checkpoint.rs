@@ -1,0 +1,170 @@
+//! A log's signed head. Spec: C2SP tlog-checkpoint: origin line, size, base64 root, no extension lines.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hashpact_keys::roster::CentreEntry;
+use hashpact_keys::{KeyUse, Origin, Signer, Timestamp};
+
+use super::{NoteError, SignedNote};
+use crate::b3::Hash;
+use crate::limits;
+
+/// Size and root of one log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The log.
+    pub origin: Origin,
+    /// Leaves, at most 2^48.
+    pub size: u64,
+    /// RFC 6962 root over them.
+    pub root: Hash,
+}
+
+/// A checkpoint that its log's key signed, with the whole note as it was received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedCheckpoint {
+    checkpoint: Checkpoint,
+    note: Vec<u8>,
+}
+
+/// Why a checkpoint is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckpointError {
+    /// The note around it.
+    #[error(transparent)]
+    Note(#[from] NoteError),
+    /// Not the three lines of a checkpoint.
+    #[error("checkpoint: not the expected shape")]
+    Shape,
+    /// Of another log than the caller asked for.
+    #[error("checkpoint: of {got}, expected {expected}")]
+    Origin {
+        /// The log asked for.
+        expected: Origin,
+        /// The log that it is of.
+        got: Origin,
+    },
+    /// No log key of the centre signed it.
+    #[error("checkpoint: no log key of {origin} that is valid at this time signed it")]
+    NoKey {
+        /// The log.
+        origin: Origin,
+    },
+}
+
+impl Checkpoint {
+    /// The note's text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{}\n{}\n{}\n", self.origin, self.size, BASE64.encode(self.root))
+    }
+
+    /// Signs it with the log's key; the key's name is the origin line.
+    #[must_use]
+    pub fn sign(self, signer: &Signer) -> SignedCheckpoint {
+        let note = SignedNote::sign(&self.text(), self.origin.as_str(), signer).to_bytes();
+        SignedCheckpoint { checkpoint: self, note }
+    }
+
+    /// Reads the text of a note. One text for one checkpoint: leading zeros and extension lines are refused.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Shape`].
+    pub fn from_text(text: &str) -> Result<Self, CheckpointError> {
+        let shape = || CheckpointError::Shape;
+        let mut lines = text.split('\n');
+        let mut line = || lines.next().ok_or_else(shape);
+        let origin: Origin = line()?.parse().map_err(|_| shape())?;
+        let size = line()?.parse().map_err(|_| shape())?;
+        let root = BASE64.decode(line()?).map_err(|_| shape())?;
+        let root = root.try_into().map_err(|_| shape())?;
+        let checkpoint = Self { origin, size, root };
+        if checkpoint.text() != text || size > limits::LOG_LEAVES {
+            return Err(shape());
+        }
+        Ok(checkpoint)
+    }
+}
+
+impl SignedCheckpoint {
+    /// The log that a note claims to be of; nothing is checked.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] if it is no checkpoint.
+    pub fn claimed_origin(note: &[u8]) -> Result<Origin, CheckpointError> {
+        Ok(Checkpoint::from_text(SignedNote::parse(note)?.text())?.origin)
+    }
+
+    /// Verifies that a log key of `centre`, valid at `now`, signed the note. The note is kept whole.
+    ///
+    /// # Errors
+    /// [`CheckpointError`].
+    pub fn open(
+        note: &[u8],
+        centre: &CentreEntry,
+        now: Timestamp,
+    ) -> Result<Self, CheckpointError> {
+        let parsed = SignedNote::parse(note)?;
+        let checkpoint = Checkpoint::from_text(parsed.text())?;
+        if checkpoint.origin != centre.origin {
+            let (expected, got) = (centre.origin.clone(), checkpoint.origin);
+            return Err(CheckpointError::Origin { expected, got });
+        }
+        let origin = &centre.origin;
+        let keys = centre.keys_of(KeyUse::Log).filter(|entry| entry.is_valid_at(now));
+        for entry in keys {
+            match parsed.verify(origin.as_str(), &entry.key) {
+                Ok(()) => return Ok(Self { checkpoint, note: note.to_vec() }),
+                Err(NoteError::Unsigned) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(CheckpointError::NoKey { origin: origin.clone() })
+    }
+
+    /// What was signed.
+    #[must_use]
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// The whole note, as received.
+    #[must_use]
+    pub fn note(&self) -> &[u8] {
+        &self.note
+    }
+
+    /// Takes a note that this node has checked before and stored.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] if the stored bytes are no checkpoint any more.
+    pub fn from_store(note: &[u8]) -> Result<Self, CheckpointError> {
+        let checkpoint = Checkpoint::from_text(SignedNote::parse(note)?.text())?;
+        Ok(Self { checkpoint, note: note.to_vec() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checkpoint() -> Checkpoint {
+        Checkpoint { origin: "eu.example/eu/1".parse().unwrap(), size: 12, root: [7; 32] }
+    }
+
+    #[test]
+    fn text_has_one_form() {
+        let text = checkpoint().text();
+        assert_eq!(Checkpoint::from_text(&text), Ok(checkpoint()));
+        for bad in [
+            text.replace("12", "012"),
+            text.replace("12", "+12"),
+            format!("{text}extension\n"),
+            text.trim_end().to_owned(),
+            text.replace("eu.example/eu/1", "eu.example/eu"),
+            text.replace("12", "281474976710657"),
+        ] {
+            assert_eq!(Checkpoint::from_text(&bad), Err(CheckpointError::Shape), "{bad:?}");
+        }
+    }
+}

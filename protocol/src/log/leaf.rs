@@ -1,0 +1,182 @@
+//! What a leaf of a log says: `[kind, ...]`, canonical CBOR, at most 65,535 bytes.
+
+use hashpact_keys::{RosterVersion, canonical};
+use minicbor::{Decoder, Encoder};
+
+use crate::b3::Hash;
+use crate::delta::{ClassTable, TableError};
+use crate::limits;
+
+/// The kinds of leaf. Those without a reader here are kept as they are: the log is append-only for everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeafKind {
+    /// A delta: header and class table.
+    Delta = 1,
+    /// A policy document.
+    Policy = 2,
+    /// Class definitions.
+    Classes = 3,
+    /// A roster version.
+    Roster = 4,
+    /// A disclosure record.
+    Disclosure = 5,
+    /// An erasure notice.
+    Erasure = 6,
+    /// A key event.
+    KeyEvent = 7,
+    /// A match epoch manifest.
+    MatchEpoch = 8,
+    /// A match session record.
+    MatchSession = 9,
+    /// A salted commitment of another signed object.
+    Commitment = 10,
+}
+
+const KINDS: [LeafKind; 10] = [
+    LeafKind::Delta,
+    LeafKind::Policy,
+    LeafKind::Classes,
+    LeafKind::Roster,
+    LeafKind::Disclosure,
+    LeafKind::Erasure,
+    LeafKind::KeyEvent,
+    LeafKind::MatchEpoch,
+    LeafKind::MatchSession,
+    LeafKind::Commitment,
+];
+
+/// A leaf, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leaf {
+    /// `[1, header, table]`.
+    Delta {
+        /// The COSE_Sign1 bytes.
+        header: Vec<u8>,
+        /// The class table.
+        table: ClassTable,
+    },
+    /// `[3, definitions]`.
+    Classes {
+        /// The COSE_Sign1 bytes.
+        definitions: Vec<u8>,
+    },
+    /// `[4, version, hash]`.
+    Roster {
+        /// The version that the centre applied.
+        version: RosterVersion,
+        /// SHA-256 of its payload.
+        hash: Hash,
+    },
+    /// A kind that later versions read.
+    Other(LeafKind),
+}
+
+/// Why a leaf is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LeafError {
+    /// Longer than a bundle can carry.
+    #[error("leaf: {got} bytes, at most {}", limits::LEAF_BYTES)]
+    TooLarge {
+        /// Its length.
+        got: usize,
+    },
+    /// Not canonical CBOR of the expected shape.
+    #[error("leaf: not the expected shape")]
+    Shape,
+    /// A kind that no version has.
+    #[error("leaf: kind {got} is unknown")]
+    Kind {
+        /// The kind.
+        got: u64,
+    },
+    /// Its class table.
+    #[error(transparent)]
+    Table(#[from] TableError),
+}
+
+impl Leaf {
+    /// The leaf's bytes; `None` for a kind that this version does not write.
+    #[must_use]
+    pub fn to_bytes(&self) -> Option<Vec<u8>> {
+        let mut e = Encoder::new(Vec::with_capacity(512));
+        // Writing to a Vec cannot fail.
+        let written = match self {
+            Self::Delta { header, table } => e
+                .array(3)
+                .and_then(|e| e.u8(1))
+                .and_then(|e| e.bytes(header))
+                .map(drop)
+                .and_then(|()| table.encode(&mut e)),
+            Self::Classes { definitions } => {
+                e.array(2).and_then(|e| e.u8(3)).and_then(|e| e.bytes(definitions)).map(drop)
+            }
+            Self::Roster { version, hash } => e
+                .array(3)
+                .and_then(|e| e.u8(4))
+                .and_then(|e| e.u64(version.get()))
+                .and_then(|e| e.bytes(hash))
+                .map(drop),
+            Self::Other(_) => return None,
+        };
+        written.ok().map(|()| e.into_writer())
+    }
+
+    /// Reads a leaf, strictly. Signatures inside are not checked here.
+    ///
+    /// # Errors
+    /// [`LeafError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, LeafError> {
+        if bytes.len() > limits::LEAF_BYTES {
+            return Err(LeafError::TooLarge { got: bytes.len() });
+        }
+        let shape = || LeafError::Shape;
+        canonical::check(bytes).map_err(|_| shape())?;
+        let mut d = Decoder::new(bytes);
+        let parts = d.array().ok().flatten().ok_or_else(shape)?;
+        let got = d.u64().map_err(|_| shape())?;
+        let kind = KINDS.into_iter().find(|kind| *kind as u64 == got);
+        match (kind.ok_or(LeafError::Kind { got })?, parts) {
+            (LeafKind::Delta, 3) => {
+                let header = d.bytes().map_err(|_| shape())?.to_vec();
+                Ok(Self::Delta { header, table: ClassTable::decode(&mut d)? })
+            }
+            (LeafKind::Classes, 2) => {
+                Ok(Self::Classes { definitions: d.bytes().map_err(|_| shape())?.to_vec() })
+            }
+            (LeafKind::Roster, 3) => {
+                let version = RosterVersion::new(d.u64().map_err(|_| shape())?);
+                let hash = d.bytes().ok().and_then(|b| b.try_into().ok()).ok_or_else(shape)?;
+                Ok(Self::Roster { version, hash })
+            }
+            (LeafKind::Delta | LeafKind::Classes | LeafKind::Roster, _) => Err(shape()),
+            (
+                kind @ (LeafKind::Policy
+                | LeafKind::Disclosure
+                | LeafKind::Erasure
+                | LeafKind::KeyEvent
+                | LeafKind::MatchEpoch
+                | LeafKind::MatchSession
+                | LeafKind::Commitment),
+                _,
+            ) => Ok(Self::Other(kind)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roster_leaf_round_trips() {
+        let leaf = Leaf::Roster { version: RosterVersion::new(3), hash: [5; 32] };
+        assert_eq!(Leaf::from_bytes(&leaf.to_bytes().unwrap()), Ok(leaf));
+    }
+
+    #[test]
+    fn later_kind_is_kept_and_unknown_kind_refused() {
+        assert_eq!(Leaf::from_bytes(&[0x82, 0x05, 0x01]), Ok(Leaf::Other(LeafKind::Disclosure)));
+        assert_eq!(Leaf::from_bytes(&[0x82, 0x0b, 0x01]), Err(LeafError::Kind { got: 11 }));
+        assert_eq!(Leaf::from_bytes(&[0x82, 0x01, 0x01]), Err(LeafError::Shape));
+    }
+}

@@ -1,0 +1,208 @@
+//! Signed notes: a text and signature lines under it. Spec: C2SP signed-note.
+//!
+//! ```text
+//! <text, ends in a newline>
+//! <empty line>
+//! — <key name> <base64(4-byte key id || signature)>
+//! ```
+//!
+//! In scope: Ed25519 (type 0x01). Lines of other keys and types are kept, as the note is passed on whole.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hashpact_keys::{PublicKey, Signer};
+use sha2::{Digest as _, Sha256};
+
+use crate::limits;
+
+/// Signature type of a plain Ed25519 note signature.
+const ED25519: u8 = 0x01;
+/// What every signature line begins with: an em dash and a space.
+const DASH: &str = "\u{2014} ";
+
+/// A note that parses; who signed it is not checked yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedNote {
+    text: String,
+    lines: Vec<Line>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Line {
+    name: String,
+    key_id: [u8; 4],
+    signature: Vec<u8>,
+}
+
+/// Why a note is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoteError {
+    /// Longer than [`limits::NOTE_BYTES`].
+    #[error("note: {got} bytes, at most {}", limits::NOTE_BYTES)]
+    TooLarge {
+        /// Its length.
+        got: usize,
+    },
+    /// Not a signed note.
+    #[error("note: not the expected shape")]
+    Shape,
+    /// No line of this key.
+    #[error("note: not signed by the expected key")]
+    Unsigned,
+    /// A line of this key that does not verify.
+    #[error("note: the signature does not verify")]
+    Signature,
+}
+
+/// Key id of an Ed25519 note key: the first 4 bytes of SHA-256(name || 0x0A || 0x01 || public key).
+fn key_id(name: &str, key: &PublicKey) -> [u8; 4] {
+    let mut hash = Sha256::new();
+    hash.update(name.as_bytes());
+    hash.update([b'\n', ED25519]);
+    hash.update(key.as_bytes());
+    let digest: [u8; 32] = hash.finalize().into();
+    [digest[0], digest[1], digest[2], digest[3]]
+}
+
+impl SignedNote {
+    /// Signs a text, which ends in a newline, under a key name.
+    #[must_use]
+    pub fn sign(text: &str, name: &str, signer: &Signer) -> Self {
+        let signature = signer.sign(text.as_bytes()).to_vec();
+        let key_id = key_id(name, &signer.public());
+        let line = Line { name: name.to_owned(), key_id, signature };
+        Self { text: text.to_owned(), lines: vec![line] }
+    }
+
+    /// Parses a note, strictly.
+    ///
+    /// # Errors
+    /// [`NoteError::TooLarge`] or [`NoteError::Shape`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, NoteError> {
+        if bytes.len() > limits::NOTE_BYTES {
+            return Err(NoteError::TooLarge { got: bytes.len() });
+        }
+        let note = std::str::from_utf8(bytes).map_err(|_| NoteError::Shape)?;
+        if note.chars().any(|c| c.is_control() && c != '\n') {
+            return Err(NoteError::Shape);
+        }
+        // The last empty line separates, so a text with empty lines of its own stays whole.
+        let (text, signatures) = note.rsplit_once("\n\n").ok_or(NoteError::Shape)?;
+        let signatures = signatures.strip_suffix('\n').ok_or(NoteError::Shape)?;
+        let lines: Vec<Line> = signatures.split('\n').map(parse_line).collect::<Result<_, _>>()?;
+        if text.is_empty() || lines.len() > limits::NOTE_SIGNATURES {
+            return Err(NoteError::Shape);
+        }
+        Ok(Self { text: format!("{text}\n"), lines })
+    }
+
+    /// The note's bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = format!("{}\n", self.text);
+        for line in &self.lines {
+            let blob = [&line.key_id[..], &line.signature].concat();
+            out.push_str(&format!("{DASH}{} {}\n", line.name, BASE64.encode(blob)));
+        }
+        out.into_bytes()
+    }
+
+    /// The text, with its last newline.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Checks that the key signed under this name.
+    ///
+    /// # Errors
+    /// [`NoteError::Unsigned`] if it has no line; [`NoteError::Signature`] if one of its lines does not verify.
+    pub fn verify(&self, name: &str, key: &PublicKey) -> Result<(), NoteError> {
+        let key_id = key_id(name, key);
+        let mut signed = false;
+        for line in self.lines.iter().filter(|line| line.name == name && line.key_id == key_id) {
+            let signature = line.signature.as_slice().try_into();
+            let signature = signature.map_err(|_| NoteError::Signature)?;
+            let verified = key.verify(self.text.as_bytes(), signature);
+            verified.map_err(|_| NoteError::Signature)?;
+            signed = true;
+        }
+        if signed { Ok(()) } else { Err(NoteError::Unsigned) }
+    }
+}
+
+fn parse_line(line: &str) -> Result<Line, NoteError> {
+    let (name, blob) =
+        line.strip_prefix(DASH).and_then(|rest| rest.split_once(' ')).ok_or(NoteError::Shape)?;
+    let blob = BASE64.decode(blob).map_err(|_| NoteError::Shape)?;
+    let (key_id, signature) = blob.split_first_chunk().ok_or(NoteError::Shape)?;
+    let name_is_valid =
+        !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c == '+');
+    if !name_is_valid || signature.is_empty() {
+        return Err(NoteError::Shape);
+    }
+    Ok(Line { name: name.to_owned(), key_id: *key_id, signature: signature.to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signer() -> Signer {
+        Signer::from_seed(&[3; 32])
+    }
+
+    #[test]
+    fn note_round_trips_and_verifies() {
+        let note = SignedNote::sign("eu.example/eu/1\n0\nx\n", "eu.example/eu/1", &signer());
+        let bytes = note.to_bytes();
+        let parsed = SignedNote::parse(&bytes).unwrap();
+        assert_eq!(parsed.to_bytes(), bytes);
+        assert_eq!(parsed.verify("eu.example/eu/1", &signer().public()), Ok(()));
+    }
+
+    #[test]
+    fn changed_text_does_not_verify() {
+        let note = SignedNote::sign("a\n5\n", "n", &signer());
+        let bytes = String::from_utf8(note.to_bytes()).unwrap().replace('5', "6");
+        let note = SignedNote::parse(bytes.as_bytes()).unwrap();
+        assert_eq!(note.verify("n", &signer().public()), Err(NoteError::Signature));
+    }
+
+    #[test]
+    fn signature_under_another_name_does_not_count() {
+        let note = SignedNote::sign("a\n", "n", &signer());
+        assert_eq!(note.verify("m", &signer().public()), Err(NoteError::Unsigned));
+        let other = Signer::from_seed(&[4; 32]).public();
+        assert_eq!(note.verify("n", &other), Err(NoteError::Unsigned));
+    }
+
+    #[test]
+    fn cosignature_of_a_stranger_is_kept() {
+        let note = SignedNote::sign("a\n", "n", &signer());
+        let mut bytes = note.to_bytes();
+        let line = format!("{DASH}witness.example {}\n", BASE64.encode([9_u8; 4 + 8 + 64]));
+        bytes.extend_from_slice(line.as_bytes());
+        let parsed = SignedNote::parse(&bytes).unwrap();
+        assert_eq!(parsed.to_bytes(), bytes);
+        assert_eq!(parsed.verify("n", &signer().public()), Ok(()));
+    }
+
+    #[test]
+    fn malformed_notes_are_refused() {
+        let good = SignedNote::sign("a\n", "n", &signer()).to_bytes();
+        let text = String::from_utf8(good.clone()).unwrap();
+        for bad in [
+            text.trim_end().to_owned(),
+            text.replace("\n\n", "\n"),
+            text.replace(DASH, "- "),
+            text.replace("a\n", "a\r\n"),
+            format!("{text}\u{2014} n !!!\n"),
+            format!("{text}{DASH}a+b {}\n", BASE64.encode([1; 68])),
+        ] {
+            assert_eq!(SignedNote::parse(bad.as_bytes()), Err(NoteError::Shape), "{bad:?}");
+        }
+        let long = vec![b'a'; limits::NOTE_BYTES + 1];
+        assert!(matches!(SignedNote::parse(&long), Err(NoteError::TooLarge { .. })));
+    }
+}

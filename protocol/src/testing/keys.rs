@@ -1,0 +1,145 @@
+//! Networks with keys from fixed seeds: the same names, keys and roster bytes in every run.
+//!
+//! In scope: centres, their rosters and how one roster follows another, by way of enrolments as real centres use them.
+//! Out of scope: secrecy; whoever reads this file knows every key.
+
+use hashpact_keys::chain::{draft_bytes, sign_roster};
+use hashpact_keys::enrolment::Enrolment;
+use hashpact_keys::roster::{CentreEntry, Roster, RosterDraft};
+use hashpact_keys::{
+    CentreId, Jurisdiction, KeyUse, Origin, RosterVersion, SignedRoster, Signer, Timestamp,
+};
+
+use crate::centre::CentreKeys;
+
+/// The time at which tests begin.
+pub const START: Timestamp = Timestamp::new(1_800_000_000);
+/// Seconds from [`START`] until the first roster expires.
+pub const LIFETIME_S: u64 = 30 * 86_400;
+/// Root keys of every network here, and how many of them must sign.
+const ROOTS: (u64, u8) = (3, 2);
+
+/// What makes one centre: its names, and keys that are made anew from a seed whenever they are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CentreSetup {
+    /// Its name.
+    pub id: CentreId,
+    /// The law that it works under.
+    pub jurisdiction: Jurisdiction,
+    /// The log that it writes.
+    pub origin: Origin,
+}
+
+impl CentreSetup {
+    /// Centre number `n`, from 0: eu, us, ca, au, then invented ones.
+    ///
+    /// # Panics
+    /// Never: the names parse.
+    #[must_use]
+    #[expect(clippy::unwrap_used, reason = "constants, and numbers in between")]
+    pub fn numbered(n: usize) -> Self {
+        let known = ["eu", "us", "ca", "au"];
+        let id = known.get(n).map_or_else(|| format!("x{n}"), |id| (*id).to_owned());
+        let letter = char::from(b'A' + u8::try_from(n % 26).unwrap());
+        let jurisdiction =
+            known.get(n).map_or_else(|| format!("X{letter}"), |id| id.to_ascii_uppercase());
+        Self {
+            origin: format!("{id}.example/{id}/1").parse().unwrap(),
+            jurisdiction: jurisdiction.parse().unwrap(),
+            id: id.parse().unwrap(),
+        }
+    }
+
+    /// The key of this centre for a use.
+    #[must_use]
+    pub fn signer(&self, use_: KeyUse) -> Signer {
+        signer(&format!("{} {}", self.id, use_.code()))
+    }
+
+    /// The keys that the core signs with.
+    #[must_use]
+    pub fn keys(&self) -> CentreKeys {
+        CentreKeys { delta: self.signer(KeyUse::Delta), log: self.signer(KeyUse::Log) }
+    }
+
+    /// Its entry for a roster, by way of a signed enrolment; the keys are valid from an hour before [`START`].
+    ///
+    /// # Panics
+    /// Never: an enrolment made here opens.
+    #[must_use]
+    #[expect(clippy::unwrap_used, reason = "made and opened in one place")]
+    pub fn entry(&self) -> CentreEntry {
+        let uses = [KeyUse::Delta, KeyUse::Log, KeyUse::Node];
+        let signers = uses.map(|use_| (use_, self.signer(use_)));
+        let keys: Vec<_> = signers.iter().map(|(use_, signer)| (*use_, signer)).collect();
+        let (id, law, origin) = (self.id.clone(), self.jurisdiction.clone(), self.origin.clone());
+        let bytes = Enrolment::sign(id, law, origin, Vec::new(), &keys).unwrap();
+        let from = Timestamp::new(START.get() - 3_600);
+        Enrolment::open(&bytes).unwrap().centre_entry(from, None)
+    }
+}
+
+fn signer(what: &str) -> Signer {
+    Signer::from_seed(blake3::hash(format!("synthetic key {what}").as_bytes()).as_bytes())
+}
+
+/// The root key with this number, from 0 to 2.
+#[must_use]
+pub fn root(n: u64) -> Signer {
+    signer(&format!("root {n}"))
+}
+
+/// A network of `n` centres: its first roster, and the centres in the order of their numbers.
+///
+/// # Panics
+/// If `n` is 0 or more than a roster holds.
+#[must_use]
+#[expect(clippy::unwrap_used, reason = "made and opened in one place")]
+pub fn network(n: usize, demo: bool) -> (SignedRoster, Vec<CentreSetup>) {
+    let centres: Vec<_> = (0..n).map(CentreSetup::numbered).collect();
+    let draft = RosterDraft {
+        version: RosterVersion::FIRST,
+        network: None,
+        issued_at: Timestamp::new(START.get() - 3_600),
+        expires_at: Timestamp::new(START.get() + LIFETIME_S),
+        demo,
+        threshold: ROOTS.1,
+        root_keys: (0..ROOTS.0).map(|n| root(n).public()).collect(),
+        centres: centres.iter().map(CentreSetup::entry).collect(),
+        auditors: Vec::new(),
+        witnesses: Vec::new(),
+        revocations: Vec::new(),
+    };
+    let roster = Roster::from_draft(draft).unwrap();
+    let first = SignedRoster::open_first(&sign(&roster, &[0, 1]), &roster.network).unwrap();
+    (first, centres)
+}
+
+/// The version after `last`, issued at `now`, changed by `change`.
+///
+/// # Panics
+/// If what `change` makes of it is no roster.
+#[must_use]
+#[expect(clippy::unwrap_used, reason = "a test that makes no roster is wrong")]
+pub fn next_roster(
+    last: &SignedRoster,
+    now: Timestamp,
+    change: impl FnOnce(&mut RosterDraft),
+) -> SignedRoster {
+    let expires_at = Timestamp::new(now.get() + LIFETIME_S);
+    let mut draft = last.roster().next_draft(now, expires_at).unwrap();
+    change(&mut draft);
+    let roster = Roster::from_draft(draft).unwrap();
+    last.succeed(&sign(&roster, &[0, 1])).unwrap()
+}
+
+/// A roster as signed by the root keys with these numbers.
+///
+/// # Panics
+/// If a number stands twice.
+#[must_use]
+#[expect(clippy::unwrap_used, reason = "a test that signs twice is wrong")]
+pub fn sign(roster: &Roster, roots: &[u64]) -> Vec<u8> {
+    let signed = |bytes: Vec<u8>, n: &u64| sign_roster(&bytes, &root(*n)).unwrap();
+    roots.iter().fold(draft_bytes(roster), signed)
+}

@@ -1,0 +1,204 @@
+//! What the core reads of the disk, and what it asks to be written.
+//!
+//! Why: the core has no I/O. It reads through [`View`] and every change leaves as one [`Batch`], which the node makes
+//! durable as a whole before anything that it promises is sent. Peers' bodies enter a batch only as [`AdmittedBody`].
+
+use hashpact_keys::{Origin, SignedRoster};
+use minicbor::{Decoder, Encoder};
+
+use crate::Hash;
+use crate::delta::{Body, Retraction, Seq};
+use crate::labels::{ClassId, Labels};
+use crate::log::{LogFile, SignedCheckpoint, empty_root};
+
+/// Where one log stands on this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogState {
+    /// Leaves stored.
+    pub size: u64,
+    /// Root over them.
+    pub root: Hash,
+    /// Newest checkpoint that is shown to continue what is stored; at least `size`. None before the first.
+    pub head: Option<SignedCheckpoint>,
+    /// Number of the next delta that the log will name.
+    pub next_seq: Seq,
+    /// What the next header's `prev` must be.
+    pub prev: Hash,
+    /// Number that the next class definition must have.
+    pub next_class: u32,
+    /// Bodies below this number are applied.
+    pub applied: Seq,
+    /// Retractions below this number are applied; at least `applied`.
+    pub retracted: Seq,
+}
+
+impl Default for LogState {
+    fn default() -> Self {
+        Self {
+            size: 0,
+            root: empty_root(),
+            head: None,
+            next_seq: Seq(0),
+            prev: [0; 32],
+            next_class: 0,
+            applied: Seq(0),
+            retracted: Seq(0),
+        }
+    }
+}
+
+impl LogState {
+    /// Size of the newest checkpoint known.
+    #[must_use]
+    pub fn head_size(&self) -> u64 {
+        self.head.as_ref().map_or(0, |head| head.checkpoint().size)
+    }
+
+    /// The state's bytes, for the store.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let note = self.head.as_ref().map_or(&[][..], SignedCheckpoint::note);
+        let mut e = Encoder::new(Vec::with_capacity(256));
+        // Writing to a Vec cannot fail.
+        let _ = e
+            .array(8)
+            .and_then(|e| e.u64(self.size))
+            .and_then(|e| e.bytes(&self.root))
+            .and_then(|e| e.bytes(note))
+            .and_then(|e| e.u64(self.next_seq.0))
+            .and_then(|e| e.bytes(&self.prev))
+            .and_then(|e| e.u32(self.next_class))
+            .and_then(|e| e.u64(self.applied.0))
+            .and_then(|e| e.u64(self.retracted.0));
+        e.into_writer()
+    }
+
+    /// Reads what [`LogState::to_bytes`] wrote; `None` if it is damaged.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut d = Decoder::new(bytes);
+        (d.array().ok()? == Some(8)).then_some(())?;
+        let size = d.u64().ok()?;
+        let root = d.bytes().ok()?.try_into().ok()?;
+        let note = d.bytes().ok()?;
+        let head = match note {
+            [] => None,
+            note => Some(SignedCheckpoint::from_store(note).ok()?),
+        };
+        Some(Self {
+            size,
+            root,
+            head,
+            next_seq: Seq(d.u64().ok()?),
+            prev: d.bytes().ok()?.try_into().ok()?,
+            next_class: d.u32().ok()?,
+            applied: Seq(d.u64().ok()?),
+            retracted: Seq(d.u64().ok()?),
+        })
+    }
+}
+
+/// What the core may read. Everything in it was written by a committed [`Batch`].
+pub trait View {
+    /// Where a log stands; the default state for one that is unknown.
+    fn log(&self, origin: &Origin) -> LogState;
+    /// A file of a log, by its path below the log's folder.
+    fn log_file(&self, origin: &Origin, path: &str) -> Option<Vec<u8>>;
+    /// The log index at which a delta's header stands.
+    fn delta_index(&self, origin: &Origin, seq: Seq) -> Option<u64>;
+    /// The labels of a class.
+    fn class(&self, origin: &Origin, class: ClassId) -> Option<Labels>;
+}
+
+/// The disk gave other bytes than were written, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the store is damaged: what it gave back is not what was written")]
+pub struct Damaged;
+
+/// A delta's body that may be stored: its own origin made it, or policy admitted it.
+#[derive(Debug)]
+pub struct AdmittedBody {
+    pub(crate) origin: Origin,
+    pub(crate) seq: Seq,
+    pub(crate) body: Body,
+}
+
+impl AdmittedBody {
+    /// The log.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The delta.
+    #[must_use]
+    pub fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+}
+
+/// One change, durable as a whole.
+#[derive(Debug)]
+pub enum Write {
+    /// A log grows. The store compares `from` with the size that it holds and refuses anything else.
+    Log {
+        /// The log.
+        origin: Origin,
+        /// Leaves before.
+        from: u64,
+        /// Tiles and bundles.
+        files: Vec<LogFile>,
+        /// The deltas among the new leaves, with their log indices.
+        deltas: Vec<(Seq, u64)>,
+        /// The classes that the new leaves define.
+        classes: Vec<(ClassId, Labels)>,
+    },
+    /// A body arrives.
+    Body(AdmittedBody),
+    /// Retractions arrive without their delta's records.
+    Retractions {
+        /// The log.
+        origin: Origin,
+        /// The delta.
+        seq: Seq,
+        /// What ends.
+        list: Vec<Retraction>,
+    },
+    /// Where a log stands after the batch.
+    State {
+        /// The log.
+        origin: Origin,
+        /// The state.
+        state: LogState,
+    },
+    /// The roster in force.
+    Roster(SignedRoster),
+}
+
+/// Changes that become durable together, in order.
+#[derive(Debug, Default)]
+pub struct Batch {
+    writes: Vec<Write>,
+}
+
+impl Batch {
+    pub(crate) fn push(&mut self, write: Write) {
+        self.writes.push(write);
+    }
+
+    pub(crate) fn extend(&mut self, writes: impl IntoIterator<Item = Write>) {
+        self.writes.extend(writes);
+    }
+
+    /// The changes, in order.
+    #[must_use]
+    pub fn into_writes(self) -> Vec<Write> {
+        self.writes
+    }
+}

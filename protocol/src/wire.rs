@@ -1,0 +1,331 @@
+//! What travels between centres: control messages and bulk requests, canonical CBOR.
+//!
+//! Spec: `docs/protocol.md`, "Wire". In scope: bytes and bounds. Out of scope: streams and chunks (the node).
+
+use hashpact_keys::{Origin, canonical};
+use minicbor::{Decoder, Encoder};
+
+use crate::Hash;
+use crate::delta::{RETRACTION_SECTION, Seq};
+use crate::limits;
+use crate::log::{decode_bundle, encode_bundle};
+
+/// A control message as it came; nothing in it is checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame(pub Vec<u8>);
+
+/// A control message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// The newest checkpoints that the sender holds, its own among them.
+    Heads {
+        /// Start of the sender's process in milliseconds: orders messages of different runs.
+        session: u64,
+        /// Number of the message within the run: streams may overtake each other.
+        counter: u64,
+        /// Whole signed notes, at most [`limits::HEADS_PER_MESSAGE`].
+        notes: Vec<Vec<u8>>,
+    },
+}
+
+/// What a bulk transfer is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BulkRequest {
+    /// The next leaves of a log, with the proof that `to` continues them.
+    Suffix {
+        /// The log.
+        origin: Origin,
+        /// Leaves that the asker holds.
+        from: u64,
+        /// Size of the checkpoint that it goes for.
+        to: u64,
+    },
+    /// A delta's body from one of its sections on.
+    Body {
+        /// The log.
+        origin: Origin,
+        /// The delta.
+        seq: Seq,
+        /// First section: a class, or 65536 for the retractions alone.
+        section: u32,
+        /// Bytes of that section to skip.
+        offset: u64,
+    },
+}
+
+/// A piece of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suffix {
+    /// Index of the first leaf.
+    pub from: u64,
+    /// The leaves.
+    pub leaves: Vec<Vec<u8>>,
+    /// Consistency of the log after these leaves with the checkpoint asked for.
+    pub proof: Vec<Hash>,
+}
+
+/// Why a bulk request is refused; the number is its code on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BulkRefusal {
+    /// Not a request.
+    #[error("not a request")]
+    Malformed = 1,
+    /// The asker is not on the roster.
+    #[error("not on the roster")]
+    NotOnRoster = 2,
+    /// Nothing of that name or number is here.
+    #[error("not here")]
+    NotFound = 3,
+    /// Bodies come from their origin.
+    #[error("not the origin")]
+    NotOrigin = 4,
+    /// Policy is closed.
+    #[error("closed by policy")]
+    Closed = 5,
+    /// The other side's store failed.
+    #[error("the other side's store failed")]
+    Store = 6,
+}
+
+impl BulkRefusal {
+    /// The refusal with this code.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        [
+            Self::Malformed,
+            Self::NotOnRoster,
+            Self::NotFound,
+            Self::NotOrigin,
+            Self::Closed,
+            Self::Store,
+        ]
+        .into_iter()
+        .find(|refusal| *refusal as u8 == code)
+    }
+}
+
+/// Why bytes from a peer are not what they should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// Longer than the bound.
+    #[error("{got} bytes, at most {max}")]
+    TooLarge {
+        /// Their length.
+        got: usize,
+        /// The bound.
+        max: usize,
+    },
+    /// Not canonical CBOR of the expected shape.
+    #[error("not the expected shape")]
+    Shape,
+    /// Kind of message that this version does not know.
+    #[error("message of unknown kind {got}")]
+    Kind {
+        /// The kind.
+        got: u64,
+    },
+}
+
+fn open(bytes: &[u8], max: usize) -> Result<(Decoder<'_>, u64), WireError> {
+    if bytes.len() > max {
+        return Err(WireError::TooLarge { got: bytes.len(), max });
+    }
+    canonical::check(bytes).map_err(|_| WireError::Shape)?;
+    let mut d = Decoder::new(bytes);
+    let parts = d.array().ok().flatten().ok_or(WireError::Shape)?;
+    Ok((d, parts))
+}
+
+fn uint(d: &mut Decoder<'_>) -> Result<u64, WireError> {
+    d.u64().map_err(|_| WireError::Shape)
+}
+
+fn origin(d: &mut Decoder<'_>) -> Result<Origin, WireError> {
+    d.str().ok().and_then(|text| text.parse().ok()).ok_or(WireError::Shape)
+}
+
+impl Message {
+    /// The message's bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let Self::Heads { session, counter, notes } = self;
+        let mut e = Encoder::new(Vec::with_capacity(notes.len() * 512 + 32));
+        // Writing to a Vec cannot fail.
+        let _ = e
+            .array(4)
+            .and_then(|e| e.u8(1))
+            .and_then(|e| e.u64(*session))
+            .and_then(|e| e.u64(*counter))
+            .and_then(|e| e.array(notes.len() as u64))
+            .and_then(|e| notes.iter().try_for_each(|note| e.bytes(note).map(drop)));
+        e.into_writer()
+    }
+
+    /// Reads a message, strictly.
+    ///
+    /// # Errors
+    /// [`WireError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, WireError> {
+        let (mut d, parts) = open(bytes, limits::FRAME_BYTES)?;
+        match uint(&mut d)? {
+            1 if parts == 4 => {}
+            1 => return Err(WireError::Shape),
+            got => return Err(WireError::Kind { got }),
+        }
+        let (session, counter) = (uint(&mut d)?, uint(&mut d)?);
+        let n = d.array().ok().flatten().ok_or(WireError::Shape)?;
+        if n > limits::HEADS_PER_MESSAGE as u64 {
+            return Err(WireError::Shape);
+        }
+        let mut notes = Vec::new();
+        for _ in 0..n {
+            notes.push(d.bytes().map_err(|_| WireError::Shape)?.to_vec());
+        }
+        Ok(Self::Heads { session, counter, notes })
+    }
+}
+
+impl BulkRequest {
+    /// Most bytes of a request.
+    pub const BYTES_MAX: usize = 512;
+
+    /// The request's bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut e = Encoder::new(Vec::with_capacity(128));
+        // Writing to a Vec cannot fail.
+        let _ = match self {
+            Self::Suffix { origin, from, to } => e
+                .array(4)
+                .and_then(|e| e.u8(1))
+                .and_then(|e| e.str(origin.as_str()))
+                .and_then(|e| e.u64(*from))
+                .and_then(|e| e.u64(*to))
+                .map(drop),
+            Self::Body { origin, seq, section, offset } => e
+                .array(5)
+                .and_then(|e| e.u8(2))
+                .and_then(|e| e.str(origin.as_str()))
+                .and_then(|e| e.u64(seq.0))
+                .and_then(|e| e.u32(*section))
+                .and_then(|e| e.u64(*offset))
+                .map(drop),
+        };
+        e.into_writer()
+    }
+
+    /// Reads a request, strictly.
+    ///
+    /// # Errors
+    /// [`WireError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, WireError> {
+        let (mut d, parts) = open(bytes, Self::BYTES_MAX)?;
+        match (uint(&mut d)?, parts) {
+            (1, 4) => {
+                let origin = origin(&mut d)?;
+                Ok(Self::Suffix { origin, from: uint(&mut d)?, to: uint(&mut d)? })
+            }
+            (2, 5) => {
+                let (origin, seq) = (origin(&mut d)?, Seq(uint(&mut d)?));
+                let section = d.u32().ok().filter(|section| *section <= RETRACTION_SECTION);
+                let section = section.ok_or(WireError::Shape)?;
+                Ok(Self::Body { origin, seq, section, offset: uint(&mut d)? })
+            }
+            (1 | 2, _) => Err(WireError::Shape),
+            (got, _) => Err(WireError::Kind { got }),
+        }
+    }
+}
+
+impl Suffix {
+    /// Most bytes of a suffix: the leaves, one of any size beyond the bound, and the proof.
+    pub const BYTES_MAX: usize = limits::SUFFIX_BYTES + limits::LEAF_BYTES + 4_096;
+
+    /// The suffix's bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut e = Encoder::new(Vec::new());
+        // Writing to a Vec cannot fail.
+        let _ = e
+            .array(3)
+            .and_then(|e| e.u64(self.from))
+            .and_then(|e| e.array(self.proof.len() as u64))
+            .and_then(|e| self.proof.iter().try_for_each(|hash| e.bytes(hash).map(drop)))
+            .and_then(|()| e.bytes(&encode_bundle(&self.leaves)).map(drop));
+        e.into_writer()
+    }
+
+    /// Reads a suffix, strictly: at least one leaf, at most [`limits::SUFFIX_LEAVES`].
+    ///
+    /// # Errors
+    /// [`WireError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, WireError> {
+        let shape = || WireError::Shape;
+        let (mut d, parts) = open(bytes, Self::BYTES_MAX)?;
+        if parts != 3 {
+            return Err(shape());
+        }
+        let from = uint(&mut d)?;
+        let hashes = d.array().ok().flatten().filter(|n| *n <= 64).ok_or_else(shape)?;
+        let mut proof = Vec::new();
+        for _ in 0..hashes {
+            let hash = d.bytes().ok().and_then(|bytes| bytes.try_into().ok());
+            proof.push(hash.ok_or_else(shape)?);
+        }
+        let leaves = decode_bundle(d.bytes().map_err(|_| shape())?).ok_or_else(shape)?;
+        if leaves.is_empty() || leaves.len() as u64 > limits::SUFFIX_LEAVES {
+            return Err(shape());
+        }
+        Ok(Self { from, leaves, proof })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_round_trip() {
+        let heads = Message::Heads { session: 9, counter: 2, notes: vec![vec![1, 2], vec![]] };
+        assert_eq!(Message::from_bytes(&heads.to_bytes()), Ok(heads));
+        let origin: Origin = "eu.example/eu/1".parse().unwrap();
+        for request in [
+            BulkRequest::Suffix { origin: origin.clone(), from: 3, to: 9 },
+            BulkRequest::Body { origin, seq: Seq(4), section: 65_536, offset: 7 },
+        ] {
+            assert_eq!(BulkRequest::from_bytes(&request.to_bytes()), Ok(request));
+        }
+        let suffix = Suffix { from: 7, leaves: vec![vec![1; 300]], proof: vec![[2; 32]] };
+        assert_eq!(Suffix::from_bytes(&suffix.to_bytes()), Ok(suffix));
+    }
+
+    #[test]
+    fn one_head_too_many_is_refused() {
+        let notes = vec![vec![]; limits::HEADS_PER_MESSAGE + 1];
+        let bytes = Message::Heads { session: 1, counter: 1, notes }.to_bytes();
+        assert_eq!(Message::from_bytes(&bytes), Err(WireError::Shape));
+    }
+
+    #[test]
+    fn suffix_of_nothing_or_too_much_is_refused() {
+        let none = Suffix { from: 0, leaves: vec![], proof: vec![] };
+        assert_eq!(Suffix::from_bytes(&none.to_bytes()), Err(WireError::Shape));
+        let many = Suffix { from: 0, leaves: vec![vec![1]; 257], proof: vec![] };
+        assert_eq!(Suffix::from_bytes(&many.to_bytes()), Err(WireError::Shape));
+    }
+
+    #[test]
+    fn section_above_the_retractions_is_refused() {
+        let origin: Origin = "eu.example/eu/1".parse().unwrap();
+        let request = BulkRequest::Body { origin, seq: Seq(0), section: 65_537, offset: 0 };
+        assert_eq!(BulkRequest::from_bytes(&request.to_bytes()), Err(WireError::Shape));
+    }
+
+    #[test]
+    fn unknown_kind_and_oversize_are_refused() {
+        assert_eq!(Message::from_bytes(&[0x81, 0x09]), Err(WireError::Kind { got: 9 }));
+        let max = limits::FRAME_BYTES;
+        let long = vec![0; max + 1];
+        assert_eq!(Message::from_bytes(&long), Err(WireError::TooLarge { got: max + 1, max }));
+    }
+}

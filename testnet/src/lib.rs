@@ -1,0 +1,21 @@
+//! Does it all hold together? Four centres on one machine, with real processes, real lists and a real adversary.
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`cli`] | what may be asked of the testnet |
+//! | [`scenario`] | the main job, step by step, and what is checked |
+//! | [`cluster`] | how the processes are made, started, asked and stopped |
+//! | [`lists`] | which lists they ingest |
+//! | [`watching`] | what a person sees meanwhile |
+//! | [`adversary`] | a libp2p peer that lies, built on the node's library |
+//! | [`outcome`] | the summary and its JSON |
+//! | [`bench`] | how fast it is, beside a named reference |
+
+pub mod adversary;
+pub mod bench;
+pub mod cli;
+pub mod cluster;
+pub mod lists;
+pub mod outcome;
+pub mod scenario;
+pub mod watching;
