@@ -326,10 +326,9 @@ impl Daemon {
         Ok(())
     }
 
+    /// When the core wants to be woken: at once if it says so, else in whole seconds.
     fn deadline(&self) -> Instant {
-        let wait = self.wake_at.get().saturating_sub(clock::now().get());
-        // Whole seconds: a step too many costs nothing, a busy loop would.
-        Instant::now() + Duration::from_secs(wait.max(1))
+        Instant::now() + Duration::from_secs(self.wake_at.get().saturating_sub(clock::now().get()))
     }
 
     /// One step of the core and everything that follows from it.

@@ -514,7 +514,10 @@ impl Centre {
         }
         let retries = self.mirrors.values().filter_map(|mirror| mirror.not_before);
         let retry = retries.filter(|at| *at > now).min();
-        out.push(Output::WakeAt(retry.map_or(self.next_round, |at| at.min(self.next_round))));
+        let next = retry.map_or(self.next_round, |at| at.min(self.next_round));
+        // What a log names can be fetched once it is durable, and so not in the step that commits it.
+        let committed = out.iter().any(|output| matches!(output, Output::Commit(_)));
+        out.push(Output::WakeAt(if committed { now } else { next }));
     }
 
     /// Waits before the next transfer for a log: twice as long after each failure in a row, at most a minute.

@@ -470,10 +470,8 @@ fn bodies_in_flight_are_bounded() -> Done {
 
 #[test]
 fn a_body_follows_its_log_without_waiting() -> Done {
-    let mut sim = Sim::new(1, 2, true)?;
-    sim.connect_all()?;
-    sim.settle()?;
-    sim.append(0, 5, &[1, 2])?;
+    let mut sim = published(2, 1)?;
+    sim.append(0, 5, &[1])?;
     let settled = sim.settle()?;
     // Head, leaves, body.
     assert_eq!((settled.rounds, settled.waited_s), (3, 0));

@@ -1,8 +1,8 @@
 //! Open bodies, and one record out of a body.
 //!
-//! Why: an index row names a body and an offset. Opening a body costs reading and authenticating its
-//! table, so the last few stay open, and a record costs one block. In scope: reading. Out of scope:
-//! which rows there are (`lookup`), writing (`commit`).
+//! Why: an index row names a body and an offset. Opening a body costs reading and authenticating
+//! its table, so the last few stay open, and a record costs one block. In scope: reading. Out of
+//! scope: which rows there are (`lookup`), writing (`commit`).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

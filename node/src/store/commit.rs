@@ -1,12 +1,13 @@
 //! The one write order.
 //!
-//! 1. bodies, 2. segments of the index, 3. tiles and bundles: files that nothing names yet, durable;
+//! 1. bodies, 2. segments of the index, 3. tiles and bundles: durable files that nothing names yet;
 //! 4. one transaction that compares the sizes of logs and names them all: that is the commit;
 //! 5. `checkpoint` of each log that has one for what is stored.
 //!
-//! A crash before 4 leaves files that the next open removes; one after it leaves a `checkpoint` that
-//! is behind, and the next open renames the right one into place. Tiles of a log that did not grow
-//! stay: growing again writes over them. In scope: that order. Out of scope: what may be stored.
+//! A crash before 4 leaves files that the next open removes; one after it leaves a `checkpoint`
+//! that is behind, and the next open renames the right one into place. Tiles of a log that did not
+//! grow stay: growing again writes over them. In scope: that order. Out of scope: what may be
+//! stored.
 
 mod error;
 mod plan;
@@ -27,7 +28,7 @@ use super::durable::{create_dirs, write_many};
 use super::index::segment::write_sorted;
 use super::index::{Index, Row, Segment, Value, WriteSegmentError};
 use super::layout::{BodyKind, FOLDER_WIDTH};
-use super::places::{DeltaPlace, RowBuilder};
+use super::places::RowBuilder;
 use super::sealed::{BodyIdentity, write_body};
 use super::sections::encode_retractions;
 
@@ -44,8 +45,8 @@ impl Store {
     /// for its sizes.
     ///
     /// # Errors
-    /// [`CommitError`]. Those that say so wrote nothing; after any other the caller ends the process:
-    /// whether the batch is in force is known once the store is opened again.
+    /// [`CommitError`]. Those that say so wrote nothing; after any other the caller ends the
+    /// process: whether the batch is in force is known once the store is opened again.
     pub fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         let _writer = Self::lock(&self.writer);
         if self.failed.load(Ordering::Relaxed) {

@@ -5,6 +5,8 @@
 //! Tables are keyed by the origin's line. In scope: tables, one transaction a [`Change`]. Out of
 //! scope: the files that tables name.
 
+mod tables;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -12,38 +14,22 @@ use hashpact_keys::{Origin, RosterVersion};
 use hashpact_protocol::delta::Seq;
 use hashpact_protocol::labels::{ClassId, Labels};
 use hashpact_protocol::view::LogState;
-use redb::{
-    Builder, Database, Durability, ReadableDatabase, ReadableTable, TableDefinition,
-    WriteTransaction,
-};
+use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, WriteTransaction};
 
 use super::durable::Steps;
 use super::index::SegmentId;
 use super::layout::{BodyKind, FOLDER_WIDTH};
+use tables::{
+    BODIES, CLASSES, COUNTS, DELTAS, ENDS, LOGS, META, META_FORMAT, META_NEXT_SEGMENT, ORIGINS,
+    ROSTERS, SEGMENTS, check_sizes, open_all, write_bodies, write_logs, write_segments,
+    write_tallies,
+};
 
 /// Version of the tables and of the files that they name.
 pub const FORMAT: u64 = 1;
 
 /// Memory for pages: state is small, and what is looked up often is held by the store itself.
 const CACHE_BYTES: usize = 32 << 20;
-
-const LOGS: TableDefinition<&str, &[u8]> = TableDefinition::new("logs");
-const CLASSES: TableDefinition<(&str, u16), &[u8]> = TableDefinition::new("classes");
-const DELTAS: TableDefinition<(&str, u64), u64> = TableDefinition::new("deltas");
-const ROSTERS: TableDefinition<u64, &[u8]> = TableDefinition::new("rosters");
-/// Origin to the number that stands for it in index rows.
-const ORIGINS: TableDefinition<&str, u16> = TableDefinition::new("origins");
-/// Segment to family and rows.
-const SEGMENTS: TableDefinition<u64, (u8, u64)> = TableDefinition::new("segments");
-/// Origin to records stored, and how many of them are retracted.
-const COUNTS: TableDefinition<&str, (u64, u64)> = TableDefinition::new("counts");
-/// Bodies stored: records and bytes.
-const BODIES: TableDefinition<(&str, u64), (u64, u64)> = TableDefinition::new("bodies");
-/// Deltas of which only the retractions are stored: how many.
-const ENDS: TableDefinition<(&str, u64), u64> = TableDefinition::new("ends");
-const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
-const META_FORMAT: &str = "format";
-const META_NEXT_SEGMENT: &str = "next_segment";
 
 /// Which rows a segment holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -173,6 +159,13 @@ pub(super) struct Loaded {
     pub(super) tallies: BTreeMap<Origin, Tally>,
     pub(super) segments: Vec<SegmentEntry>,
     pub(super) next_segment: u64,
+}
+
+/// What must be in one folder of bodies.
+pub(super) struct Folder {
+    pub(super) number: u64,
+    /// Ascending.
+    pub(super) files: Vec<(Seq, BodyKind)>,
 }
 
 pub(super) struct Control {
@@ -343,13 +336,12 @@ impl Control {
         Ok(table.get((origin.as_str(), seq.0))?.is_some())
     }
 
-    /// The files in force of deltas `FOLDER_WIDTH * folder` and on, where `folder` is the first from
-    /// `from` on that has one; ascending.
+    /// The first folder from number `from` on that has a file in force.
     pub(super) fn next_folder(
         &self,
         origin: &Origin,
         from: u64,
-    ) -> Result<Option<(u64, Vec<(Seq, BodyKind)>)>, ControlError> {
+    ) -> Result<Option<Folder>, ControlError> {
         let transaction = self.database.begin_read()?;
         let (bodies, ends) = (
             transaction.open_table(BODIES)?,
@@ -382,113 +374,11 @@ impl Control {
             files.push((Seq(row?.0.value().1), BodyKind::Ends));
         }
         files.sort_unstable();
-        Ok(Some((folder, files)))
+        Ok(Some(Folder {
+            number: folder,
+            files,
+        }))
     }
-}
-
-/// So that reading never meets a table that is not there.
-fn open_all(transaction: &WriteTransaction) -> Result<(), ControlError> {
-    transaction.open_table(LOGS)?;
-    transaction.open_table(CLASSES)?;
-    transaction.open_table(DELTAS)?;
-    transaction.open_table(ROSTERS)?;
-    transaction.open_table(SEGMENTS)?;
-    transaction.open_table(COUNTS)?;
-    transaction.open_table(BODIES)?;
-    transaction.open_table(ENDS)?;
-    Ok(())
-}
-
-fn check_sizes(
-    transaction: &WriteTransaction,
-    from: &BTreeMap<Origin, u64>,
-) -> Result<(), ApplyError> {
-    let table = transaction.open_table(LOGS).map_err(ControlError::from)?;
-    for (origin, expected) in from {
-        let row = table.get(origin.as_str()).map_err(ControlError::from)?;
-        let state = match row {
-            Some(row) => LogState::from_bytes(row.value()),
-            None => Some(LogState::default()),
-        };
-        let got = state.ok_or(ControlError::Row { table: "logs" })?.size;
-        if got != *expected {
-            return Err(ApplyError::Size {
-                origin: origin.clone(),
-                expected: *expected,
-                got,
-            });
-        }
-    }
-    Ok(())
-}
-
-fn write_logs(transaction: &WriteTransaction, change: &Change) -> Result<(), ControlError> {
-    let mut origins = transaction.open_table(ORIGINS)?;
-    for (origin, number) in &change.origins {
-        origins.insert(origin.as_str(), number)?;
-    }
-    let mut logs = transaction.open_table(LOGS)?;
-    for (origin, state) in &change.logs {
-        logs.insert(origin.as_str(), state.to_bytes().as_slice())?;
-    }
-    let mut deltas = transaction.open_table(DELTAS)?;
-    for (origin, seq, index) in &change.deltas {
-        deltas.insert((origin.as_str(), seq.0), index)?;
-    }
-    let mut classes = transaction.open_table(CLASSES)?;
-    for ((origin, class), labels) in &change.classes {
-        classes.insert((origin.as_str(), class.0), labels.to_bytes().as_slice())?;
-    }
-    let mut rosters = transaction.open_table(ROSTERS)?;
-    for (version, bytes) in &change.rosters {
-        rosters.insert(version.get(), bytes.as_slice())?;
-    }
-    Ok(())
-}
-
-fn write_bodies(transaction: &WriteTransaction, change: &Change) -> Result<(), ControlError> {
-    let mut bodies = transaction.open_table(BODIES)?;
-    let mut ends = transaction.open_table(ENDS)?;
-    for (origin, seq, entry) in &change.bodies {
-        let key = (origin.as_str(), seq.0);
-        bodies.insert(key, (entry.records, entry.bytes))?;
-        // The body holds them too.
-        ends.remove(key)?;
-    }
-    for (origin, seq, count) in &change.ends {
-        ends.insert((origin.as_str(), seq.0), count)?;
-    }
-    write_tallies(transaction, &change.tallies)
-}
-
-fn write_tallies(
-    transaction: &WriteTransaction,
-    tallies: &BTreeMap<Origin, Tally>,
-) -> Result<(), ControlError> {
-    let mut counts = transaction.open_table(COUNTS)?;
-    for (origin, tally) in tallies {
-        counts.insert(origin.as_str(), (tally.stored, tally.retracted))?;
-    }
-    Ok(())
-}
-
-fn write_segments(
-    transaction: &WriteTransaction,
-    old: &[SegmentId],
-    new: &[SegmentEntry],
-) -> Result<(), ControlError> {
-    let mut segments = transaction.open_table(SEGMENTS)?;
-    for id in old {
-        segments.remove(id.0)?;
-    }
-    let mut meta = transaction.open_table(META)?;
-    let mut next = meta.get(META_NEXT_SEGMENT)?.map_or(0, |next| next.value());
-    for entry in new {
-        segments.insert(entry.id.0, (entry.family.code(), entry.rows))?;
-        next = next.max(entry.id.0.saturating_add(1));
-    }
-    meta.insert(META_NEXT_SEGMENT, next)?;
-    Ok(())
 }
 
 fn origin(line: &str, table: &'static str) -> Result<Origin, ControlError> {

@@ -1,8 +1,8 @@
 //! Look-ups: where a fingerprint or an entry stands, and whether it is retracted.
 //!
 //! The index names a body and an offset; the record is read from there and must hold what was asked
-//! for, so that a wrong row is an error and never a wrong answer. In scope: what is stored here. Out
-//! of scope: who may ask, and what may be shown to whom.
+//! for, so that a wrong row is an error and never a wrong answer. In scope: what is stored here.
+//! Out of scope: who may ask, and what may be shown to whom.
 
 use std::io;
 
@@ -49,7 +49,8 @@ impl std::fmt::Debug for FoundEntry {
     }
 }
 
-/// Why a look-up has no answer. The store is damaged or the disk failed. Never shows what was asked.
+/// Why a look-up has no answer. The store is damaged or the disk failed. Never shows what was
+/// asked.
 #[derive(Debug, thiserror::Error)]
 pub enum LookupError {
     /// The index could not be read.

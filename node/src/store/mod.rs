@@ -7,13 +7,14 @@
 //!
 //! | file | answers |
 //! |---|---|
-//! | [`durable`] | how a file comes to be on the disk whole or not at all, and stops half way in a test |
+//! | [`durable`] | how a file comes to be on the disk whole or not at all |
 //! | [`sealed`] | a delta's body at rest, each class section under a data key of its own |
 //! | [`index`] | fingerprint -> places and entry id -> place, as sorted segments of fixed rows |
 //! | `layout` | where each file is |
 //! | `control` | the control database: what is in force |
 //! | `places` | which rows of the index follow from records and retractions |
 //! | `commit` | the one write order |
+//! | `view`, `served` | what the core reads, and what other centres are sent |
 //! | `lookup`, `bodies` | look-ups, and one record out of a body |
 //! | `upkeep` | merging segments |
 //! | `rebuild`, `sections` | the index from the bodies |
@@ -34,10 +35,12 @@ mod places;
 mod rebuild;
 pub mod sealed;
 mod sections;
+mod served;
 mod sweep;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod view;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -47,21 +50,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use hashpact_keys::Origin;
 use hashpact_protocol::delta::Seq;
-use hashpact_protocol::labels::{ClassId, Labels};
-use hashpact_protocol::view::{LogState, View};
+use hashpact_protocol::view::LogState;
 
 pub use bodies::{BodyFault, DamagedBody};
 pub use commit::CommitError;
 pub use control::{ControlError, FORMAT};
 pub use lookup::{FoundEntry, LookupError};
 pub use rebuild::{Progress, RebuildError};
+pub use served::ServedBody;
 pub use upkeep::UpkeepError;
 
 use bodies::OpenBodies;
 use control::{Control, Family, Loaded, SegmentEntry, Tally};
 use durable::{Steps, create_dirs, sync_dir};
 use index::{Index, IndexKey, Segment, SegmentId};
-use layout::{BodyKind, Layout};
+use layout::Layout;
 use sealed::{BodyFile, SealKey, SealedError};
 
 /// The secrets of a store.
@@ -105,9 +108,6 @@ struct Live {
     retracted: Index,
 }
 
-/// A stored body whose sections are read one at a time.
-pub struct ServedBody(Arc<BodyFile>);
-
 /// Why a data folder cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -146,8 +146,8 @@ pub struct OriginCounts {
 }
 
 impl Store {
-    /// Opens the data folder `dir`, or makes it. Removes what no commit named, and puts each
-    /// `checkpoint` right that a crash left behind its state. A missing or damaged index is rebuilt.
+    /// Opens the data folder `dir`, or makes it. Removes what no commit named, and puts right each
+    /// `checkpoint` that a crash left behind. A missing or damaged index is rebuilt.
     ///
     /// The caller keeps other processes out. `own` is the log that this node writes.
     ///
@@ -302,34 +302,6 @@ impl Store {
         Ok(self.control.rosters()?)
     }
 
-    /// A delta's body, for serving. Where only its retractions are stored, they are its one section;
-    /// `None` if nothing is stored.
-    ///
-    /// # Errors
-    /// [`LookupError`].
-    pub fn served_body(
-        &self,
-        origin: &Origin,
-        seq: Seq,
-    ) -> Result<Option<ServedBody>, LookupError> {
-        if self.control.body(origin, seq)?.is_none() {
-            if !self.control.has_ends(origin, seq)? {
-                return Ok(None);
-            }
-            let kind = BodyKind::Ends;
-            let opened = bodies::open(&self.layout, &self.keys.seal, origin, seq, kind);
-            match opened {
-                Ok(file) => return Ok(Some(ServedBody(Arc::new(file)))),
-                // The body came in between and took the place of its retractions.
-                Err(_) if self.control.body(origin, seq)?.is_some() => {}
-                Err(fault) => return Err(damaged(origin, seq, fault)),
-            }
-        }
-        let opened = self.open_body(origin, seq);
-        let file = opened.map_err(|fault| damaged(origin, seq, fault))?;
-        Ok(Some(ServedBody(file)))
-    }
-
     fn open_body(&self, origin: &Origin, seq: Seq) -> Result<Arc<BodyFile>, SealedError> {
         self.open_bodies
             .open(&self.layout, &self.keys.seal, origin, seq)
@@ -350,33 +322,6 @@ impl Store {
 
     fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
         mutex.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A read that the core cannot be told failed: it hears "not there", and nothing is committed
-    /// any more.
-    fn fail_closed<T, E: std::error::Error>(&self, read: Result<Option<T>, E>) -> Option<T> {
-        read.unwrap_or_else(|error| {
-            tracing::error!(%error, "the store cannot be read");
-            self.failed.store(true, Ordering::Relaxed);
-            None
-        })
-    }
-}
-
-impl ServedBody {
-    /// The classes whose sections there are, ascending; 65536 stands for the retractions.
-    #[must_use]
-    pub fn sections(&self) -> Vec<u32> {
-        self.0.sections().iter().map(|info| info.class).collect()
-    }
-
-    /// The plaintext of a section: the bytes that are on the wire.
-    ///
-    /// # Errors
-    /// [`SealedError`].
-    pub fn section(&self, class: u32) -> Result<Vec<u8>, SealedError> {
-        let mut bytes = self.0.read_section(class)?;
-        Ok(std::mem::take(&mut *bytes))
     }
 }
 
@@ -400,36 +345,4 @@ impl Live {
             Family::Retracted => &mut self.retracted,
         }
     }
-}
-
-/// Infallible by its contract: where the disk fails, it says "not there", and each later commit is
-/// refused, which ends the process. Log states are held in memory, so none is ever forgotten.
-impl View for Store {
-    fn log(&self, origin: &Origin) -> LogState {
-        self.live().logs.get(origin).cloned().unwrap_or_default()
-    }
-
-    fn log_file(&self, origin: &Origin, path: &str) -> Option<Vec<u8>> {
-        let path = self.layout.tile(origin, path)?;
-        use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
-        self.fail_closed(match std::fs::read(path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            // Paths may come from outside: one that names no file is no fault of the disk.
-            Err(e) if matches!(e.kind(), NotFound | IsADirectory | NotADirectory) => Ok(None),
-            Err(error) => Err(error),
-        })
-    }
-
-    fn delta_index(&self, origin: &Origin, seq: Seq) -> Option<u64> {
-        self.fail_closed(self.control.delta(origin, seq))
-    }
-
-    fn class(&self, origin: &Origin, class: ClassId) -> Option<Labels> {
-        self.fail_closed(self.control.class(origin, class))
-    }
-}
-
-fn damaged(origin: &Origin, seq: Seq, fault: SealedError) -> LookupError {
-    let (origin, fault) = (origin.clone(), BodyFault::Sealed(fault));
-    DamagedBody { origin, seq, fault }.into()
 }

@@ -2,7 +2,8 @@
 //!
 //! Why one place: a commit and a rebuild must agree on every row. The rule does not depend on what
 //! arrives first: a record is retracted exactly if some retraction of its entry, at its origin,
-//! names its revision or a higher one. Then each of its fingerprint rows has an ended row beside it.
+//! names its revision or a higher one. Then each of its fingerprint rows has an ended row beside
+//! it.
 //!
 //! | rows | key | extra |
 //! |---|---|---|

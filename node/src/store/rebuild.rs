@@ -147,8 +147,8 @@ impl Store {
         let mut stored = Vec::new();
         for (number, origin) in (0..).zip(&origins) {
             let mut from = 0;
-            while let Some((folder, files)) = self.control.next_folder(origin, from)? {
-                let files = files.into_iter();
+            while let Some(folder) = self.control.next_folder(origin, from)? {
+                let files = folder.files.into_iter();
                 let file = |(seq, kind)| Stored {
                     origin: origin.clone(),
                     number,
@@ -156,7 +156,7 @@ impl Store {
                     kind,
                 };
                 stored.extend(files.map(file));
-                from = folder + 1;
+                from = folder.number + 1;
             }
         }
         Ok(stored)

@@ -45,7 +45,8 @@ pub(super) fn decode_retractions(section: &[u8]) -> Option<Vec<Retraction>> {
     (d.position() == section.len()).then_some(list)
 }
 
-/// Where the records lie in the section of a class, nowhere if it is withheld; `None` if it is none.
+/// Where the records lie in the section of a class, nowhere if it is withheld; `None` if it is
+/// none.
 pub(super) fn records_within(section: &[u8]) -> Option<Range<usize>> {
     let mut d = Decoder::new(section);
     let parts = d.array().ok()??;

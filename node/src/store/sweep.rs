@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use hashpact_keys::Origin;
 use hashpact_protocol::delta::Seq;
 
-use super::control::SegmentEntry;
+use super::control::{Folder, SegmentEntry};
 use super::durable::sweep_temporary;
 use super::layout::{BodyKind, body_name, is_body_name, segment_of};
 use super::{OpenError, Store};
@@ -26,11 +26,11 @@ impl Store {
         let mut known = BTreeSet::new();
         for origin in &origins {
             let mut from = 0;
-            while let Some((folder, files)) = self.control.next_folder(origin, from)? {
-                let path = self.layout.body_folder(origin, folder);
+            while let Some(Folder { number, files }) = self.control.next_folder(origin, from)? {
+                let path = self.layout.body_folder(origin, number);
                 sweep_folder(&path, origin, &files)?;
                 known.insert(path);
-                from = folder + 1;
+                from = number + 1;
             }
         }
         for folder in folders_within(&self.layout.bodies())? {

@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 use hashpact_keys::Signer;
 use hashpact_protocol::delta::{Draft, Expected, Retraction};
 use hashpact_protocol::fingerprint::Fingerprint;
+use hashpact_protocol::labels::{ClassId, Labels};
 use hashpact_protocol::log::{Checkpoint, SignedCheckpoint, grow};
 use hashpact_protocol::policy::Policy;
 use hashpact_protocol::record::{EntryId, Record, Revision};
 use hashpact_protocol::testing;
 use hashpact_protocol::verify::ReceivedBody;
-use hashpact_protocol::view::{AdmittedBody, Write};
+use hashpact_protocol::view::{AdmittedBody, View as _, Write};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 

@@ -2,7 +2,7 @@
 //!
 //! Why nothing is guessed: 64 hexadecimal digits are SHA-256 or PDQ, and a label that nobody stated would be a label that
 //! nobody answers for. So the profile names each algorithm and states each of the sixteen labels, "unknown" included, and
-//! an error says in which line and what to write there. Spec: [`EXAMPLE`]; `docs/operating.md`, "Ingest". In scope: the
+//! an error says in which line and what to write there. Spec: [`EXAMPLE`]. In scope: the
 //! file and its meaning. Out of scope: crosswalks between schemes.
 
 mod columns;

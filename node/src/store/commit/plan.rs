@@ -118,7 +118,7 @@ impl Store {
     ) -> Result<(), CommitError> {
         let (origin, seq) = (admitted.origin().clone(), admitted.seq());
         let body = admitted.body();
-        let disclosed = |section: &&hashpact_protocol::delta::Section| match section.disclosure {
+        let disclosed = |section: &&Section| match section.disclosure {
             Disclosure::Disclosed(_) => true,
             Disclosure::Withheld => false,
         };

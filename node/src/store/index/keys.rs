@@ -3,7 +3,8 @@
 //!
 //! Why a content check: a list that is ingested again repeats what is there. Forty bits over labels
 //! and fields say whether a row repeats an entry or contradicts it, without reading the record; two
-//! that differ agree by chance once in 2^40. In scope: domains and parts. Out of scope: rows (`row`).
+//! that differ agree by chance once in 2^40. In scope: domains and parts. Out of scope: rows
+//! (`row`).
 
 use hashpact_protocol::fingerprint::Fingerprint;
 use hashpact_protocol::labels::Labels;

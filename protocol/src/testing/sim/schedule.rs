@@ -204,21 +204,22 @@ impl Sim {
     /// [`Violation::NotConverged`] after ten minutes.
     pub fn settle(&mut self) -> Result<Settled, Violation> {
         let start = self.now;
-        let mut rounds = 0;
+        let (mut rounds, mut idle) = (0, 0);
         while let Some((centre, log)) = self.lacking() {
             let waited_s = self.now.get() - start.get();
             if waited_s > SETTLE_S {
                 return Err(Violation::NotConverged { waited_s, centre, log });
             }
-            if rounds > ROUNDS_AT_ONCE {
+            if rounds + idle > ROUNDS_AT_ONCE {
                 return Err(Violation::Livelock);
             }
             if self.round()? {
                 rounds += 1;
                 continue;
             }
-            let next = self.next_wake().unwrap_or(self.now).get();
-            self.advance(next.saturating_sub(self.now.get()).max(1))?;
+            idle += 1;
+            let next = self.next_wake().map_or(self.now.get() + 1, Timestamp::get);
+            self.advance(next.saturating_sub(self.now.get()))?;
             // A node dials whom it lost, when it has nothing better to do.
             self.connect_all()?;
         }

@@ -1,0 +1,141 @@
+//! The tables, and what one transaction writes to them.
+//!
+//! In scope: rows. Out of scope: when a transaction is made and what must hold before it.
+
+use std::collections::BTreeMap;
+
+use hashpact_keys::Origin;
+use hashpact_protocol::view::LogState;
+use redb::{ReadableTable, TableDefinition, WriteTransaction};
+
+use super::super::index::SegmentId;
+use super::{ApplyError, Change, ControlError, SegmentEntry, Tally};
+
+pub(super) const LOGS: TableDefinition<&str, &[u8]> = TableDefinition::new("logs");
+pub(super) const CLASSES: TableDefinition<(&str, u16), &[u8]> = TableDefinition::new("classes");
+pub(super) const DELTAS: TableDefinition<(&str, u64), u64> = TableDefinition::new("deltas");
+pub(super) const ROSTERS: TableDefinition<u64, &[u8]> = TableDefinition::new("rosters");
+/// Origin to the number that stands for it in index rows.
+pub(super) const ORIGINS: TableDefinition<&str, u16> = TableDefinition::new("origins");
+/// Segment to family and rows.
+pub(super) const SEGMENTS: TableDefinition<u64, (u8, u64)> = TableDefinition::new("segments");
+/// Origin to records stored, and how many of them are retracted.
+pub(super) const COUNTS: TableDefinition<&str, (u64, u64)> = TableDefinition::new("counts");
+/// Bodies stored: records and bytes.
+pub(super) const BODIES: TableDefinition<(&str, u64), (u64, u64)> = TableDefinition::new("bodies");
+/// Deltas of which only the retractions are stored: how many.
+pub(super) const ENDS: TableDefinition<(&str, u64), u64> = TableDefinition::new("ends");
+pub(super) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+pub(super) const META_FORMAT: &str = "format";
+pub(super) const META_NEXT_SEGMENT: &str = "next_segment";
+
+/// So that reading never meets a table that is not there.
+pub(super) fn open_all(transaction: &WriteTransaction) -> Result<(), ControlError> {
+    transaction.open_table(LOGS)?;
+    transaction.open_table(CLASSES)?;
+    transaction.open_table(DELTAS)?;
+    transaction.open_table(ROSTERS)?;
+    transaction.open_table(SEGMENTS)?;
+    transaction.open_table(COUNTS)?;
+    transaction.open_table(BODIES)?;
+    transaction.open_table(ENDS)?;
+    Ok(())
+}
+
+pub(super) fn check_sizes(
+    transaction: &WriteTransaction,
+    from: &BTreeMap<Origin, u64>,
+) -> Result<(), ApplyError> {
+    let table = transaction.open_table(LOGS).map_err(ControlError::from)?;
+    for (origin, expected) in from {
+        let row = table.get(origin.as_str()).map_err(ControlError::from)?;
+        let state = match row {
+            Some(row) => LogState::from_bytes(row.value()),
+            None => Some(LogState::default()),
+        };
+        let got = state.ok_or(ControlError::Row { table: "logs" })?.size;
+        if got != *expected {
+            return Err(ApplyError::Size {
+                origin: origin.clone(),
+                expected: *expected,
+                got,
+            });
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn write_logs(
+    transaction: &WriteTransaction,
+    change: &Change,
+) -> Result<(), ControlError> {
+    let mut origins = transaction.open_table(ORIGINS)?;
+    for (origin, number) in &change.origins {
+        origins.insert(origin.as_str(), number)?;
+    }
+    let mut logs = transaction.open_table(LOGS)?;
+    for (origin, state) in &change.logs {
+        logs.insert(origin.as_str(), state.to_bytes().as_slice())?;
+    }
+    let mut deltas = transaction.open_table(DELTAS)?;
+    for (origin, seq, index) in &change.deltas {
+        deltas.insert((origin.as_str(), seq.0), index)?;
+    }
+    let mut classes = transaction.open_table(CLASSES)?;
+    for ((origin, class), labels) in &change.classes {
+        classes.insert((origin.as_str(), class.0), labels.to_bytes().as_slice())?;
+    }
+    let mut rosters = transaction.open_table(ROSTERS)?;
+    for (version, bytes) in &change.rosters {
+        rosters.insert(version.get(), bytes.as_slice())?;
+    }
+    Ok(())
+}
+
+pub(super) fn write_bodies(
+    transaction: &WriteTransaction,
+    change: &Change,
+) -> Result<(), ControlError> {
+    let mut bodies = transaction.open_table(BODIES)?;
+    let mut ends = transaction.open_table(ENDS)?;
+    for (origin, seq, entry) in &change.bodies {
+        let key = (origin.as_str(), seq.0);
+        bodies.insert(key, (entry.records, entry.bytes))?;
+        // The body holds them too.
+        ends.remove(key)?;
+    }
+    for (origin, seq, count) in &change.ends {
+        ends.insert((origin.as_str(), seq.0), count)?;
+    }
+    write_tallies(transaction, &change.tallies)
+}
+
+pub(super) fn write_tallies(
+    transaction: &WriteTransaction,
+    tallies: &BTreeMap<Origin, Tally>,
+) -> Result<(), ControlError> {
+    let mut counts = transaction.open_table(COUNTS)?;
+    for (origin, tally) in tallies {
+        counts.insert(origin.as_str(), (tally.stored, tally.retracted))?;
+    }
+    Ok(())
+}
+
+pub(super) fn write_segments(
+    transaction: &WriteTransaction,
+    old: &[SegmentId],
+    new: &[SegmentEntry],
+) -> Result<(), ControlError> {
+    let mut segments = transaction.open_table(SEGMENTS)?;
+    for id in old {
+        segments.remove(id.0)?;
+    }
+    let mut meta = transaction.open_table(META)?;
+    let mut next = meta.get(META_NEXT_SEGMENT)?.map_or(0, |next| next.value());
+    for entry in new {
+        segments.insert(entry.id.0, (entry.family.code(), entry.rows))?;
+        next = next.max(entry.id.0.saturating_add(1));
+    }
+    meta.insert(META_NEXT_SEGMENT, next)?;
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! Bodies for serving: what other centres are sent.
+//!
+//! In scope: sections as they are on the wire. Out of scope: who may have which (the policy).
+
+use std::sync::Arc;
+
+use hashpact_keys::Origin;
+use hashpact_protocol::delta::Seq;
+
+use super::bodies::{self, BodyFault, DamagedBody};
+use super::layout::BodyKind;
+use super::sealed::{BodyFile, SealedError};
+use super::{LookupError, Store};
+
+/// A stored body whose sections are read one at a time.
+pub struct ServedBody(Arc<BodyFile>);
+
+impl ServedBody {
+    /// The classes whose sections there are, ascending; 65536 stands for the retractions.
+    #[must_use]
+    pub fn sections(&self) -> Vec<u32> {
+        self.0.sections().iter().map(|info| info.class).collect()
+    }
+
+    /// The plaintext of a section: the bytes that are on the wire.
+    ///
+    /// # Errors
+    /// [`SealedError`].
+    pub fn section(&self, class: u32) -> Result<Vec<u8>, SealedError> {
+        let mut bytes = self.0.read_section(class)?;
+        Ok(std::mem::take(&mut *bytes))
+    }
+}
+
+impl Store {
+    /// A delta's body, for serving. Where only its retractions are stored, they are its one
+    /// section; `None` if nothing is stored.
+    ///
+    /// # Errors
+    /// [`LookupError`].
+    pub fn served_body(
+        &self,
+        origin: &Origin,
+        seq: Seq,
+    ) -> Result<Option<ServedBody>, LookupError> {
+        let is_whole = || Ok::<_, LookupError>(self.control.body(origin, seq)?.is_some());
+        if !is_whole()? {
+            let open = || bodies::open(&self.layout, &self.keys.seal, origin, seq, BodyKind::Ends);
+            let alone = self.control.has_ends(origin, seq)?.then(open).transpose();
+            match alone {
+                Ok(Some(file)) => return Ok(Some(ServedBody(Arc::new(file)))),
+                // A commit that came in between has put the whole body in their place.
+                Ok(None) | Err(_) if is_whole()? => {}
+                Ok(None) => return Ok(None),
+                Err(fault) => return Err(damaged(origin, seq, fault)),
+            }
+        }
+        let opened = self.open_body(origin, seq);
+        let file = opened.map_err(|fault| damaged(origin, seq, fault))?;
+        Ok(Some(ServedBody(file)))
+    }
+}
+
+fn damaged(origin: &Origin, seq: Seq, fault: SealedError) -> LookupError {
+    let (origin, fault) = (origin.clone(), BodyFault::Sealed(fault));
+    DamagedBody { origin, seq, fault }.into()
+}

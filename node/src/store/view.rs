@@ -1,0 +1,52 @@
+//! What the core reads of the store.
+//!
+//! Why infallible: the core cannot decide on half a disk. Where reading fails it hears "not there",
+//! and each later commit is refused, which ends the process. Log states are held in memory, so that
+//! no failed read makes a log look empty and be begun again. In scope: reads of what is in force.
+
+use std::io;
+use std::sync::atomic::Ordering;
+
+use hashpact_keys::Origin;
+use hashpact_protocol::delta::Seq;
+use hashpact_protocol::labels::{ClassId, Labels};
+use hashpact_protocol::view::{LogState, View};
+
+use super::Store;
+
+impl View for Store {
+    fn log(&self, origin: &Origin) -> LogState {
+        self.live().logs.get(origin).cloned().unwrap_or_default()
+    }
+
+    fn log_file(&self, origin: &Origin, path: &str) -> Option<Vec<u8>> {
+        let path = self.layout.tile(origin, path)?;
+        use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
+        self.fail_closed(match std::fs::read(path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            // Paths may come from outside: one that names no file is no fault of the disk.
+            Err(e) if matches!(e.kind(), NotFound | IsADirectory | NotADirectory) => Ok(None),
+            Err(error) => Err(error),
+        })
+    }
+
+    fn delta_index(&self, origin: &Origin, seq: Seq) -> Option<u64> {
+        self.fail_closed(self.control.delta(origin, seq))
+    }
+
+    fn class(&self, origin: &Origin, class: ClassId) -> Option<Labels> {
+        self.fail_closed(self.control.class(origin, class))
+    }
+}
+
+impl Store {
+    /// A read that the core cannot be told failed: it hears "not there", and nothing is committed
+    /// any more.
+    fn fail_closed<T, E: std::error::Error>(&self, read: Result<Option<T>, E>) -> Option<T> {
+        read.unwrap_or_else(|error| {
+            tracing::error!(%error, "the store cannot be read");
+            self.failed.store(true, Ordering::Relaxed);
+            None
+        })
+    }
+}
