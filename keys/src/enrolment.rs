@@ -113,6 +113,24 @@ impl Enrolment {
         Ok(enrolment)
     }
 
+    /// The entry for the next roster of a centre that is on one: addresses are replaced, keys that stay keep their validity,
+    /// and keys that are not enrolled any more end at `at` but stay listed, since what they signed stays valid.
+    #[must_use]
+    pub fn renew(&self, entry: &CentreEntry, at: Timestamp) -> CentreEntry {
+        let mut renewed = self.centre_entry(at, None);
+        for old in &entry.keys {
+            match renewed.keys.iter_mut().find(|key| key.key == old.key && key.use_ == old.use_) {
+                Some(key) => (key.from, key.until) = (old.from, old.until),
+                None => {
+                    let ends = old.until.map_or(at, |until| until.min(at));
+                    let until = Some(ends.max(Timestamp::new(old.from.get() + 1)));
+                    renewed.keys.push(KeyEntry { until, ..old.clone() });
+                }
+            }
+        }
+        renewed
+    }
+
     /// The entry for a roster, with every key but the root keys valid in the same time.
     #[must_use]
     pub fn centre_entry(&self, from: Timestamp, until: Option<Timestamp>) -> CentreEntry {

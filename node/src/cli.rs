@@ -55,6 +55,8 @@ struct Global {
 enum Command {
     /// Make a node's home with fresh keys, and print its enrolment.
     Init(init::InitArgs),
+    /// Print the enrolment again, after a change of addresses in the configuration.
+    Enrol,
     /// Run the node until it is told to stop (ctrl-C).
     Run(run::RunArgs),
     /// What the running node holds, mirrors and has seen.
@@ -162,6 +164,7 @@ fn dispatch(cli: Cli) -> Result<Answer, Failure> {
     let json = cli.global.json;
     match cli.command {
         Command::Init(args) => init::init(&home, &args),
+        Command::Enrol => init::enrol(&home),
         Command::Run(args) => run::run(home, &args),
         Command::Status => ask::status(&home),
         Command::Ingest(args) => ask::ingest(&home, &args, json),

@@ -316,7 +316,10 @@ impl Daemon {
                 _ = stop.wait_for(|stop| *stop) => break,
                 Some(ask) = self.asks.recv() => self.on_ask(ask),
                 Some(event) = self.heard.recv() => self.on_network(event),
-                () = sleep_until(deadline) => Some(Input::Wake),
+                () = sleep_until(deadline) => {
+                    self.renew_peers();
+                    Some(Input::Wake)
+                }
             };
             if let Some(input) = input {
                 self.step(input).await?;
@@ -324,6 +327,16 @@ impl Daemon {
         }
         self.net.shutdown().await;
         Ok(())
+    }
+
+    /// Keys begin and end by the clock: whoever's node key has changed is admitted or let go.
+    fn renew_peers(&self) {
+        let before = self.directory.peers(self.centre.id());
+        self.directory.set(self.centre.roster(), clock::now());
+        let after = self.directory.peers(self.centre.id());
+        if before != after {
+            self.net.set_peers(after);
+        }
     }
 
     /// When the core wants to be woken: at once if it says so, else in whole seconds.

@@ -430,6 +430,12 @@ pub(crate) fn is_token(text: &str, max: usize) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClassId(pub u16);
 
+impl std::fmt::Display for ClassId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Class definitions as the origin signs them: what its class numbers mean, write-once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassDefinitions {

@@ -128,6 +128,7 @@ macro_rules! closed_list {
 pub(crate) use closed_list;
 
 #[cfg(test)]
+#[expect(unreachable_pub, reason = "the macro makes public lists")]
 mod tests {
     use super::*;
 

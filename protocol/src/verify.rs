@@ -129,7 +129,7 @@ pub enum LeafFault {
         got: u64,
     },
     /// A class without a definition before it.
-    #[error("class {class:?} is used before it is defined")]
+    #[error("class {class} is used before it is defined")]
     UndefinedClass {
         /// The class.
         class: ClassId,
@@ -306,7 +306,8 @@ impl Walk<'_> {
         self.place(definitions.network, &definitions.origin)?;
         for (class, labels) in definitions.classes {
             let expected = self.state.next_class;
-            if u32::from(class.0) != expected {
+            // 65,535 is no class, so that the count of classes fits 16 bits.
+            if u32::from(class.0) != expected || class.0 == u16::MAX {
                 return Err(LeafFault::ClassOrder { expected, got: class.0 });
             }
             if !labels.residency.contains(&centre.jurisdiction) {

@@ -20,7 +20,7 @@ use crate::scenario::{self, Plan};
 #[command(
     name = "hashpact-testnet",
     version,
-    after_help = "Examples:\n  hashpact-testnet\n  hashpact-testnet --json > outcome.json\n  hashpact-testnet --list eu=my-list.csv --keep\n  hashpact-testnet --entries 100000\n  hashpact-testnet bench ingest --entries 1000000"
+    after_help = "Examples:\n  hashpact-testnet\n  hashpact-testnet --json > outcome.json\n  hashpact-testnet --list eu=my-list.csv --keep\n  hashpact-testnet --entries 100000\n  hashpact-testnet bench --entries 1000000"
 )]
 struct Cli {
     #[command(subcommand)]

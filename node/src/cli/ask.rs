@@ -17,6 +17,8 @@ use crate::daemon::{IngestPhase, IngestProgress, LogStatus, Status};
 use crate::home::Home;
 use crate::ingest::{EXAMPLE, Profile};
 
+/// Entries in one request: their ids stay well below the length of a line.
+const RETRACTED_AT_ONCE: usize = 20_000;
 /// Report lines that a person is shown; the rest is in the report file.
 const LINES_SHOWN: u64 = 20;
 
@@ -247,9 +249,18 @@ pub(super) fn retract(home: &Home, args: &RetractArgs) -> Result<Answer, Failure
             .map_err(|error| Failure::input(format!("{}: {error}", file.display())))?;
         entries.extend(text.split_whitespace().map(str::to_owned));
     }
-    let json = Client::connect(home)?.ask(&Request::Retract { entries }, |_| {})?;
-    let text = format!("{} retracted in delta {}.", json["retracted"], json["delta"]);
-    Ok(Answer::new(json, text))
+    if entries.is_empty() {
+        return Err(Failure::input("give entry ids, as `lookup` prints them, or --from FILE"));
+    }
+    let mut client = Client::connect(home)?;
+    let (mut retracted, mut deltas) = (0, Vec::new());
+    for part in entries.chunks(RETRACTED_AT_ONCE) {
+        let answer = client.ask(&Request::Retract { entries: part.to_vec() }, |_| {})?;
+        retracted += answer["retracted"].as_u64().unwrap_or(0);
+        deltas.push(answer["delta"].clone());
+    }
+    let text = format!("{retracted} retracted in {} deltas.", deltas.len());
+    Ok(Answer::new(json!({ "retracted": retracted, "deltas": deltas }), text))
 }
 
 pub(super) fn lookup(home: &Home, args: &LookupArgs) -> Result<Answer, Failure> {

@@ -1,4 +1,4 @@
-//! `hashpact init`.
+//! `hashpact init` and `hashpact enrol`.
 
 use std::io;
 
@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use super::{Answer, Failure};
 use crate::armor::Kind;
-use crate::config::Config;
-use crate::home::{Home, HomeError};
+use crate::config::{Checked, Config};
+use crate::home::{Home, HomeError, NODE_KEYS};
 
 #[derive(Args)]
 #[command(after_help = "Example:\n  hashpact init --home eu --centre eu --jurisdiction EU --domain eu.example \\\n    --listen /ip4/0.0.0.0/udp/4010/quic-v1 --listen /ip4/0.0.0.0/tcp/4010 \\\n    --address /ip4/192.0.2.7/udp/4010/quic-v1 --address /ip4/192.0.2.7/tcp/4010")]
@@ -44,30 +44,30 @@ pub(super) fn init(home: &Home, args: &InitArgs) -> Result<Answer, Failure> {
     };
     let checked = config.check().map_err(Failure::input)?;
     let keys = home.create(&config.to_text(), seed).map_err(home_failure)?;
+    let answer = enrolment(home, checked, &keys)?;
+    eprintln!("Made {}. Its enrolment goes to whoever makes the roster:", home.path().display());
+    Ok(answer)
+}
+
+/// `hashpact enrol`: the same keys with the addresses that the configuration says today.
+pub(super) fn enrol(home: &Home) -> Result<Answer, Failure> {
+    let checked = Config::read(&home.config()).map_err(Failure::input)?;
+    let load = |use_| home.signer(use_).map(|signer| (use_, signer)).map_err(home_failure);
+    let keys = NODE_KEYS.into_iter().map(load).collect::<Result<Vec<_>, _>>()?;
+    enrolment(home, checked, &keys)
+}
+
+fn enrolment(home: &Home, checked: Checked, keys: &[(KeyUse, Signer)]) -> Result<Answer, Failure> {
+    let (centre, origin) = (checked.centre.to_string(), checked.origin.to_string());
     let signers: Vec<(KeyUse, &Signer)> =
         keys.iter().map(|(use_, signer)| (*use_, signer)).collect();
-    let enrolment = Enrolment::sign(
-        checked.centre.clone(),
-        checked.jurisdiction,
-        checked.origin.clone(),
-        checked.addresses,
-        &signers,
-    );
-    let text = Kind::Enrolment.wrap(&enrolment.map_err(Failure::input)?);
+    let Checked { centre: id, jurisdiction, origin: log, addresses, .. } = checked;
+    let signed = Enrolment::sign(id, jurisdiction, log, addresses, &signers);
+    let text = Kind::Enrolment.wrap(&signed.map_err(Failure::input)?);
     let file = home.enrolment();
     std::fs::write(&file, &text).map_err(Failure::failed)?;
-    let json = json!({
-        "centre": checked.centre.to_string(),
-        "origin": checked.origin.to_string(),
-        "home": home.path(),
-        "enrolment": file,
-    });
-    eprintln!(
-        "Made {} for centre {}. Its enrolment, also in {}, goes to whoever makes the roster:",
-        home.path().display(),
-        checked.centre,
-        file.display()
-    );
+    let json =
+        json!({ "centre": centre, "origin": origin, "home": home.path(), "enrolment": file });
     Ok(Answer::new(json, text))
 }
 

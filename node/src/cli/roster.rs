@@ -67,7 +67,7 @@ pub(super) struct NewArgs {
     /// The roster that this one follows; without it the network is new.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// Enrolments to add, or to replace those of centres on the roster.
+    /// Enrolments to add; one of a centre on the roster renews its addresses and keys.
     #[arg(long, value_name = "FILE")]
     enrol: Vec<PathBuf>,
     /// Centres to take off.
@@ -159,8 +159,10 @@ fn new(args: &NewArgs) -> Result<Answer, Failure> {
     for file in &args.enrol {
         let enrolment = Enrolment::open(&read(file, Kind::Enrolment)?)
             .map_err(|error| Failure::input(format!("{}: {error}", file.display())))?;
-        draft.centres.retain(|centre| centre.id != enrolment.id);
-        draft.centres.push(enrolment.centre_entry(now, None));
+        match draft.centres.iter_mut().find(|centre| centre.id == enrolment.id) {
+            Some(centre) => *centre = enrolment.renew(centre, now),
+            None => draft.centres.push(enrolment.centre_entry(now, None)),
+        }
     }
     let roster = Roster::from_draft(draft).map_err(Failure::input)?;
     let mut bytes = draft_bytes(&roster);

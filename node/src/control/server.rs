@@ -189,8 +189,9 @@ fn describe(found: &FoundEntry) -> Value {
     })
 }
 
-async fn retract(handle: &Handle, entries: &[String]) -> Result<Value, Fault> {
-    let mut list = Vec::new();
+/// The retractions of entries of this centre's own that match today; one that does not refuses them all.
+fn live_entries(handle: &Handle, entries: &[String]) -> Result<Vec<Retraction>, Fault> {
+    let mut list = Vec::with_capacity(entries.len());
     let own = &handle.checked.origin;
     for text in entries {
         let entry: EntryId = text.parse().map_err(|_| input(format!("{text}: not an entry id")))?;
@@ -206,6 +207,12 @@ async fn retract(handle: &Handle, entries: &[String]) -> Result<Value, Fault> {
     if list.is_empty() {
         return Err(input("no entry to retract: give entry ids".to_owned()));
     }
+    Ok(list)
+}
+
+async fn retract(handle: &Handle, entries: &[String]) -> Result<Value, Fault> {
+    // A look-up for each of perhaps many thousands: other tasks of this thread move elsewhere meanwhile.
+    let list = tokio::task::block_in_place(|| live_entries(handle, entries))?;
     let count = list.len();
     let outcome = handle.command(Command::Retract(list)).await.map_err(refused)?;
     let delta = match outcome {

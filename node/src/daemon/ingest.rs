@@ -164,7 +164,7 @@ impl Handle {
         let file = File::open(&order.file).map_err(open)?;
         let name = order.file.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.unwrap_or_default();
-        let staging = self.store.staging_dir().join("ingest");
+        let staging = self.store.ingest_dir();
         let jurisdiction = &self.checked.jurisdiction;
         let mut context =
             StageContext::new(self.store.index_key(), &staging, &name, jurisdiction);

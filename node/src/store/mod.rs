@@ -261,10 +261,10 @@ impl Store {
             .unwrap_or(u16::MAX)
     }
 
-    /// A folder of this file system for files in the making. Swept of temporary names at open.
+    /// The folder in which an ingest stages its rows; whoever ingests makes it, and opening removes what was left.
     #[must_use]
-    pub fn staging_dir(&self) -> std::path::PathBuf {
-        self.layout.staging()
+    pub fn ingest_dir(&self) -> std::path::PathBuf {
+        self.layout.staging().join("ingest")
     }
 
     /// The folder that a log server serves: `<origin with _ for />/checkpoint` and `tile/`.

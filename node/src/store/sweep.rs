@@ -18,9 +18,18 @@ use super::layout::{BodyKind, body_name, is_body_name, segment_of};
 use super::{OpenError, Store};
 
 impl Store {
+    /// Removes what an ingest that was interrupted had staged; it is sealed under a key that is gone.
+    fn sweep_ingest(&self) -> io::Result<()> {
+        match fs::remove_dir_all(self.ingest_dir()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Removes what no table names. One listing a folder of bodies.
     pub(super) fn sweep(&self, segments: &[SegmentEntry]) -> Result<(), OpenError> {
         sweep_temporary(&self.layout.staging())?;
+        self.sweep_ingest()?;
         self.sweep_index(segments)?;
         let origins = self.live().origins.clone();
         let mut known = BTreeSet::new();

@@ -28,7 +28,7 @@ pub enum CommandError {
     #[error(transparent)]
     Draft(#[from] DraftError),
     /// A class that has no definition.
-    #[error("class {class:?} is not defined")]
+    #[error("class {class} is not defined")]
     UndefinedClass {
         /// The class.
         class: ClassId,

@@ -96,7 +96,7 @@ pub enum BodyError {
         got: u64,
     },
     /// A section counts other than the table.
-    #[error("body: class {class:?} counts {got}, its table {expected}")]
+    #[error("body: class {class} counts {got}, its table {expected}")]
     Count {
         /// The class.
         class: ClassId,
@@ -106,7 +106,7 @@ pub enum BodyError {
         got: u64,
     },
     /// The records do not hash to the root that the origin signed.
-    #[error("body: class {class:?} does not hash to the root that its origin signed")]
+    #[error("body: class {class} does not hash to the root that its origin signed")]
     Root {
         /// The class.
         class: ClassId,
@@ -121,7 +121,7 @@ pub enum BodyError {
         index: usize,
     },
     /// A record is not acceptable, although its origin signed it.
-    #[error("body: class {class:?}, record {index}: {source}")]
+    #[error("body: class {class}, record {index}: {source}")]
     Record {
         /// The class.
         class: ClassId,
@@ -131,7 +131,7 @@ pub enum BodyError {
         source: RecordError,
     },
     /// Records out of order of entry id, or one twice.
-    #[error("body: class {class:?}, record {index} is not above the one before it")]
+    #[error("body: class {class}, record {index} is not above the one before it")]
     RecordOrder {
         /// The class.
         class: ClassId,
@@ -139,7 +139,7 @@ pub enum BodyError {
         index: usize,
     },
     /// Single records withheld inside a class: reserved, not understood.
-    #[error("body: class {class:?} is partly withheld, which this version does not read")]
+    #[error("body: class {class} is partly withheld, which this version does not read")]
     Partial {
         /// The class.
         class: ClassId,

@@ -330,3 +330,13 @@ fn no_fingerprint_lies_readable_in_any_file() {
     assert!(plain.windows(16).any(|window| beginnings.contains(window)));
     assert!(searched > 100_000);
 }
+
+#[test]
+fn what_a_killed_ingest_had_staged_is_gone_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let staged = open(dir.path()).ingest_dir();
+    std::fs::create_dir(&staged).unwrap();
+    std::fs::write(staged.join("rows"), b"sealed rows").unwrap();
+    assert_eq!(open(dir.path()).ingest_dir(), staged);
+    assert!(!staged.exists());
+}
