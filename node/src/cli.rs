@@ -10,6 +10,7 @@ mod init;
 mod roster;
 mod run;
 
+use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,7 +19,7 @@ use clap::{Args, Parser, Subcommand};
 use serde_json::{Value, json};
 
 use crate::control::client::ClientError;
-use crate::control::{Fault, FaultKind};
+use crate::control::{Fault, FaultKind, chain};
 use crate::home::Home;
 
 /// Share signed hash lists between centres.
@@ -81,16 +82,20 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn no(text: impl ToString) -> Self {
-        Self { code: 1, text: text.to_string(), detail: None }
+    fn no(why: impl Into<Box<dyn Error>>) -> Self {
+        Self::new(1, why)
     }
 
-    fn input(text: impl ToString) -> Self {
-        Self { code: 2, text: text.to_string(), detail: None }
+    fn input(why: impl Into<Box<dyn Error>>) -> Self {
+        Self::new(2, why)
     }
 
-    fn failed(text: impl ToString) -> Self {
-        Self { code: 3, text: text.to_string(), detail: None }
+    fn failed(why: impl Into<Box<dyn Error>>) -> Self {
+        Self::new(3, why)
+    }
+
+    fn new(code: u8, why: impl Into<Box<dyn Error>>) -> Self {
+        Self { code, text: chain(&*why.into()), detail: None }
     }
 }
 

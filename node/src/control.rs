@@ -89,3 +89,18 @@ pub enum FaultKind {
     /// The node or its machine: exit code 3.
     Failed,
 }
+
+/// An error with what caused it, in one line for a person.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,6 +1,6 @@
 //! BLAKE3 under named contexts: `B3[x]` of the delta format.
 //!
-//! Why: every use of the hash has its own derive-key context "hashpact <x> v1", so no value of one use can stand in for
+//! Why: every use of the hash has its own derive-key context `hashpact <x> v1`, so no value of one use can stand in for
 //! another. Spec: `docs/protocol.md`, "Delta"; BLAKE3 paper section 2.3. In scope: the contexts. Out of scope: trees.
 
 use std::sync::LazyLock;

@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn photodna_reads_base64_and_hex() {
-        let bytes: Vec<u8> = (0..144).map(|i| i as u8).collect();
+        let bytes: Vec<u8> = (0..144).collect();
         let a = Fingerprint::from_text(Algorithm::PhotoDna, &BASE64.encode(&bytes)).unwrap();
         let b = Fingerprint::from_text(Algorithm::PhotoDna, &hex::encode(&bytes)).unwrap();
         assert_eq!(a, b);

@@ -77,7 +77,11 @@ pub fn record(n: u64) -> Record {
     };
     let mut entry = EntryId([0; 16]);
     entry.0.copy_from_slice(&bytes("entry")[..16]);
-    Record { entry, revision: Revision(1), fields }
+    Record {
+        entry,
+        revision: Revision(1),
+        fields,
+    }
 }
 
 /// A batch of these changes, for tests of a store. The core makes its own.

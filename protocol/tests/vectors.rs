@@ -3,6 +3,14 @@
 //! A vector is `{ name, spec, hex, context, error, facts }`: bytes, what they are read under, and either the exact error or
 //! what a reader must find in them. With the feature `testing`, `generate` makes the same vectors from code; run with
 //! `HASHPACT_WRITE_VECTORS=1` it writes the files, which is a change of format.
+#![expect(
+    clippy::expect_used,
+    reason = "a vector that does not read is a failure of the test"
+)]
+#![cfg_attr(
+    feature = "testing",
+    expect(clippy::too_many_lines, reason = "a list of attacks is read as one")
+)]
 
 #[path = "vectors/drivers.rs"]
 mod drivers;
@@ -41,12 +49,32 @@ struct Vector {
 type Driver = fn(&[u8], &Value) -> Result<Value, Value>;
 
 const FILES: [(&str, &str, Driver); 7] = [
-    ("record", include_str!("vectors/record.json"), drivers::record),
-    ("delta_body", include_str!("vectors/delta_body.json"), drivers::delta_body),
-    ("header", include_str!("vectors/header.json"), drivers::header),
+    (
+        "record",
+        include_str!("vectors/record.json"),
+        drivers::record,
+    ),
+    (
+        "delta_body",
+        include_str!("vectors/delta_body.json"),
+        drivers::delta_body,
+    ),
+    (
+        "header",
+        include_str!("vectors/header.json"),
+        drivers::header,
+    ),
     ("leaf", include_str!("vectors/leaf.json"), drivers::leaf),
-    ("roster", include_str!("vectors/roster.json"), drivers::roster),
-    ("checkpoint", include_str!("vectors/checkpoint.json"), drivers::checkpoint),
+    (
+        "roster",
+        include_str!("vectors/roster.json"),
+        drivers::roster,
+    ),
+    (
+        "checkpoint",
+        include_str!("vectors/checkpoint.json"),
+        drivers::checkpoint,
+    ),
     ("wire", include_str!("vectors/wire.json"), drivers::wire),
 ];
 
@@ -79,12 +107,25 @@ fn vectors_are_named_once_and_cite_their_rule() {
     for (file, json, _) in FILES {
         for vector in read(json) {
             assert!(vector.spec.starts_with("protocol.md#"), "{}", vector.name);
-            assert!(vector.name.starts_with(file.split('_').next().unwrap_or(file)), "{}", vector.name);
+            assert!(
+                vector
+                    .name
+                    .starts_with(file.split('_').next().unwrap_or(file)),
+                "{}",
+                vector.name
+            );
             invalid += usize::from(!vector.error.is_null());
-            assert!(names.insert(vector.name.clone()), "{} stands twice", vector.name);
+            assert!(
+                names.insert(vector.name.clone()),
+                "{} stands twice",
+                vector.name
+            );
         }
     }
-    assert!(invalid * 2 > names.len(), "a format is defined by what it refuses");
+    assert!(
+        invalid * 2 > names.len(),
+        "a format is defined by what it refuses"
+    );
 }
 
 #[cfg(feature = "testing")]

@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::{Answer, Failure};
+use crate::clock;
 use crate::control::client::Client;
 use crate::control::{Line, Request};
 use crate::daemon::{IngestPhase, IngestProgress, LogStatus, Status};
@@ -101,6 +102,9 @@ fn describe(status: &Status) -> String {
         text.push_str(&format!(
             "STOPPED SIGNING: peers hold {seen} leaves of this centre's log. This disk is an old copy.\n"
         ));
+    }
+    if status.roster_expires_at <= clock::now().get() {
+        text.push_str("The roster has expired: retractions act, records wait. Apply its successor.\n");
     }
     if status.ingesting {
         text.push_str("A file is being ingested.\n");

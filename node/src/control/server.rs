@@ -15,7 +15,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 
-use super::{Fault, FaultKind, LINE_MAX, Line, Request};
+use super::{Fault, FaultKind, LINE_MAX, Line, Request, chain};
 use crate::armor::Kind;
 use crate::daemon::{AskError, Handle, IngestOrder, IngestRunError};
 use crate::store::{FoundEntry, LookupError};
@@ -139,13 +139,13 @@ fn failed(text: String) -> Fault {
 
 fn refused(error: AskError) -> Fault {
     match &error {
-        AskError::Refused(CommandError::Store) | AskError::Stopped(_) => failed(error.to_string()),
-        AskError::Refused(_) => no(error.to_string()),
+        AskError::Refused(CommandError::Store) | AskError::Stopped(_) => failed(chain(&error)),
+        AskError::Refused(_) => no(chain(&error)),
     }
 }
 
 fn store_failed(error: LookupError) -> Fault {
-    failed(error.to_string())
+    failed(chain(&error))
 }
 
 /// Look-ups touch a few pages: they run where they are asked.
@@ -277,19 +277,4 @@ fn ingest_fault(error: IngestRunError) -> Fault {
         | IngestRunError::Abandoned => FaultKind::Failed,
     };
     Fault { kind, text: chain(&error), detail }
-}
-
-/// An error with what caused it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -13,7 +13,10 @@ fn origin() -> Origin {
 }
 
 fn retraction(n: u8) -> Retraction {
-    Retraction { entry: EntryId([n; 16]), revision: Revision(1) }
+    Retraction {
+        entry: EntryId([n; 16]),
+        revision: Revision(1),
+    }
 }
 
 /// A delta of classes with these counts, classes numbered 0, 3, 6 and so on, and what to check its body against.
@@ -23,18 +26,33 @@ fn sealed(counts: &[u64], retractions: Vec<Retraction>) -> (Expected, Body) {
         let first = records.len() as u64;
         records.extend((first..first + count).map(|n| (class, testing::record(n))));
     }
-    let bytes: Vec<_> = records.iter().map(|(_, record)| record.to_bytes()).collect();
+    let bytes: Vec<_> = records
+        .iter()
+        .map(|(_, record)| record.to_bytes())
+        .collect();
     let items = records.iter().zip(&bytes);
     let items = items.map(|((class, record), bytes)| (*class, record.entry, bytes.as_slice()));
     let draft = Draft::new(items, retractions, &mut Seeded::new(1)).unwrap();
     let Sealed { table, body } = draft.seal(&origin(), Seq(4)).unwrap();
-    (Expected { origin: origin(), seq: Seq(4), table }, body)
+    (
+        Expected {
+            origin: origin(),
+            seq: Seq(4),
+            table,
+        },
+        body,
+    )
 }
 
 /// The body with these classes withheld, section by section, as a relay would cut it.
 fn redacted(expected: &Expected, body: &Body, withheld: impl Fn(usize) -> bool) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for (index, (section, entry)) in body.sections().iter().zip(&expected.table.classes).enumerate() {
+    for (index, (section, entry)) in body
+        .sections()
+        .iter()
+        .zip(&expected.table.classes)
+        .enumerate()
+    {
         if withheld(index) {
             bytes.extend(withheld_section(entry));
         } else {
@@ -52,15 +70,31 @@ fn refused(bytes: Vec<u8>, expected: &Expected) -> BodyError {
 /// One class with these record bytes in this order, signed for as they are.
 fn class_of(items: &[&[u8]]) -> (Expected, Vec<u8>) {
     let (seed, class, count) = ([5; 32], ClassId(0), items.len() as u64);
-    let root = class_root(&origin(), Seq(4), class, count, &body::tree_root(&seed, items));
+    let root = class_root(
+        &origin(),
+        Seq(4),
+        class,
+        count,
+        &body::tree_root(&seed, items),
+    );
     let classes = vec![ClassEntry { class, count, root }];
     let root = retraction_root(&origin(), Seq(4), &[]);
-    let table = ClassTable { classes, retractions: RetractionEntry { count: 0, root } };
+    let table = ClassTable {
+        classes,
+        retractions: RetractionEntry { count: 0, root },
+    };
     let records = items.concat();
     let mut bytes = body::disclosed_section_head(class, count, &seed, records.len());
     bytes.extend(records);
     bytes.extend(body::retraction_section(&[]));
-    (Expected { origin: origin(), seq: Seq(4), table }, bytes)
+    (
+        Expected {
+            origin: origin(),
+            seq: Seq(4),
+            table,
+        },
+        bytes,
+    )
 }
 
 proptest! {
@@ -109,9 +143,15 @@ fn any_other_byte_in_a_body_is_refused() {
         for bit in 0..8 {
             let mut bytes = whole.clone();
             bytes[at] ^= 1 << bit;
-            assert!(Body::verify(bytes, &expected).is_err(), "byte {at}, bit {bit}");
+            assert!(
+                Body::verify(bytes, &expected).is_err(),
+                "byte {at}, bit {bit}"
+            );
         }
-        assert!(Body::verify(whole[..at].to_vec(), &expected).is_err(), "cut at {at}");
+        assert!(
+            Body::verify(whole[..at].to_vec(), &expected).is_err(),
+            "cut at {at}"
+        );
     }
 }
 
@@ -119,19 +159,40 @@ fn any_other_byte_in_a_body_is_refused() {
 fn a_body_of_another_place_is_refused() {
     let (expected, body) = sealed(&[3], Vec::new());
     let class = ClassId(0);
-    let elsewhere = Expected { seq: Seq(5), ..expected.clone() };
-    assert_eq!(refused(body.bytes().to_vec(), &elsewhere), BodyError::Root { class });
-    let elsewhere = Expected { origin: "us.example/us/1".parse().unwrap(), ..expected };
-    assert_eq!(refused(body.bytes().to_vec(), &elsewhere), BodyError::Root { class });
+    let elsewhere = Expected {
+        seq: Seq(5),
+        ..expected.clone()
+    };
+    assert_eq!(
+        refused(body.bytes().to_vec(), &elsewhere),
+        BodyError::Root { class }
+    );
+    let elsewhere = Expected {
+        origin: "us.example/us/1".parse().unwrap(),
+        ..expected
+    };
+    assert_eq!(
+        refused(body.bytes().to_vec(), &elsewhere),
+        BodyError::Root { class }
+    );
 }
 
 #[test]
 fn retractions_of_another_place_are_refused() {
     let (expected, body) = sealed(&[], vec![retraction(1)]);
     let section = &body.bytes()[body.retraction_range()];
-    assert_eq!(verify_retractions(section, &expected), Ok(vec![retraction(1)]));
-    let elsewhere = Expected { seq: Seq(5), ..expected };
-    assert_eq!(verify_retractions(section, &elsewhere), Err(BodyError::RetractionRoot));
+    assert_eq!(
+        verify_retractions(section, &expected),
+        Ok(vec![retraction(1)])
+    );
+    let elsewhere = Expected {
+        seq: Seq(5),
+        ..expected
+    };
+    assert_eq!(
+        verify_retractions(section, &elsewhere),
+        Err(BodyError::RetractionRoot)
+    );
 }
 
 #[test]
@@ -139,7 +200,11 @@ fn a_class_that_counts_other_than_its_table_is_refused() {
     let (mut expected, body) = sealed(&[3, 2], Vec::new());
     let class = ClassId(3);
     expected.table.classes[1].count = 3;
-    let error = BodyError::Count { class, expected: 3, got: 2 };
+    let error = BodyError::Count {
+        class,
+        expected: 3,
+        got: 2,
+    };
     assert_eq!(refused(body.bytes().to_vec(), &expected), error);
     let withheld = redacted(&sealed(&[3, 2], Vec::new()).0, &body, |_| true);
     assert_eq!(refused(withheld, &expected), error);
@@ -153,12 +218,23 @@ fn a_section_that_counts_right_and_holds_more_or_less_is_refused() {
     items.sort_unstable();
     for (held, got) in [(2, 2), (3, 4)] {
         let (mut expected, _) = class_of(&items);
-        let records = if held == 2 { items[..2].concat() } else { [&items.concat(), items[2]].concat() };
+        let records = if held == 2 {
+            items[..2].concat()
+        } else {
+            [&items.concat(), items[2]].concat()
+        };
         let mut body = body::disclosed_section_head(class, 3, &[5; 32], records.len());
         body.extend(records);
         body.extend(body::retraction_section(&[]));
         expected.table.classes[0].count = 3;
-        assert_eq!(refused(body, &expected), BodyError::Count { class, expected: 3, got });
+        assert_eq!(
+            refused(body, &expected),
+            BodyError::Count {
+                class,
+                expected: 3,
+                got
+            }
+        );
     }
 }
 
@@ -169,7 +245,10 @@ fn a_partly_withheld_class_is_named_as_such() {
     let form = body.sections()[1].range.start + 2;
     assert_eq!(bytes[form], 0);
     bytes[form] = 2;
-    assert_eq!(refused(bytes, &expected), BodyError::Partial { class: ClassId(3) });
+    assert_eq!(
+        refused(bytes, &expected),
+        BodyError::Partial { class: ClassId(3) }
+    );
 }
 
 #[test]
@@ -178,7 +257,10 @@ fn bytes_behind_the_last_section_are_refused() {
     let bytes = [body.bytes(), &[0x80][..]].concat();
     assert_eq!(refused(bytes, &expected), BodyError::Trailing { got: 1 });
     let section = [&body.bytes()[body.retraction_range()], &[0x80, 0x80][..]].concat();
-    assert_eq!(verify_retractions(&section, &expected), Err(BodyError::Trailing { got: 2 }));
+    assert_eq!(
+        verify_retractions(&section, &expected),
+        Err(BodyError::Trailing { got: 2 })
+    );
 }
 
 #[test]
@@ -187,9 +269,23 @@ fn sections_out_of_order_or_left_out_are_refused() {
     let section = |index: usize| &body.bytes()[body.sections()[index].range.clone()];
     let last = &body.bytes()[body.retraction_range()];
     let swapped = [section(1), section(0), last].concat();
-    assert_eq!(refused(swapped, &expected), BodyError::Class { section: 0, expected: 0, got: 3 });
+    assert_eq!(
+        refused(swapped, &expected),
+        BodyError::Class {
+            section: 0,
+            expected: 0,
+            got: 3
+        }
+    );
     let short = [section(0), last].concat();
-    assert_eq!(refused(short, &expected), BodyError::Class { section: 1, expected: 3, got: 65_536 });
+    assert_eq!(
+        refused(short, &expected),
+        BodyError::Class {
+            section: 1,
+            expected: 3,
+            got: 65_536
+        }
+    );
     let unended = [section(0), section(1)].concat();
     assert_eq!(refused(unended, &expected), BodyError::Shape { section: 2 });
 }
@@ -205,7 +301,10 @@ fn records_that_their_origin_signed_out_of_order_or_twice_are_refused() {
     assert!(Body::verify(good, &expected).is_ok());
     for items in [[high, low], [low, low]] {
         let (expected, bytes) = class_of(&items);
-        let error = BodyError::RecordOrder { class: ClassId(0), index: 1 };
+        let error = BodyError::RecordOrder {
+            class: ClassId(0),
+            index: 1,
+        };
         assert_eq!(refused(bytes, &expected), error);
     }
 }
@@ -215,18 +314,35 @@ fn a_bad_record_is_refused_although_its_origin_signed_it() {
     let mut record = testing::record(1);
     record.revision = Revision(0);
     let (expected, bytes) = class_of(&[&record.to_bytes()]);
-    let error = BodyError::Record { class: ClassId(0), index: 0, source: RecordError::Revision };
+    let error = BodyError::Record {
+        class: ClassId(0),
+        index: 0,
+        source: RecordError::Revision,
+    };
     assert_eq!(refused(bytes, &expected), error);
 }
 
 #[test]
 fn retractions_that_their_origin_signed_out_of_order_or_twice_are_refused() {
-    for list in [[retraction(2), retraction(1)], [retraction(1), retraction(1)]] {
+    for list in [
+        [retraction(2), retraction(1)],
+        [retraction(1), retraction(1)],
+    ] {
         let root = retraction_root(&origin(), Seq(4), &list);
-        let table = ClassTable { classes: vec![], retractions: RetractionEntry { count: 2, root } };
-        let expected = Expected { origin: origin(), seq: Seq(4), table };
+        let table = ClassTable {
+            classes: vec![],
+            retractions: RetractionEntry { count: 2, root },
+        };
+        let expected = Expected {
+            origin: origin(),
+            seq: Seq(4),
+            table,
+        };
         let bytes = body::retraction_section(&list);
-        assert_eq!(refused(bytes, &expected), BodyError::RetractionOrder { index: 1 });
+        assert_eq!(
+            refused(bytes, &expected),
+            BodyError::RetractionOrder { index: 1 }
+        );
     }
 }
 
@@ -251,10 +367,19 @@ fn what_an_origin_seals_its_receivers_take() {
 
 #[test]
 fn an_entry_retracted_twice_in_one_draft_is_no_delta() {
-    let list = vec![retraction(1), Retraction { revision: Revision(2), ..retraction(1) }];
+    let list = vec![
+        retraction(1),
+        Retraction {
+            revision: Revision(2),
+            ..retraction(1)
+        },
+    ];
     let draft = Draft::new([], list, &mut Seeded::new(1));
     let sealed = draft.and_then(|draft| draft.seal(&origin(), Seq(4)));
-    assert!(sealed.is_err(), "receivers refuse the body of such a delta, which then stays in the log for ever");
+    assert!(
+        sealed.is_err(),
+        "receivers refuse the body of such a delta, which then stays in the log for ever"
+    );
 }
 
 #[test]
@@ -264,11 +389,18 @@ fn disclosing_costs_a_seed_and_withholding_a_root() {
     let retractions = body.retraction_range().len();
     // A seed of 32 bytes with its head, per class, and the heads of class, form, count and bytes.
     let cost = body.bytes().len() - records - retractions;
-    assert!((2 * 34..2 * 34 + 18).contains(&cost), "{cost} bytes beside the records");
+    assert!(
+        (2 * 34..2 * 34 + 18).contains(&cost),
+        "{cost} bytes beside the records"
+    );
     for entry in &expected.table.classes {
         assert!(withheld_section(entry).len() < 48);
     }
-    let widest = ClassEntry { class: ClassId(u16::MAX), count: 65_536, root: [1; 32] };
+    let widest = ClassEntry {
+        class: ClassId(u16::MAX),
+        count: 65_536,
+        root: [1; 32],
+    };
     assert_eq!(withheld_section(&widest).len(), 1 + 3 + 1 + 5 + 34);
 }
 
@@ -276,13 +408,19 @@ fn disclosing_costs_a_seed_and_withholding_a_root() {
 fn a_body_of_one_byte_too_many_is_refused_before_it_is_read() {
     let (expected, _) = sealed(&[1], Vec::new());
     let got = limits::BODY_BYTES + 1;
-    assert_eq!(refused(vec![0; got], &expected), BodyError::TooLarge { got });
+    assert_eq!(
+        refused(vec![0; got], &expected),
+        BodyError::TooLarge { got }
+    );
 }
 
 #[test]
 fn debug_of_a_body_shows_no_record() {
     let record = testing::record(0);
     let shown = format!("{:?}", sealed(&[1], Vec::new()).1);
-    assert!(!shown.contains(&hex::encode(&record.entry.0[..4])), "{shown}");
+    assert!(
+        !shown.contains(&hex::encode(&record.entry.0[..4])),
+        "{shown}"
+    );
     assert_eq!(Record::from_bytes(&record.to_bytes()), Ok(record));
 }

@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn changed_text_does_not_verify() {
         let note = SignedNote::sign("a\n5\n", "n", &signer());
-        let bytes = String::from_utf8(note.to_bytes()).unwrap().replace('5', "6");
+        let bytes = String::from_utf8(note.to_bytes()).unwrap().replacen('5', "6", 1);
         let note = SignedNote::parse(bytes.as_bytes()).unwrap();
         assert_eq!(note.verify("n", &signer().public()), Err(NoteError::Signature));
     }

@@ -28,7 +28,13 @@ impl Forge {
     #[must_use]
     pub fn new(setup: &CentreSetup, roster: &SignedRoster) -> Self {
         let (setup, roster) = (setup.clone(), roster.clone());
-        Self { setup, roster, memory: Memory::default(), seq: Seq(0), prev: [0; 32] }
+        Self {
+            setup,
+            roster,
+            memory: Memory::default(),
+            seq: Seq(0),
+            prev: [0; 32],
+        }
     }
 
     /// The store that holds it.
@@ -63,7 +69,12 @@ impl Forge {
     #[must_use]
     pub fn delta(&self, header: &Header, table: &ClassTable) -> Vec<u8> {
         let header = header.sign(&self.signer(KeyUse::Delta));
-        Leaf::Delta { header, table: table.clone() }.to_bytes().unwrap_or_default()
+        Leaf::Delta {
+            header,
+            table: table.clone(),
+        }
+        .to_bytes()
+        .unwrap_or_default()
     }
 
     /// Definitions that would be right here but for their numbers, which begin at `first`; a test bends them.
@@ -71,7 +82,11 @@ impl Forge {
     pub fn definitions(&self, first: u16, labels: &[Labels]) -> ClassDefinitions {
         let (network, origin) = (self.roster.roster().network, self.setup.origin.clone());
         let classes = (first..).map(ClassId).zip(labels.iter().cloned()).collect();
-        ClassDefinitions { network, origin, classes }
+        ClassDefinitions {
+            network,
+            origin,
+            classes,
+        }
     }
 
     /// The leaf of class definitions under a key.
@@ -98,10 +113,21 @@ impl Forge {
         let grown = grow(&files, from, leaves).unwrap();
         let head = self.sign(grown.size, grown.root);
         let (size, root) = (grown.size, grown.root);
-        let state = LogState { size, root, head: Some(head.clone()), ..LogState::default() };
+        let state = LogState {
+            size,
+            root,
+            head: Some(head.clone()),
+            ..LogState::default()
+        };
         let (deltas, classes) = (Vec::new(), Vec::new());
         let writes = vec![
-            Write::Log { origin: origin.clone(), from, files: grown.files, deltas, classes },
+            Write::Log {
+                origin: origin.clone(),
+                from,
+                files: grown.files,
+                deltas,
+                classes,
+            },
             Write::State { origin, state },
         ];
         self.memory.apply(batch(writes)).unwrap();

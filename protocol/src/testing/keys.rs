@@ -39,10 +39,13 @@ impl CentreSetup {
     #[expect(clippy::unwrap_used, reason = "constants, and numbers in between")]
     pub fn numbered(n: usize) -> Self {
         let known = ["eu", "us", "ca", "au"];
-        let id = known.get(n).map_or_else(|| format!("x{n}"), |id| (*id).to_owned());
+        let id = known
+            .get(n)
+            .map_or_else(|| format!("x{n}"), |id| (*id).to_owned());
         let letter = char::from(b'A' + u8::try_from(n % 26).unwrap());
-        let jurisdiction =
-            known.get(n).map_or_else(|| format!("X{letter}"), |id| id.to_ascii_uppercase());
+        let jurisdiction = known
+            .get(n)
+            .map_or_else(|| format!("X{letter}"), |id| id.to_ascii_uppercase());
         Self {
             origin: format!("{id}.example/{id}/1").parse().unwrap(),
             jurisdiction: jurisdiction.parse().unwrap(),
@@ -59,7 +62,10 @@ impl CentreSetup {
     /// The keys that the core signs with.
     #[must_use]
     pub fn keys(&self) -> CentreKeys {
-        CentreKeys { delta: self.signer(KeyUse::Delta), log: self.signer(KeyUse::Log) }
+        CentreKeys {
+            delta: self.signer(KeyUse::Delta),
+            log: self.signer(KeyUse::Log),
+        }
     }
 
     /// Its entry for a roster, by way of a signed enrolment; the keys are valid from an hour before [`START`].
@@ -71,8 +77,15 @@ impl CentreSetup {
     pub fn entry(&self) -> CentreEntry {
         let uses = [KeyUse::Delta, KeyUse::Log, KeyUse::Node];
         let signers = uses.map(|use_| (use_, self.signer(use_)));
-        let keys: Vec<_> = signers.iter().map(|(use_, signer)| (*use_, signer)).collect();
-        let (id, law, origin) = (self.id.clone(), self.jurisdiction.clone(), self.origin.clone());
+        let keys: Vec<_> = signers
+            .iter()
+            .map(|(use_, signer)| (*use_, signer))
+            .collect();
+        let (id, law, origin) = (
+            self.id.clone(),
+            self.jurisdiction.clone(),
+            self.origin.clone(),
+        );
         let bytes = Enrolment::sign(id, law, origin, Vec::new(), &keys).unwrap();
         let from = Timestamp::new(START.get() - 3_600);
         Enrolment::open(&bytes).unwrap().centre_entry(from, None)

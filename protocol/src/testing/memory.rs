@@ -89,25 +89,46 @@ impl Memory {
     /// [`MemoryError`]; nothing is changed then.
     pub fn apply(&mut self, batch: Batch) -> Result<(), MemoryError> {
         let mut next = self.clone();
-        batch.into_writes().into_iter().try_for_each(|write| next.write(write))?;
+        batch
+            .into_writes()
+            .into_iter()
+            .try_for_each(|write| next.write(write))?;
         *self = next;
         Ok(())
     }
 
     fn write(&mut self, write: Write) -> Result<(), MemoryError> {
         match write {
-            Write::Log { origin, from, files, deltas, classes } => {
+            Write::Log {
+                origin,
+                from,
+                files,
+                deltas,
+                classes,
+            } => {
                 let log = self.logs.entry(origin).or_default();
                 if from != log.size {
-                    return Err(MemoryError::From { expected: log.size, got: from });
+                    return Err(MemoryError::From {
+                        expected: log.size,
+                        got: from,
+                    });
                 }
-                log.size = files.iter().filter_map(|file| leaves(&file.path)).max().unwrap_or(from);
-                log.files.extend(files.into_iter().map(|file| (file.path, file.bytes)));
+                log.size = files
+                    .iter()
+                    .filter_map(|file| leaves(&file.path))
+                    .max()
+                    .unwrap_or(from);
+                log.files
+                    .extend(files.into_iter().map(|file| (file.path, file.bytes)));
                 log.deltas.extend(deltas);
                 log.classes.extend(classes);
                 Ok(())
             }
-            Write::Body(body) => self.logs.entry(body.origin().clone()).or_default().body(&body),
+            Write::Body(body) => self
+                .logs
+                .entry(body.origin().clone())
+                .or_default()
+                .body(&body),
             Write::Retractions { origin, seq, list } => {
                 self.logs.entry(origin).or_default().retractions(seq, &list)
             }
@@ -139,11 +160,17 @@ impl Memory {
     /// As [`Memory::held`], with the revisions.
     #[must_use]
     pub fn live(&self, origin: &Origin) -> BTreeMap<EntryId, Revision> {
-        let Some(log) = self.logs.get(origin) else { return BTreeMap::new() };
+        let Some(log) = self.logs.get(origin) else {
+            return BTreeMap::new();
+        };
         let is_live = |(entry, put): &(&EntryId, &Revision)| {
             log.ended.get(*entry).is_none_or(|ended| ended < *put)
         };
-        log.put.iter().filter(is_live).map(|(entry, revision)| (*entry, *revision)).collect()
+        log.put
+            .iter()
+            .filter(is_live)
+            .map(|(entry, revision)| (*entry, *revision))
+            .collect()
     }
 
     /// The stored body of a delta.
@@ -159,13 +186,22 @@ impl Memory {
     pub fn read(&self, request: &BulkRequest) -> Result<Vec<u8>, BulkRefusal> {
         match request {
             BulkRequest::Suffix { origin, from, to } => serve::suffix(self, origin, *from, *to),
-            BulkRequest::Body { origin, seq, section, offset } => {
+            BulkRequest::Body {
+                origin,
+                seq,
+                section,
+                offset,
+            } => {
                 let body = self.logs.get(origin).and_then(|log| log.bodies.get(seq));
                 let body = body.ok_or(BulkRefusal::NotFound)?;
                 let start = body.sections.iter().find(|(first, _)| first >= section);
                 let (_, start) = start.ok_or(BulkRefusal::NotFound)?;
-                let at = usize::try_from(*offset).map_or(usize::MAX, |skip| start.saturating_add(skip));
-                body.bytes.get(at..).map(<[u8]>::to_vec).ok_or(BulkRefusal::NotFound)
+                let at =
+                    usize::try_from(*offset).map_or(usize::MAX, |skip| start.saturating_add(skip));
+                body.bytes
+                    .get(at..)
+                    .map(<[u8]>::to_vec)
+                    .ok_or(BulkRefusal::NotFound)
             }
         }
     }
@@ -184,9 +220,18 @@ impl Log {
         let (body, classes) = (body.body(), body.body().sections().iter());
         self.end(body.retractions());
         let sections = classes.map(|section| (u32::from(section.class.0), section.range.start));
-        let last = (crate::delta::RETRACTION_SECTION, body.retraction_range().start);
+        let last = (
+            crate::delta::RETRACTION_SECTION,
+            body.retraction_range().start,
+        );
         let sections = sections.chain([last]).collect();
-        self.bodies.insert(got, StoredBody { bytes: body.bytes().to_vec(), sections });
+        self.bodies.insert(
+            got,
+            StoredBody {
+                bytes: body.bytes().to_vec(),
+                sections,
+            },
+        );
         Ok(())
     }
 
@@ -207,16 +252,25 @@ impl Log {
 
     fn state(&mut self, state: LogState) -> Result<(), MemoryError> {
         if state.size != self.size {
-            return Err(MemoryError::Size { expected: self.size, got: state.size });
+            return Err(MemoryError::Size {
+                expected: self.size,
+                got: state.size,
+            });
         }
         let applied = Seq(self.bodies.len() as u64);
         if state.applied != applied {
-            return Err(MemoryError::Cursor { expected: applied, got: state.applied });
+            return Err(MemoryError::Cursor {
+                expected: applied,
+                got: state.applied,
+            });
         }
         let least = self.state.retracted.max(applied);
         // One list of retractions at a time, and a body brings its own.
         if state.retracted < least || state.retracted.0 > least.0 + 1 {
-            return Err(MemoryError::Cursor { expected: least, got: state.retracted });
+            return Err(MemoryError::Cursor {
+                expected: least,
+                got: state.retracted,
+            });
         }
         self.state = state;
         Ok(())
@@ -241,7 +295,10 @@ fn leaves(path: &str) -> Option<u64> {
 
 impl View for Memory {
     fn log(&self, origin: &Origin) -> LogState {
-        self.logs.get(origin).map(|log| log.state.clone()).unwrap_or_default()
+        self.logs
+            .get(origin)
+            .map(|log| log.state.clone())
+            .unwrap_or_default()
     }
 
     fn log_file(&self, origin: &Origin, path: &str) -> Option<Vec<u8>> {

@@ -38,9 +38,15 @@ pub(crate) fn record(bytes: &[u8], _: &Value) -> Result<Value, Value> {
     assert_eq!(record.to_bytes(), bytes, "one encoding for one meaning");
     let prints = record.fields.prints.iter().map(|print| match &print.value {
         PrintValue::Inline(value) => json!([value.algorithm().name(), value.bytes().len()]),
-        PrintValue::Apart { algorithm, length, .. } => json!([algorithm.name(), length, "apart"]),
+        PrintValue::Apart {
+            algorithm, length, ..
+        } => json!([algorithm.name(), length, "apart"]),
     });
-    let labels = record.fields.local_labels.iter().map(|label| json!(label.value));
+    let labels = record
+        .fields
+        .local_labels
+        .iter()
+        .map(|label| json!(label.value));
     Ok(json!({
         "entry": record.entry.to_string(),
         "revision": record.revision.0,
@@ -61,11 +67,17 @@ pub(crate) fn delta_body(bytes: &[u8], context: &Value) -> Result<Value, Value> 
         root: fixed(&row[2]),
     };
     let last = &context["retractions"];
-    let retractions = RetractionEntry { count: number(&last[0]), root: fixed(&last[1]) };
+    let retractions = RetractionEntry {
+        count: number(&last[0]),
+        root: fixed(&last[1]),
+    };
     let expected = Expected {
         origin: text(&context["origin"]).parse().expect("an origin"),
         seq: Seq(number(&context["seq"])),
-        table: ClassTable { classes: list(&context["classes"]).map(class).collect(), retractions },
+        table: ClassTable {
+            classes: list(&context["classes"]).map(class).collect(),
+            retractions,
+        },
     };
     let body = Body::verify(bytes.to_vec(), &expected).map_err(|error| errors::body(&error))?;
     let classes = body.sections().iter().map(|section| {
@@ -130,7 +142,9 @@ pub(crate) fn leaf(bytes: &[u8], _: &Value) -> Result<Value, Value> {
             "retractions": table.retractions.count,
             "table": hex::encode(table.root()),
         }),
-        Leaf::Classes { definitions } => json!({ "kind": 3, "definitions_bytes": definitions.len() }),
+        Leaf::Classes { definitions } => {
+            json!({ "kind": 3, "definitions_bytes": definitions.len() })
+        }
         Leaf::Roster { version, hash } => {
             json!({ "kind": 4, "version": version.get(), "hash": hex::encode(hash) })
         }
@@ -186,7 +200,11 @@ pub(crate) fn wire(bytes: &[u8], context: &Value) -> Result<Value, Value> {
         "message" => {
             let message = Message::from_bytes(bytes).map_err(refused)?;
             assert_eq!(message.to_bytes(), bytes, "one encoding for one meaning");
-            let Message::Heads { session, counter, notes } = message;
+            let Message::Heads {
+                session,
+                counter,
+                notes,
+            } = message;
             Ok(json!({ "session": session, "counter": counter, "notes": notes.len() }))
         }
         "request" => {
@@ -196,7 +214,12 @@ pub(crate) fn wire(bytes: &[u8], context: &Value) -> Result<Value, Value> {
                 BulkRequest::Suffix { origin, from, to } => {
                     json!({ "suffix": [origin.as_str(), from, to] })
                 }
-                BulkRequest::Body { origin, seq, section, offset } => {
+                BulkRequest::Body {
+                    origin,
+                    seq,
+                    section,
+                    offset,
+                } => {
                     json!({ "body": [origin.as_str(), seq.0, section, offset] })
                 }
             })
@@ -204,11 +227,17 @@ pub(crate) fn wire(bytes: &[u8], context: &Value) -> Result<Value, Value> {
         "suffix" => {
             let suffix = Suffix::from_bytes(bytes).map_err(refused)?;
             assert_eq!(suffix.to_bytes(), bytes, "one encoding for one meaning");
-            let Suffix { from, leaves, proof } = suffix;
+            let Suffix {
+                from,
+                leaves,
+                proof,
+            } = suffix;
             Ok(json!({ "from": from, "leaves": leaves.len(), "proof": proof.len() }))
         }
         "refusal" => {
-            let [code] = bytes else { return Err(json!("Shape")) };
+            let [code] = bytes else {
+                return Err(json!("Shape"));
+            };
             let refusal = BulkRefusal::from_code(*code).ok_or_else(|| json!("Unknown"))?;
             Ok(json!(errors::refusal(refusal)))
         }

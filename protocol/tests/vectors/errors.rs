@@ -38,7 +38,11 @@ pub(crate) fn fingerprint(error: &FingerprintError) -> Value {
         E::TextLength { expected, got } => {
             json!({ "TextLength": { "expected": expected, "got": got } })
         }
-        E::Alphabet { chars, bad, alphabet } => {
+        E::Alphabet {
+            chars,
+            bad,
+            alphabet,
+        } => {
             json!({ "Alphabet": { "chars": chars, "bad": bad, "alphabet": alphabet } })
         }
         E::Guarded { what } => json!({ "Guarded": { "what": what } }),
@@ -72,16 +76,28 @@ pub(crate) fn body(error: &BodyError) -> Value {
     match error {
         E::TooLarge { got } => json!({ "TooLarge": { "got": got } }),
         E::Shape { section } => json!({ "Shape": { "section": section } }),
-        E::Class { section, expected, got } => {
+        E::Class {
+            section,
+            expected,
+            got,
+        } => {
             json!({ "Class": { "section": section, "expected": expected, "got": got } })
         }
-        E::Count { class, expected, got } => {
+        E::Count {
+            class,
+            expected,
+            got,
+        } => {
             json!({ "Count": { "class": class.0, "expected": expected, "got": got } })
         }
         E::Root { class } => json!({ "Root": { "class": class.0 } }),
         E::RetractionRoot => json!("RetractionRoot"),
         E::RetractionOrder { index } => json!({ "RetractionOrder": { "index": index } }),
-        E::Record { class, index, source } => {
+        E::Record {
+            class,
+            index,
+            source,
+        } => {
             json!({ "Record": { "class": class.0, "index": index, "source": record(source) } })
         }
         E::RecordOrder { class, index } => {
@@ -168,7 +184,10 @@ fn payload(error: &RosterPayloadError) -> Value {
             json!({ "TooMany": { "list": list, "max": max, "got": got } })
         }
         E::Order { list, index } => json!({ "Order": { "list": list, "index": index } }),
-        E::Threshold { threshold, root_keys } => {
+        E::Threshold {
+            threshold,
+            root_keys,
+        } => {
             json!({ "Threshold": { "threshold": threshold, "root_keys": root_keys } })
         }
         E::Lifetime { .. } => json!("Lifetime"),
@@ -196,7 +215,11 @@ pub(crate) fn roster(error: &RosterError) -> Value {
         }
         E::LastVersion { last } => json!({ "LastVersion": { "last": last.get() } }),
         E::Network { .. } => json!("Network"),
-        E::Threshold { version, expected, got } => {
+        E::Threshold {
+            version,
+            expected,
+            got,
+        } => {
             json!({ "Threshold": { "version": version.get(), "expected": expected, "got": got } })
         }
         E::Stranger { .. } => json!("Stranger"),

@@ -42,14 +42,17 @@ impl Audit {
         puts: Vec<(EntryId, Revision)>,
         retractions: Vec<Retraction>,
     ) {
-        self.attempt.insert(origin.clone(), Asked { puts, retractions });
+        self.attempt
+            .insert(origin.clone(), Asked { puts, retractions });
     }
 
     /// Entries that are alive after these many bodies and these many retraction lists.
     fn live(&self, origin: &Origin, state: &LogState) -> BTreeMap<EntryId, Revision> {
         let mut ended: BTreeMap<EntryId, Revision> = BTreeMap::new();
         let mut live = BTreeMap::new();
-        let Some(asked) = self.asked.get(origin) else { return live };
+        let Some(asked) = self.asked.get(origin) else {
+            return live;
+        };
         for (seq, delta) in (0..).map(Seq).zip(asked) {
             if seq < state.retracted {
                 let list = delta.retractions.iter();
@@ -105,9 +108,10 @@ impl Sim {
             | Event::RetractionsApplied { .. }
             | Event::Closed { .. }
             | Event::RosterApplied { .. } => false,
-            Event::LeafRefused { error: SuffixError::Leaf { source, .. }, .. } => {
-                !matches!(source, LeafFault::RosterAhead { .. })
-            }
+            Event::LeafRefused {
+                error: SuffixError::Leaf { source, .. },
+                ..
+            } => !matches!(source, LeafFault::RosterAhead { .. }),
             Event::Rollback { .. }
             | Event::Fork { .. }
             | Event::OwnLogBehind { .. }
@@ -115,7 +119,10 @@ impl Sim {
             | Event::BodyRefused { .. } => true,
         };
         if accuses && !self.faults_expected {
-            return Err(Violation::HonestAccused { centre: n, event: event.clone() });
+            return Err(Violation::HonestAccused {
+                centre: n,
+                event: Box::new(event.clone()),
+            });
         }
         Ok(())
     }
@@ -138,11 +145,14 @@ impl Sim {
         let memory = &self.nodes[n].memory;
         let state = memory.log(&origin);
         let files = |path: &str| memory.log_file(&origin, path);
-        let before = self.audit.last.insert(origin.clone(), (state.size, state.root));
-        if let Some((size, root)) = before.filter(|before| *before != (state.size, state.root)) {
-            if size > state.size || root_at(&files, state.size, size) != Ok(root) {
-                return Err(broken("rewrote its own log"));
-            }
+        let before = self
+            .audit
+            .last
+            .insert(origin.clone(), (state.size, state.root));
+        if let Some((size, root)) = before.filter(|before| *before != (state.size, state.root))
+            && (size > state.size || root_at(&files, state.size, size) != Ok(root))
+        {
+            return Err(broken("rewrote its own log"));
         }
         let asked = self.audit.asked.entry(origin.clone()).or_default();
         if state.next_seq.0 == asked.len() as u64 + 1 {
@@ -177,9 +187,27 @@ impl Sim {
         Ok(())
     }
 
+    /// Each centre knows who is connected to it, and nobody else.
+    pub(super) fn check_connections(&self) -> Result<(), Violation> {
+        for (n, node) in self.nodes.iter().enumerate() {
+            let Some(centre) = &node.centre else { continue };
+            let mut others = (0..self.nodes.len()).filter(|peer| *peer != n);
+            if others.any(|peer| centre.is_up(&self.nodes[peer].setup.id) != self.is_up(n, peer)) {
+                let rule = "is wrong about who is connected";
+                return Err(Violation::Rule { centre: n, rule });
+            }
+        }
+        Ok(())
+    }
+
     /// Every head that was ever signed is one of one history.
     pub(super) fn check_history(&self) -> Result<(), Violation> {
-        for (n, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.is_honest) {
+        for (n, node) in self
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(_, node)| node.is_honest)
+        {
             let origin = &node.setup.origin;
             let files = |path: &str| node.memory.log_file(origin, path);
             let size = node.memory.log(origin).size;

@@ -26,6 +26,11 @@ impl Sim {
     /// # Errors
     /// [`Violation`].
     pub fn act(&mut self) -> Result<(), Violation> {
+        self.act_by_chance()?;
+        self.check_connections()
+    }
+
+    fn act_by_chance(&mut self) -> Result<(), Violation> {
         let n = self.rng.below(self.len());
         let peer = self.rng.below(self.len());
         match self.rng.below(100) {
@@ -87,7 +92,11 @@ impl Sim {
     fn duplicate(&mut self) -> Result<(), Violation> {
         let at = self.rng.below(self.mail.len());
         if let Some(super::Mail { from, to, bytes }) = self.mail.get(at) {
-            let mail = super::Mail { from: *from, to: *to, bytes: bytes.clone() };
+            let mail = super::Mail {
+                from: *from,
+                to: *to,
+                bytes: bytes.clone(),
+            };
             self.mail.push(mail);
         }
         Ok(())
@@ -115,7 +124,9 @@ impl Sim {
     /// An entry changes its class: the old revision is retracted and the next one put, in one delta.
     fn move_some(&mut self, n: usize) -> Result<(), Violation> {
         let live: Vec<_> = self.live(n, n).into_iter().collect();
-        let Some((entry, revision)) = self.rng.pick(&live) else { return Ok(()) };
+        let Some((entry, revision)) = self.rng.pick(&live) else {
+            return Ok(());
+        };
         let mut record = super::super::record(self.records);
         self.records += 1;
         (record.entry, record.revision.0) = (entry, revision.0 + 1);
@@ -141,7 +152,10 @@ impl Sim {
     /// # Errors
     /// [`Violation`].
     pub fn round(&mut self) -> Result<bool, Violation> {
-        let (mail, jobs) = (std::mem::take(&mut self.mail), std::mem::take(&mut self.jobs));
+        let (mail, jobs) = (
+            std::mem::take(&mut self.mail),
+            std::mem::take(&mut self.jobs),
+        );
         let had_any = !mail.is_empty() || !jobs.is_empty();
         for mail in mail {
             // A connection that closed during this round lost what was on it.
@@ -176,7 +190,9 @@ impl Sim {
         loop {
             self.drain()?;
             let next = self.next_wake().filter(|at| *at <= end);
-            let Some(at) = next else { return self.advance(end.get() - self.now.get()) };
+            let Some(at) = next else {
+                return self.advance(end.get() - self.now.get());
+            };
             self.advance(at.get().saturating_sub(self.now.get()))?;
         }
     }
@@ -208,7 +224,11 @@ impl Sim {
         while let Some((centre, log)) = self.lacking() {
             let waited_s = self.now.get() - start.get();
             if waited_s > SETTLE_S {
-                return Err(Violation::NotConverged { waited_s, centre, log });
+                return Err(Violation::NotConverged {
+                    waited_s,
+                    centre,
+                    log,
+                });
             }
             if rounds + idle > ROUNDS_AT_ONCE {
                 return Err(Violation::Livelock);
@@ -224,7 +244,10 @@ impl Sim {
             self.connect_all()?;
         }
         self.check_history()?;
-        Ok(Settled { rounds, waited_s: self.now.get() - start.get() })
+        Ok(Settled {
+            rounds,
+            waited_s: self.now.get() - start.get(),
+        })
     }
 
     /// Everybody starts, applies every roster, meets everybody and catches up.
@@ -250,8 +273,11 @@ impl Sim {
     /// A centre that lacks something of a log, both by number.
     fn lacking(&self) -> Option<(usize, usize)> {
         let all = 0..self.len();
-        let pairs = all.clone().flat_map(|n| all.clone().map(move |log| (n, log)));
-        let mut real = pairs.filter(|(n, log)| self.nodes[*n].is_honest && self.nodes[*log].is_honest);
+        let pairs = all
+            .clone()
+            .flat_map(|n| all.clone().map(move |log| (n, log)));
+        let mut real =
+            pairs.filter(|(n, log)| self.nodes[*n].is_honest && self.nodes[*log].is_honest);
         real.find(|(n, log)| {
             let origin = &self.nodes[*log].setup.origin;
             let (held, whole) = (self.memory(*n).log(origin), self.memory(*log).log(origin));

@@ -28,7 +28,8 @@ fn payload(format: u64, items: u64) -> Vec<u8> {
     let header = header();
     encode(|e| {
         e.array(items)?.u64(format)?;
-        e.bytes(header.network.as_bytes())?.str(header.origin.as_str())?;
+        e.bytes(header.network.as_bytes())?
+            .str(header.origin.as_str())?;
         e.u64(header.roster_version.get())?.u64(header.seq.0)?;
         e.bytes(&header.prev)?.bytes(&header.table)?;
         e.u64(header.total)?.u64(header.issued_at.get())?;
@@ -39,16 +40,35 @@ fn payload(format: u64, items: u64) -> Vec<u8> {
 /// A COSE_Sign1 of this protected header and payload: its signature verifies, whatever they say.
 fn signed(signer: &Signer, protected: &[u8], payload: &[u8]) -> Vec<u8> {
     let structure = encode(|e| {
-        e.array(4)?.str("Signature1")?.bytes(protected)?.bytes(&[])?.bytes(payload)?.ok()
+        e.array(4)?
+            .str("Signature1")?
+            .bytes(protected)?
+            .bytes(&[])?
+            .bytes(payload)?
+            .ok()
     });
     let signature = signer.sign(&structure);
-    encode(|e| e.array(4)?.bytes(protected)?.map(0)?.bytes(payload)?.bytes(&signature)?.ok())
+    encode(|e| {
+        e.array(4)?
+            .bytes(protected)?
+            .map(0)?
+            .bytes(payload)?
+            .bytes(&signature)?
+            .ok()
+    })
 }
 
 fn protected(signer: &Signer, algorithm: i64, content_type: &str) -> Vec<u8> {
     let kid = *signer.public().key_id().as_bytes();
     encode(|e| {
-        e.map(3)?.u8(1)?.i64(algorithm)?.u8(3)?.str(content_type)?.u8(4)?.bytes(&kid)?.ok()
+        e.map(3)?
+            .u8(1)?
+            .i64(algorithm)?
+            .u8(3)?
+            .str(content_type)?
+            .u8(4)?
+            .bytes(&kid)?
+            .ok()
     })
 }
 
@@ -61,7 +81,10 @@ pub(super) fn make(maker: &mut Maker) {
     let written = signed(&key, &protected(&key, -8, CONTENT_TYPE), &payload(1, 10));
     assert_eq!(good, written);
     maker.good("header_sample", &good);
-    let none = Header { policy_ref: None, ..header() };
+    let none = Header {
+        policy_ref: None,
+        ..header()
+    };
     maker.good("header_before_any_policy", &none.sign(&key));
     let newer = signed(&key, &protected(&key, -19, CONTENT_TYPE), &payload(1, 10));
     maker.good("header_alg_minus_19_accepted", &newer);
@@ -75,27 +98,57 @@ pub(super) fn make(maker: &mut Maker) {
     for (name, payload) in [
         ("header_of_format_2", payload(2, 10)),
         ("header_of_nine_parts", payload(1, 9)),
-        ("header_payload_trailing_byte", [payload(1, 10), vec![0]].concat()),
+        (
+            "header_payload_trailing_byte",
+            [payload(1, 10), vec![0]].concat(),
+        ),
         ("header_payload_indefinite", indefinite(payload(1, 10))),
         ("header_without_payload", Vec::new()),
     ] {
         maker.bad(name, &signed(&key, &protected, &payload), shape.clone());
     }
-    maker.bad("header_non_canonical", &indefinite(good.clone()), shape.clone());
-    maker.bad("header_trailing_byte", &[&good[..], &[0]].concat(), shape.clone());
+    maker.bad(
+        "header_non_canonical",
+        &indefinite(good.clone()),
+        shape.clone(),
+    );
+    maker.bad(
+        "header_trailing_byte",
+        &[&good[..], &[0]].concat(),
+        shape.clone(),
+    );
     maker.bad("header_cut_short", &good[..good.len() - 1], shape.clone());
     let tagged = [&[0xd2], &good[..]].concat();
     maker.bad("header_tagged", &tagged, shape.clone());
     unprotected(maker, &key, &protected);
-    maker.bad("header_signature_changed", &turned(&good, 1), json!("Signature"));
-    let changed = Header { total: 11, ..header() }.sign(&key);
+    maker.bad(
+        "header_signature_changed",
+        &turned(&good, 1),
+        json!("Signature"),
+    );
+    let changed = Header {
+        total: 11,
+        ..header()
+    }
+    .sign(&key);
     let stolen = [&changed[..changed.len() - 64], &good[good.len() - 64..]].concat();
     maker.bad("header_changed_after_signing", &stolen, json!("Signature"));
     let log_key = header().sign(&eu.signer(KeyUse::Log));
-    maker.bad("header_under_the_log_key", &log_key, json!({ "Key": "WrongUse" }));
+    maker.bad(
+        "header_under_the_log_key",
+        &log_key,
+        json!({ "Key": "WrongUse" }),
+    );
     let other = header().sign(&us.signer(KeyUse::Delta));
-    maker.bad("header_under_anothers_key", &other, json!({ "Key": "Unknown" }));
-    let early = Header { issued_at: Timestamp::new(START.get() - 3_601), ..header() };
+    maker.bad(
+        "header_under_anothers_key",
+        &other,
+        json!({ "Key": "Unknown" }),
+    );
+    let early = Header {
+        issued_at: Timestamp::new(START.get() - 3_601),
+        ..header()
+    };
     let error = json!({ "Key": { "NotValidAt": { "at": START.get() - 3_601 } } });
     maker.bad("header_before_its_key", &early.sign(&key), error);
     let mut ended = centre(&eu);
@@ -114,7 +167,12 @@ fn indefinite(mut bytes: Vec<u8>) -> Vec<u8> {
 fn unprotected(maker: &mut Maker, key: &Signer, protected: &[u8]) {
     let payload = payload(1, 10);
     let structure = item(|e| {
-        e.array(4)?.str("Signature1")?.bytes(protected)?.bytes(&[])?.bytes(&payload)?.ok()
+        e.array(4)?
+            .str("Signature1")?
+            .bytes(protected)?
+            .bytes(&[])?
+            .bytes(&payload)?
+            .ok()
     });
     let signature = key.sign(&structure);
     let noted = item(|e| {
@@ -123,11 +181,25 @@ fn unprotected(maker: &mut Maker, key: &Signer, protected: &[u8]) {
     });
     maker.bad("header_unprotected_not_empty", &noted, json!("Shape"));
     let external = item(|e| {
-        e.array(4)?.str("Signature1")?.bytes(protected)?.bytes(b"aad")?.bytes(&payload)?.ok()
+        e.array(4)?
+            .str("Signature1")?
+            .bytes(protected)?
+            .bytes(b"aad")?
+            .bytes(&payload)?
+            .ok()
     });
     let signature = key.sign(&external);
     let with_aad = item(|e| {
-        e.array(4)?.bytes(protected)?.map(0)?.bytes(&payload)?.bytes(&signature)?.ok()
+        e.array(4)?
+            .bytes(protected)?
+            .map(0)?
+            .bytes(&payload)?
+            .bytes(&signature)?
+            .ok()
     });
-    maker.bad("header_signed_with_external_data", &with_aad, json!("Signature"));
+    maker.bad(
+        "header_signed_with_external_data",
+        &with_aad,
+        json!("Signature"),
+    );
 }

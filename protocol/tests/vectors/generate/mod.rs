@@ -18,8 +18,16 @@ type Out = Encoder<Vec<u8>>;
 
 /// The vectors of one file.
 pub(crate) fn file(name: &str) -> Vec<Vector> {
-    let (_, _, driver) = FILES.iter().find(|(file, ..)| *file == name).expect("a file");
-    let mut maker = Maker { driver: *driver, spec: "", context: Value::Null, made: Vec::new() };
+    let (_, _, driver) = FILES
+        .iter()
+        .find(|(file, ..)| *file == name)
+        .expect("a file");
+    let mut maker = Maker {
+        driver: *driver,
+        spec: "",
+        context: Value::Null,
+        made: Vec::new(),
+    };
     match name {
         "record" => record::make(&mut maker),
         "delta_body" => delta::bodies(&mut maker),
@@ -33,7 +41,10 @@ pub(crate) fn file(name: &str) -> Vec<Vector> {
     maker.made
 }
 
-#[expect(clippy::disallowed_methods, reason = "whoever runs the test says whether to write")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whoever runs the test says whether to write"
+)]
 pub(crate) fn write_is_asked_for() -> bool {
     std::env::var_os("HASHPACT_WRITE_VECTORS").is_some()
 }
@@ -76,7 +87,14 @@ impl Maker {
     fn push(&mut self, name: &str, bytes: &[u8], error: Value, facts: Value) {
         let (name, spec, hex) = (name.to_owned(), self.spec.to_owned(), hex::encode(bytes));
         let context = self.context.clone();
-        self.made.push(Vector { name, spec, hex, context, error, facts });
+        self.made.push(Vector {
+            name,
+            spec,
+            hex,
+            context,
+            error,
+            facts,
+        });
     }
 }
 
@@ -87,7 +105,10 @@ fn item(write: impl FnOnce(&mut Out) -> Written) -> Vec<u8> {
 
 /// The bytes with one range replaced.
 fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
-    let at = bytes.windows(old.len()).position(|window| window == old).expect("it is there");
+    let at = bytes
+        .windows(old.len())
+        .position(|window| window == old)
+        .expect("it is there");
     [&bytes[..at], new, &bytes[at + old.len()..]].concat()
 }
 
@@ -104,7 +125,12 @@ fn centre(setup: &CentreSetup) -> Value {
     let entry = setup.entry();
     let keys = entry.keys.iter().map(|entry| {
         let until = entry.until.map(hashpact_keys::Timestamp::get);
-        json!([entry.use_.code(), entry.key.to_string(), entry.from.get(), until])
+        json!([
+            entry.use_.code(),
+            entry.key.to_string(),
+            entry.from.get(),
+            until
+        ])
     });
     json!({ "origin": setup.origin.as_str(), "keys": keys.collect::<Value>() })
 }

@@ -19,11 +19,23 @@ pub(super) fn make(maker: &mut Maker) {
 fn messages(maker: &mut Maker) {
     maker.context(json!("message"));
     let shape = json!("Shape");
-    let heads = Message::Heads { session: 1_800_000_000_000, counter: 3, notes: vec![vec![1; 9]] };
+    let heads = Message::Heads {
+        session: 1_800_000_000_000,
+        counter: 3,
+        notes: vec![vec![1; 9]],
+    };
     maker.good("wire_heads", &heads.to_bytes());
-    maker.bad("wire_heads_trailing_byte", &[heads.to_bytes(), vec![0]].concat(), shape.clone());
+    maker.bad(
+        "wire_heads_trailing_byte",
+        &[heads.to_bytes(), vec![0]].concat(),
+        shape.clone(),
+    );
     let kind = item(|e| e.array(1)?.u8(2)?.ok());
-    maker.bad("wire_message_unknown_kind", &kind, json!({ "Kind": { "got": 2 } }));
+    maker.bad(
+        "wire_message_unknown_kind",
+        &kind,
+        json!({ "Kind": { "got": 2 } }),
+    );
     let five = item(|e| e.array(5)?.u8(1)?.u8(1)?.u8(1)?.array(0)?.u8(0)?.ok());
     maker.bad("wire_heads_of_five_parts", &five, shape.clone());
     let text = item(|e| e.array(4)?.u8(1)?.u8(1)?.u8(1)?.array(1)?.str("note")?.ok());
@@ -37,34 +49,91 @@ fn requests(maker: &mut Maker) {
     maker.context(json!("request"));
     let shape = json!("Shape");
     let origin = CentreSetup::numbered(0).origin;
-    let suffix = BulkRequest::Suffix { origin: origin.clone(), from: 3, to: 9 };
+    let suffix = BulkRequest::Suffix {
+        origin: origin.clone(),
+        from: 3,
+        to: 9,
+    };
     maker.good("wire_request_suffix", &suffix.to_bytes());
-    let body = |section| BulkRequest::Body { origin: origin.clone(), seq: Seq(4), section, offset: 7 };
+    let body = |section| BulkRequest::Body {
+        origin: origin.clone(),
+        seq: Seq(4),
+        section,
+        offset: 7,
+    };
     maker.good("wire_request_retractions", &body(65_536).to_bytes());
-    maker.bad("wire_request_section_above_retractions", &body(65_537).to_bytes(), shape.clone());
+    maker.bad(
+        "wire_request_section_above_retractions",
+        &body(65_537).to_bytes(),
+        shape.clone(),
+    );
     let name = |origin: &str| item(|e| e.array(4)?.u8(1)?.str(origin)?.u8(0)?.u8(1)?.ok());
-    maker.bad("wire_request_path_for_origin", &name("../../etc/eu/1"), shape.clone());
-    maker.bad("wire_request_absolute_origin", &name("/eu/1"), shape.clone());
-    maker.bad("wire_request_origin_with_line_feed", &name("eu.example/eu/1\n"), shape.clone());
-    maker.bad("wire_request_suffix_of_five_parts", &[vec![0x85], suffix.to_bytes()[1..].to_vec(), vec![0]].concat(), shape);
+    maker.bad(
+        "wire_request_path_for_origin",
+        &name("../../etc/eu/1"),
+        shape.clone(),
+    );
+    maker.bad(
+        "wire_request_absolute_origin",
+        &name("/eu/1"),
+        shape.clone(),
+    );
+    maker.bad(
+        "wire_request_origin_with_line_feed",
+        &name("eu.example/eu/1\n"),
+        shape.clone(),
+    );
+    maker.bad(
+        "wire_request_suffix_of_five_parts",
+        &[vec![0x85], suffix.to_bytes()[1..].to_vec(), vec![0]].concat(),
+        shape,
+    );
     let kind = item(|e| e.array(1)?.u8(3)?.ok());
-    maker.bad("wire_request_unknown_kind", &kind, json!({ "Kind": { "got": 3 } }));
+    maker.bad(
+        "wire_request_unknown_kind",
+        &kind,
+        json!({ "Kind": { "got": 3 } }),
+    );
     let long = vec![0; BulkRequest::BYTES_MAX + 1];
-    maker.bad("wire_request_of_513_bytes", &long, json!({ "TooLarge": { "got": 513, "max": 512 } }));
+    maker.bad(
+        "wire_request_of_513_bytes",
+        &long,
+        json!({ "TooLarge": { "got": 513, "max": 512 } }),
+    );
 }
 
 fn suffixes(maker: &mut Maker) {
     maker.context(json!("suffix"));
     let shape = json!("Shape");
     let suffix = |leaves: usize, proof: usize| {
-        Suffix { from: 7, leaves: vec![vec![1]; leaves], proof: vec![[2; 32]; proof] }.to_bytes()
+        Suffix {
+            from: 7,
+            leaves: vec![vec![1]; leaves],
+            proof: vec![[2; 32]; proof],
+        }
+        .to_bytes()
     };
     maker.good("wire_suffix_of_most_leaves", &suffix(256, 64));
-    maker.bad("wire_suffix_one_leaf_too_many", &suffix(257, 0), shape.clone());
+    maker.bad(
+        "wire_suffix_one_leaf_too_many",
+        &suffix(257, 0),
+        shape.clone(),
+    );
     maker.bad("wire_suffix_of_no_leaf", &suffix(0, 0), shape.clone());
-    maker.bad("wire_suffix_one_hash_too_many", &suffix(1, 65), shape.clone());
+    maker.bad(
+        "wire_suffix_one_hash_too_many",
+        &suffix(1, 65),
+        shape.clone(),
+    );
     let torn = item(|e| e.array(3)?.u8(0)?.array(0)?.bytes(&[0, 2, 1])?.ok());
     maker.bad("wire_suffix_torn_leaf", &torn, shape.clone());
-    let short = item(|e| e.array(3)?.u8(0)?.array(1)?.bytes(&[2; 31])?.bytes(&[0, 1, 1])?.ok());
+    let short = item(|e| {
+        e.array(3)?
+            .u8(0)?
+            .array(1)?
+            .bytes(&[2; 31])?
+            .bytes(&[0, 1, 1])?
+            .ok()
+    });
     maker.bad("wire_suffix_hash_of_31_bytes", &short, shape);
 }

@@ -1,0 +1,172 @@
+//! What operators and the holders of root keys do: publish, retract, sign and apply rosters, let time pass.
+
+use std::collections::BTreeMap;
+
+use hashpact_keys::Timestamp;
+use hashpact_keys::roster::RosterDraft;
+
+use super::{Sim, Violation, class_labels};
+use crate::centre::{Command, CommandError, CommandId, Input, Outcome};
+use crate::delta::{Draft, Retraction};
+use crate::record::{EntryId, Record, Revision};
+use crate::testing::keys::{self, CentreSetup, START};
+
+impl Sim {
+    /// A command and its answer; none if the centre is down or dies of it.
+    ///
+    /// # Errors
+    /// [`Violation`].
+    pub fn command(
+        &mut self,
+        n: usize,
+        command: Command,
+    ) -> Result<Option<Result<Outcome, CommandError>>, Violation> {
+        self.nodes[n].reply = None;
+        self.step(n, Input::Command(CommandId(7), command))?;
+        Ok(self.nodes[n].reply.take())
+    }
+
+    /// A command that must work; none if the centre is down or dies of it.
+    pub(super) fn must(
+        &mut self,
+        n: usize,
+        command: Command,
+    ) -> Result<Option<Outcome>, Violation> {
+        let reply = self.command(n, command)?;
+        reply.transpose().map_err(|error| Violation::Refused {
+            centre: n,
+            error: Box::new(error),
+        })
+    }
+
+    /// A centre appends new records, spread over its synthetic classes `classes`.
+    ///
+    /// # Errors
+    /// [`Violation`].
+    pub fn append(&mut self, n: usize, records: u64, classes: &[u8]) -> Result<(), Violation> {
+        let first = self.records;
+        self.records += records;
+        let records = (first..self.records).map(crate::testing::record).collect();
+        self.publish(n, records, Vec::new(), classes)
+    }
+
+    /// A centre publishes records, spread over classes, and retractions as one delta.
+    ///
+    /// # Errors
+    /// [`Violation`].
+    pub fn publish(
+        &mut self,
+        n: usize,
+        records: Vec<Record>,
+        retractions: Vec<Retraction>,
+        classes: &[u8],
+    ) -> Result<(), Violation> {
+        let labels = classes
+            .iter()
+            .map(|class| class_labels(&self.nodes[n].setup, *class));
+        let defined = self.must(n, Command::Define(labels.collect()))?;
+        let Some(Outcome::Classes(ids)) = defined else {
+            return Ok(());
+        };
+        let bytes: Vec<_> = records.iter().map(Record::to_bytes).collect();
+        let items = records.iter().zip(&bytes).zip(ids.iter().cycle());
+        let items = items.map(|((record, bytes), class)| (*class, record.entry, bytes.as_slice()));
+        let draft = Draft::new(items, retractions.clone(), &mut self.rng);
+        let rule = "cannot draft what it may publish";
+        let draft = draft.map_err(|_| Violation::Rule { centre: n, rule })?;
+        let puts = records
+            .iter()
+            .map(|record| (record.entry, record.revision))
+            .collect();
+        self.attempt(n, Command::Append(draft), puts, retractions)
+    }
+
+    /// A centre retracts these entries, up to these revisions.
+    ///
+    /// # Errors
+    /// [`Violation`].
+    pub fn retract(&mut self, n: usize, list: &[(EntryId, Revision)]) -> Result<(), Violation> {
+        let list = list.iter().map(|(entry, revision)| Retraction {
+            entry: *entry,
+            revision: *revision,
+        });
+        let mut list: Vec<_> = list.collect();
+        list.sort_unstable();
+        self.attempt(n, Command::Retract(list.clone()), Vec::new(), list)
+    }
+
+    /// A command that makes a delta. Whether it became durable is seen on the disk, as the centre may die before it answers.
+    fn attempt(
+        &mut self,
+        n: usize,
+        command: Command,
+        puts: Vec<(EntryId, Revision)>,
+        retractions: Vec<Retraction>,
+    ) -> Result<(), Violation> {
+        self.audit
+            .attempt(&self.nodes[n].setup.origin, puts, retractions);
+        self.must(n, command).map(drop)
+    }
+
+    /// The roots sign the next roster; nobody has applied it yet.
+    pub fn issue_roster(&mut self, change: impl FnOnce(&mut RosterDraft)) {
+        let next = keys::next_roster(self.roster(), self.now, change);
+        self.note(format!("roster {} is signed", next.roster().version));
+        self.rosters.push(next);
+    }
+
+    /// A centre applies the roster that follows its own, if there is one.
+    ///
+    /// # Errors
+    /// [`Violation`].
+    pub fn apply_roster(&mut self, n: usize) -> Result<(), Violation> {
+        let Some(centre) = &self.nodes[n].centre else {
+            return Ok(());
+        };
+        let version = centre.roster().version;
+        let next = self
+            .rosters
+            .iter()
+            .find(|roster| roster.roster().version > version);
+        let Some(bytes) = next.map(|roster| roster.bytes().to_vec()) else {
+            return Ok(());
+        };
+        self.must(n, Command::ApplyRoster(bytes)).map(drop)
+    }
+
+    /// A new centre is signed into the next roster and starts with it; returns its number.
+    ///
+    /// # Errors
+    /// [`Violation`].
+    pub fn join(&mut self) -> Result<usize, Violation> {
+        let setup = CentreSetup::numbered(self.nodes.len());
+        let entry = setup.entry();
+        self.issue_roster(|draft| draft.centres.push(entry));
+        self.add(setup)?;
+        Ok(self.nodes.len() - 1)
+    }
+
+    /// Time passes; who asked to be woken by then is woken once.
+    ///
+    /// # Errors
+    /// [`Violation`].
+    pub fn advance(&mut self, seconds: u64) -> Result<(), Violation> {
+        self.now = Timestamp::new(self.now.get() + seconds);
+        self.note(format!("time {}", self.now.get() - START.get()));
+        for n in 0..self.nodes.len() {
+            if self.nodes[n].wake.is_some_and(|at| at <= self.now) {
+                self.nodes[n].wake = None;
+                self.step(n, Input::Wake)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Entries of a log that a centre holds, with their revisions.
+    #[must_use]
+    pub fn live(&self, holder: usize, log: usize) -> BTreeMap<EntryId, Revision> {
+        self.nodes[holder]
+            .memory
+            .live(&self.nodes[log].setup.origin)
+    }
+}
