@@ -161,7 +161,7 @@ impl Watcher {
     /// Reads the file as any stranger may, at any moment. It is whole, signed, and never another one of the same size.
     fn look(&mut self) -> Result<u64> {
         let note = fs::read(self.folder.join("checkpoint"))?;
-        let signed = SignedCheckpoint::open(&note, &self.centre, clock::now())?;
+        let (signed, _) = SignedCheckpoint::open(&note, &self.centre, clock::now())?;
         let shown = signed.checkpoint().clone();
         let size = shown.size;
         let newest = self.seen.last_key_value().map_or(0, |(size, _)| *size);

@@ -284,6 +284,8 @@ pub enum StartError {
 struct Peer {
     /// Order of its newest heads: (session, counter).
     newest: (u64, u64),
+    /// Leaves that its own log had, as it showed itself or as was known before it connected.
+    reached: u64,
 }
 
 /// A log that this node mirrors, as far as memory goes.
@@ -447,7 +449,10 @@ impl Centre {
         if peer == self.id || self.roster().centre(&peer).is_none() {
             return;
         }
-        self.peers.insert(peer.clone(), Peer::default());
+        let origin = self.roster().centre(&peer).map(|centre| &centre.origin);
+        let mirror = origin.and_then(|origin| self.mirrors.get(origin));
+        let reached = mirror.map_or(0, |mirror| mirror.state.head_size());
+        self.peers.insert(peer.clone(), Peer { reached, ..Peer::default() });
         let heads = self.heads();
         out.push(Output::Send(peer, heads));
     }
@@ -489,7 +494,13 @@ impl Centre {
             mirror.state.head.as_ref().filter(|head| head.checkpoint().size == mirror.state.size)
         });
         let notes = own.chain(mirrored).map(|head| head.note().to_vec());
-        let notes = notes.take(limits::HEADS_PER_MESSAGE).collect();
+        let mut room = limits::FRAME_BYTES - 64;
+        let fits = |note: &Vec<u8>| {
+            let left = room.checked_sub(note.len() + 5);
+            room = left.unwrap_or(room);
+            left.is_some()
+        };
+        let notes = notes.filter(fits).take(limits::HEADS_PER_MESSAGE).collect();
         Message::Heads { session: self.session, counter: self.counter, notes }
     }
 

@@ -14,8 +14,8 @@ pub const RECORD_BYTES: usize = 24 * 1024;
 pub const BODY_BYTES: usize = 24 * 1024 * 1024;
 /// Records' bytes at which an origin cuts a delta, leaving room for section heads and a full retraction list.
 pub const BODY_BYTES_CUT: usize = 20 * 1024 * 1024;
-/// Class definitions in one leaf: 128 of at most 500 bytes fit a leaf.
-pub const DEFINITIONS_PER_LEAF: usize = 100;
+/// Class definitions in one leaf: 48 of at most 1,300 bytes fit a leaf.
+pub const DEFINITIONS_PER_LEAF: usize = 48;
 /// Fingerprints of one entry (domain 2.1).
 pub const FINGERPRINTS_PER_ENTRY: usize = 16;
 /// Bytes of a fingerprint of an algorithm that we do not know; larger ones are referred to.

@@ -214,10 +214,7 @@ pub(crate) fn suffix<F: LogFiles>(
     if got > target.size {
         return Err(SuffixError::Past { expected: target.size, got });
     }
-    let grown = grow(files, state.size, &piece.leaves).map_err(|error| match error {
-        AppendError::Tree(error) => SuffixError::Tree(error),
-        AppendError::Leaf { .. } | AppendError::Full => SuffixError::Wire(WireError::Shape),
-    })?;
+    let grown = grow(files, state.size, &piece.leaves).map_err(append_error)?;
     check_consistency(&piece.proof, (grown.size, &grown.root), (target.size, &target.root))?;
     let mut walk = Walk {
         origins,
@@ -225,13 +222,24 @@ pub(crate) fn suffix<F: LogFiles>(
         deltas: Vec::new(),
         classes: Vec::new(),
     };
-    for (index, leaf) in (state.size..).zip(&piece.leaves) {
-        walk.leaf(index, leaf).map_err(|source| SuffixError::Leaf { index, source })?;
-    }
+    let good = walk.leaves(&piece.leaves)?;
+    // What stands before a bad leaf is kept, however pieces are cut; the next piece begins with it.
+    let grown = if good < piece.leaves.len() {
+        grow(files, state.size, &piece.leaves[..good]).map_err(append_error)?
+    } else {
+        grown
+    };
     let Walk { mut state, deltas, classes, .. } = walk;
     state.size = grown.size;
     state.root = grown.root;
     Ok(VerifiedSuffix { files: grown.files, deltas, classes, state })
+}
+
+fn append_error(error: AppendError) -> SuffixError {
+    match error {
+        AppendError::Tree(error) => SuffixError::Tree(error),
+        AppendError::Leaf { .. } | AppendError::Full => SuffixError::Wire(WireError::Shape),
+    }
 }
 
 /// Reads leaves in order and keeps what the next one is checked against.
@@ -243,6 +251,23 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// Reads leaves up to the first bad one and says how many; a bad first one is an error.
+    fn leaves(&mut self, leaves: &[Vec<u8>]) -> Result<usize, SuffixError> {
+        for (at, leaf) in leaves.iter().enumerate() {
+            let before = (self.state.clone(), self.classes.len());
+            let index = self.state.size + at as u64;
+            if let Err(source) = self.leaf(index, leaf) {
+                if at == 0 {
+                    return Err(SuffixError::Leaf { index, source });
+                }
+                self.state = before.0;
+                self.classes.truncate(before.1);
+                return Ok(at);
+            }
+        }
+        Ok(leaves.len())
+    }
+
     fn leaf(&mut self, index: u64, bytes: &[u8]) -> Result<(), LeafFault> {
         match Leaf::from_bytes(bytes)? {
             Leaf::Delta { header, table } => self.delta(index, &header, &table),

@@ -142,7 +142,6 @@ fn definitions_of_one_class_too_many_are_refused() {
 }
 
 #[test]
-#[ignore = "100 wide definitions do not fit a leaf"]
 fn as_many_classes_as_a_leaf_defines_fit_it_however_wide_they_are() -> Result<(), Violation> {
     let mut sim = Sim::new(1, 1, true)?;
     let widest = widest(sim.setup(0));

@@ -87,7 +87,6 @@ fn any_schedule_keeps_the_rules_and_heals() -> Done {
 }
 
 #[test]
-#[ignore = "centre::heads takes a message that a relay overtook for a rollback"]
 fn honest_centres_neither_drop_nor_accuse_each_other() -> Done {
     run_by_chance(|_| {})
 }
@@ -175,7 +174,6 @@ fn a_message_that_was_overtaken_is_no_rollback() -> Done {
 }
 
 #[test]
-#[ignore = "centre::heads takes a message that a relay overtook for a rollback"]
 fn a_head_that_a_relay_brought_sooner_makes_no_rollback() -> Done {
     let mut sim = published(3, 1)?;
     let old = note(sim.memory(0), sim.setup(0));
@@ -322,7 +320,6 @@ fn an_expired_roster_retracts_and_opens_nothing_until_its_successor() -> Done {
 }
 
 #[test]
-#[ignore = "centre::bodies keeps bodies ready that may not open"]
 fn bodies_that_wait_out_of_turn_do_not_hold_up_retractions_when_the_roster_expires() -> Done {
     let mut sim = Sim::new(1, 2, true)?;
     for _ in 0..6 {
@@ -593,7 +590,6 @@ fn a_delta_costs_four_centres_this_much() -> Done {
 }
 
 #[test]
-#[ignore = "a relay is dropped for a head whose key has ended since"]
 fn the_head_of_an_idle_log_outlives_the_key_that_signed_it() -> Done {
     let mut sim = published(3, 1)?;
     let until = hashpact_keys::Timestamp::new(sim.now().get() + 100);
@@ -627,7 +623,6 @@ fn the_head_of_an_idle_log_outlives_the_key_that_signed_it() -> Done {
 }
 
 #[test]
-#[ignore = "centre::heads builds messages above the bound of a frame"]
 fn a_note_is_no_room_for_a_relay_to_fill() -> Done {
     use base64::Engine as _;
     let mut sim = Sim::new(1, 20, true)?;

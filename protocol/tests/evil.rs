@@ -688,7 +688,6 @@ fn a_message_that_is_none_drops_its_sender() -> Done {
 }
 
 #[test]
-#[ignore = "verify::suffix refuses the good leaves with the bad one"]
 fn what_is_good_before_a_bad_leaf_is_kept() -> Done {
     let (mut sim, mut forge) = evil()?;
     let origin = sim.setup(0).origin.clone();
@@ -704,7 +703,6 @@ fn what_is_good_before_a_bad_leaf_is_kept() -> Done {
 }
 
 #[test]
-#[ignore = "log::checkpoint does not ask the roster's revocations"]
 fn a_log_key_revoked_from_a_size_on_signs_no_larger_head() -> Done {
     let (mut sim, mut forge) = evil()?;
     let origin = sim.setup(0).origin.clone();

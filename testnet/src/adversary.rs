@@ -276,3 +276,105 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use hashpact_node::daemon::{PeerStatus, Seen};
+
+    use super::*;
+    use crate::outcome::tests::{log, status};
+
+    fn seen(kind: &str, at: u64) -> Seen {
+        Seen { at, kind: kind.to_owned(), about: None, text: format!("{kind} at {at}") }
+    }
+
+    fn peer(centre: &str, up: bool) -> PeerStatus {
+        PeerStatus { centre: centre.to_owned(), up, bytes_in: 0, bytes_out: 0 }
+    }
+
+    /// The target before an attack: nz, whom the adversary plays, is connected.
+    fn before() -> Status {
+        let mut before = status(log("eu", 4), vec![log("nz", 3), log("us", 5)]);
+        before.peers = vec![peer("nz", true), peer("us", true)];
+        before
+    }
+
+    /// The target after it refused.
+    fn refused(attack: Attack) -> Status {
+        let mut after = before();
+        after.peers[0].up = false;
+        after.events.push(seen(attack.event(), 7));
+        after
+    }
+
+    #[test]
+    fn target_that_saw_dropped_and_kept_has_refused() {
+        for attack in Attack::ALL {
+            let (ok, detail) = attack.judge(&before(), &refused(attack));
+            assert!(ok, "{detail}");
+            assert_eq!(detail, format!("eu: {} at 7", attack.event()));
+        }
+    }
+
+    #[test]
+    fn target_that_saw_nothing_has_not_refused() {
+        for attack in Attack::ALL {
+            let mut after = refused(attack);
+            after.events.clear();
+            assert!(!attack.judge(&before(), &after).0, "{attack:?} without an event");
+            after.events.push(seen("log_grew", 7));
+            let (ok, detail) = attack.judge(&before(), &after);
+            assert!(!ok && detail == format!("eu saw no {}", attack.event()), "{detail}");
+        }
+    }
+
+    #[test]
+    fn event_of_an_earlier_attack_does_not_count() {
+        for attack in Attack::ALL {
+            let (mut before, after) = (before(), refused(attack));
+            before.events.clone_from(&after.events);
+            assert!(!attack.judge(&before, &after).0, "{attack:?}");
+        }
+    }
+
+    #[test]
+    fn target_that_holds_something_else_has_not_refused() {
+        for attack in Attack::ALL {
+            let changes: [fn(&mut Status); 4] = [
+                |after| after.mirrored[0].held += 1,
+                |after| after.mirrored[0].applied += 1,
+                |after| after.mirrored[1].held -= 1,
+                |after| drop(after.mirrored.remove(0)),
+            ];
+            for (n, change) in changes.into_iter().enumerate() {
+                let mut after = refused(attack);
+                change(&mut after);
+                let (ok, detail) = attack.judge(&before(), &after);
+                assert!(!ok && detail == "eu holds something else than before", "{n}: {detail}");
+            }
+        }
+    }
+
+    #[test]
+    fn target_that_stays_connected_has_not_refused() {
+        for attack in Attack::ALL {
+            let mut after = refused(attack);
+            after.peers[0].up = true;
+            assert!(!attack.judge(&before(), &after).0, "{attack:?}");
+            // Others may come and go.
+            after = refused(attack);
+            after.peers[1].up = false;
+            assert!(attack.judge(&before(), &after).0, "{attack:?}");
+        }
+    }
+
+    #[test]
+    fn each_attack_is_another_check_on_another_centre() {
+        let names: std::collections::BTreeSet<_> =
+            Attack::ALL.iter().map(|attack| (attack.check(), attack.event())).collect();
+        let targets: std::collections::BTreeSet<_> =
+            Attack::ALL.iter().map(|attack| attack.target()).collect();
+        assert_eq!((names.len(), targets.len()), (3, 3));
+        assert!(!targets.contains("nz"));
+    }
+}

@@ -92,3 +92,38 @@ fn own_lists(args: &[String]) -> Result<BTreeMap<String, PathBuf>> {
     };
     args.iter().map(pair).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lists(args: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
+        own_lists(&args.iter().copied().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn list_without_a_centre_is_refused() {
+        for bad in ["list.csv", "", "eu:list.csv"] {
+            let error = lists(&["us=us.csv", bad]).unwrap_err();
+            assert_eq!(error.to_string(), "--list takes CENTRE=FILE", "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn list_names_its_centre_before_the_first_sign() {
+        let lists = lists(&["eu=a=b.csv", "us=/tmp/us.csv"]).unwrap();
+        let expected = [("eu", "a=b.csv"), ("us", "/tmp/us.csv")];
+        let expected = expected.map(|(centre, file)| (centre.to_owned(), PathBuf::from(file)));
+        assert_eq!(lists, BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn own_lists_and_synthetic_entries_exclude_each_other() {
+        let parse = |args: &[&str]| Cli::try_parse_from(["hashpact-testnet"].iter().chain(args));
+        assert!(parse(&["--list", "eu=a.csv", "--keep"]).is_ok());
+        let both = parse(&["--list", "eu=a.csv", "--entries", "5"]).err().unwrap();
+        assert_eq!(both.kind(), clap::error::ErrorKind::ArgumentConflict);
+        let word = parse(&["--entries", "many"]).err().unwrap();
+        assert_eq!(word.kind(), clap::error::ErrorKind::ValueValidation);
+    }
+}

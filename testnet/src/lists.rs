@@ -153,3 +153,110 @@ pub fn first_fingerprint(list: &List) -> io::Result<String> {
     };
     Ok(format!("{algorithm}:{value}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use hashpact_keys::Jurisdiction;
+    use hashpact_node::ingest::{Profile, StageContext, Summary, stage};
+    use hashpact_node::store::index::{Index, IndexKey};
+
+    use super::*;
+
+    /// Both passes over a list, against an index that is empty; fails at the first report line.
+    fn summary(list: &List, jurisdiction: &str, folder: &Path) -> Summary {
+        let path = list.profile.display().to_string();
+        let text = std::fs::read_to_string(&list.profile).unwrap();
+        let profile = Profile::from_toml(&text, &path).unwrap();
+        let (key, staging) = (IndexKey::new(&[7; 32]), folder.join("staging"));
+        let jurisdiction: Jurisdiction = jurisdiction.parse().unwrap();
+        let context = StageContext::new(&key, &staging, "list", &jurisdiction);
+        let file = File::open(&list.file).unwrap();
+        let staged = stage(file, &profile, &context, &mut |_| {}, &mut |line| {
+            panic!("{}", line.to_json())
+        });
+        let resolved = staged.unwrap().resolve(&Index::default(), 0, &mut |_| {}, &mut |line| {
+            panic!("{}", line.to_json())
+        });
+        resolved.unwrap().summary().clone()
+    }
+
+    #[test]
+    fn every_row_of_the_carried_lists_is_taken() {
+        let rows: BTreeMap<&str, u64> = CARRIED
+            .iter()
+            .map(|carried_list| {
+                let folder = tempfile::tempdir().unwrap();
+                let centre = carried_list.centre;
+                let list = carried(centre, folder.path()).unwrap();
+                let summary = summary(&list, &centre.to_uppercase(), folder.path());
+                assert_eq!(summary.accepted, summary.rows, "{centre}: {}", summary.to_json());
+                (centre, summary.rows)
+            })
+            .collect();
+        for founder in ["eu", "us", "ca", "au"] {
+            assert!(rows[founder] >= 10_000, "{founder}: {} rows", rows[founder]);
+        }
+        assert_eq!(rows.len(), 5);
+    }
+
+    #[test]
+    fn first_fingerprint_is_one_of_the_list_in_every_form() {
+        let folder = tempfile::tempdir().unwrap();
+        let algorithms = [("eu", "md5"), ("us", "sha256"), ("ca", "md5"), ("au", "sha1"), ("nz", "sha256")];
+        for (centre, algorithm) in algorithms {
+            let list = carried(centre, folder.path()).unwrap();
+            let first = first_fingerprint(&list).unwrap();
+            let value = first.strip_prefix(&format!("{algorithm}:")).unwrap();
+            let text = std::fs::read_to_string(&list.file).unwrap();
+            let row = text.lines().take(2).any(|line| line.starts_with(value));
+            assert!(row, "{centre}: {first} does not begin the first row");
+        }
+    }
+
+    #[test]
+    fn no_list_is_carried_for_another_centre() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = carried("zz", folder.path()).unwrap_err();
+        assert_eq!((error.kind(), error.to_string().as_str()), (io::ErrorKind::NotFound, "zz"));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn synthetic_list_has_as_many_rows_as_asked_and_none_in_common_with_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let eu = synthetic("eu", "EU", 500, folder.path()).unwrap();
+        let us = synthetic("us", "US", 500, folder.path()).unwrap();
+        for (list, jurisdiction) in [(&eu, "EU"), (&us, "US")] {
+            let summary = summary(list, jurisdiction, folder.path());
+            assert_eq!((summary.rows, summary.accepted), (500, 500));
+        }
+        let lines = |list: &List| -> std::collections::BTreeSet<String> {
+            let text = std::fs::read_to_string(&list.file).unwrap();
+            text.lines().skip(1).map(str::to_owned).collect()
+        };
+        assert!(lines(&eu).is_disjoint(&lines(&us)));
+        let again = tempfile::tempdir().unwrap();
+        assert_eq!(lines(&synthetic("eu", "EU", 500, again.path()).unwrap()), lines(&eu));
+    }
+
+    #[test]
+    fn own_list_needs_its_profile_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mine.csv");
+        let missing = |name: &str| {
+            let error = own(&file).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::NotFound);
+            assert!(error.to_string().contains(name), "{error}");
+        };
+        missing("mine.csv: not there");
+        std::fs::write(&file, "sha256\n").unwrap();
+        missing("mine.toml: not there");
+        std::fs::write(folder.path().join("mine.toml"), "").unwrap();
+        assert_eq!(own(&file).unwrap().profile, folder.path().join("mine.toml"));
+        // A list without a row has no first fingerprint.
+        let error = first_fingerprint(&own(&file).unwrap()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+}

@@ -103,3 +103,71 @@ impl Outcome {
         text
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use hashpact_node::daemon::LogStatus;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A log with as many entries as it has leaves but one, of which none ended.
+    pub(crate) fn log(centre: &str, size: u64) -> LogStatus {
+        LogStatus {
+            centre: centre.to_owned(),
+            origin: format!("{centre}.example/{centre}/1"),
+            size,
+            head: size,
+            deltas: size - 1,
+            applied: size - 1,
+            held: size - 1,
+            retracted: 0,
+        }
+    }
+
+    /// A centre with its own log and those that it mirrors; nobody is connected, nothing was seen.
+    pub(crate) fn status(own: LogStatus, mirrored: Vec<LogStatus>) -> Status {
+        Status {
+            centre: own.centre.clone(),
+            network: "00".repeat(32),
+            roster_version: 1,
+            roster_expires_at: u64::MAX,
+            demo: true,
+            behind: None,
+            ingesting: false,
+            own,
+            mirrored,
+            peers: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    fn keys(value: &Value) -> Vec<&str> {
+        value.as_object().unwrap().keys().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn json_has_the_documented_keys_and_no_others() {
+        let mut outcome = Outcome::default();
+        outcome.centres.push((&status(log("eu", 4), vec![log("us", 3)])).into());
+        outcome.check("converged", true, "all");
+        outcome.figure("ingest_all", 1.5, "s");
+        let json = serde_json::to_value(&outcome).unwrap();
+        assert_eq!(keys(&json), ["centres", "checks", "figures"]);
+        let centre = json!({ "id": "eu", "log_size": 4, "entries": 5, "mirrored": { "us": 3 } });
+        assert_eq!(json["centres"], json!([centre]));
+        assert_eq!(json["checks"], json!([{ "name": "converged", "ok": true, "detail": "all" }]));
+        assert_eq!(json["figures"], json!([{ "name": "ingest_all", "value": 1.5, "unit": "s" }]));
+    }
+
+    #[test]
+    fn one_check_that_fails_is_a_failure_and_is_read_as_one() {
+        let mut outcome = Outcome::default();
+        outcome.check("converged", true, "all");
+        assert!(outcome.is_ok() && !outcome.describe().contains("FAILED"));
+        outcome.check("retraction_arrived", false, "still matching at us");
+        assert!(!outcome.is_ok());
+        let line = outcome.describe().lines().last().unwrap().to_owned();
+        assert!(line.contains("FAILED retraction_arrived") && line.ends_with("at us"), "{line}");
+    }
+}

@@ -4,12 +4,14 @@
 #![allow(dead_code, reason = "each test program uses its own part of it")]
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -118,12 +120,16 @@ impl Over {
     }
 }
 
-/// A port that is free for both UDP and TCP at this moment.
+/// A port that is free for both UDP and TCP, and given to nobody else in this process. Below those that the system gives to
+/// outgoing connections: a node that is killed finds its own free again.
 fn free_port() -> Result<u16> {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     for _ in 0..64 {
-        let udp = UdpSocket::bind("127.0.0.1:0")?;
-        let port = udp.local_addr()?.port();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let port = 10_000 + u16::try_from(getrandom::u32()? % 22_000)?;
+        let is_free = TcpListener::bind(("127.0.0.1", port)).is_ok()
+            && UdpSocket::bind(("127.0.0.1", port)).is_ok();
+        if is_free && given.insert(port) {
             return Ok(port);
         }
     }

@@ -18,6 +18,10 @@ impl Centre {
     /// Starts transfers for deltas that the logs name and that are not applied yet.
     pub(super) fn fetch_bodies(&mut self, now: Timestamp, view: &impl View, out: &mut Vec<Output>) {
         let policy = self.policy(now);
+        if !policy.is_open() {
+            // They could not be stored, and would stand in for the retractions that are fetched alone.
+            self.mirrors.values_mut().for_each(|mirror| mirror.ready.clear());
+        }
         let origins: Vec<(Origin, CentreId)> = self
             .roster()
             .centres

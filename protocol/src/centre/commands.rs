@@ -202,6 +202,7 @@ impl Centre {
         view: &impl View,
         out: &mut Vec<Output>,
     ) -> Result<Outcome, CommandError> {
+        self.may_sign()?;
         if self.own.size > 0 {
             return Err(CommandError::Begun);
         }

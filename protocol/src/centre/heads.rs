@@ -6,7 +6,7 @@
 use hashpact_keys::{CentreId, Origin, Timestamp};
 
 use super::{Centre, Event, Output, Reason};
-use crate::log::{SignedCheckpoint, root_at};
+use crate::log::{CheckpointError, SignedCheckpoint, root_at};
 use crate::view::View;
 use crate::wire::{Frame, Message};
 
@@ -48,20 +48,35 @@ impl Centre {
         // A peer with a newer roster may know logs that we do not.
         let Some(centre) = self.roster().by_origin(&origin) else { return Ok(()) };
         let from_origin = centre.id == *peer;
-        let head = SignedCheckpoint::open(note, centre, now).map_err(Reason::Checkpoint)?;
+        let (head, key) = match SignedCheckpoint::open(note, centre, now) {
+            Ok(opened) => opened,
+            // Keys come and go with the roster, and the other side may hold another version.
+            Err(CheckpointError::NoKey { .. }) => return Ok(()),
+            Err(error) => return Err(Reason::Checkpoint(error)),
+        };
+        let revoked = self.roster().revoked_from(&key, &origin);
+        if revoked.is_some_and(|size| head.checkpoint().size > size) {
+            // A relay with an older roster cannot know it.
+            return Ok(());
+        }
         if origin == self.origin {
             self.on_own_head(peer, &head, view, out);
             return Ok(());
         }
         self.compare(&origin, peer, &head, view, out)?;
         let Some(mirror) = self.mirrors.get_mut(&origin) else { return Ok(()) };
-        let (shown, held) = (head.checkpoint().size, mirror.state.head_size());
-        if shown > held || (shown == held && mirror.state.size < held) {
+        let shown = head.checkpoint().size;
+        if shown > mirror.state.size {
             mirror.offers.insert(peer.clone(), head);
-        } else if shown < held && from_origin {
+        }
+        let Some(state) = self.peers.get_mut(peer).filter(|_| from_origin) else { return Ok(()) };
+        // A relay may have brought what is newer than a message of the origin's that was still on its way.
+        let held = state.reached;
+        if shown < held {
             out.push(Output::Emit(Event::Rollback { origin, held, shown }));
             return Err(Reason::Rollback { held, shown });
         }
+        state.reached = shown;
         Ok(())
     }
 

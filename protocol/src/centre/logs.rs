@@ -74,7 +74,10 @@ impl Centre {
         let head = target.checkpoint().size;
         let VerifiedSuffix { files, deltas, classes, state } = piece;
         mirror.state = state;
-        mirror.state.head = Some(target);
+        // A relay may hold less than what the log is known to have.
+        if head >= mirror.state.head_size() {
+            mirror.state.head = Some(target);
+        }
         let size = mirror.state.size;
         mirror.offers.retain(|_, offer| offer.checkpoint().size > size);
         (mirror.refused_at, mirror.not_before, mirror.failures) = (None, None, 0);

@@ -52,6 +52,9 @@ pub enum DraftError {
     /// One entry id twice in a class, or twice among the retractions.
     #[error("draft: an entry id stands twice")]
     RepeatedEntry,
+    /// A retraction of revision 0, which no entry has.
+    #[error("draft: revisions count from 1")]
+    Revision,
 }
 
 impl Draft {
@@ -78,6 +81,9 @@ impl Draft {
         retractions.sort_unstable();
         if retractions.windows(2).any(|w| w[0].entry == w[1].entry) {
             return Err(DraftError::RepeatedEntry);
+        }
+        if retractions.iter().any(|retraction| retraction.revision.0 == 0) {
+            return Err(DraftError::Revision);
         }
         let max = limits::RECORDS_PER_DELTA;
         if records.len() > max {

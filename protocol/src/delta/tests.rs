@@ -353,6 +353,9 @@ fn nobody_can_draft_what_nobody_would_take() {
     let twice = [(ClassId(0), record.entry, bytes.as_slice()); 2];
     let draft = |items: &[_], list| Draft::new(items.iter().copied(), list, &mut Seeded::new(1));
     assert_eq!(draft(&twice, vec![]).err(), Some(DraftError::RepeatedEntry));
+    let mut zero = retraction(1);
+    zero.revision = Revision(0);
+    assert_eq!(draft(&[], vec![zero]).err(), Some(DraftError::Revision));
     let nothing = draft(&[], vec![]).unwrap().seal(&origin(), Seq(0));
     assert_eq!(nothing.err(), Some(DraftError::Table(TableError::Nothing)));
 }

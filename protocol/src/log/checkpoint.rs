@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hashpact_keys::roster::CentreEntry;
-use hashpact_keys::{KeyUse, Origin, Signer, Timestamp};
+use hashpact_keys::{KeyId, KeyUse, Origin, Signer, Timestamp};
 
 use super::{NoteError, SignedNote};
 use crate::b3::Hash;
@@ -45,7 +45,7 @@ pub enum CheckpointError {
         got: Origin,
     },
     /// No log key of the centre signed it.
-    #[error("checkpoint: no log key of {origin} that is valid at this time signed it")]
+    #[error("checkpoint: no log key of {origin} that has begun by this time signed it")]
     NoKey {
         /// The log.
         origin: Origin,
@@ -95,7 +95,10 @@ impl SignedCheckpoint {
         Ok(Checkpoint::from_text(SignedNote::parse(note)?.text())?.origin)
     }
 
-    /// Verifies that a log key of `centre`, valid at `now`, signed the note. The note is kept whole.
+    /// Verifies that a log key of `centre` signed the note, and says which. The note is kept whole.
+    ///
+    /// A key counts from the time at which it begins. One that has ended still counts: the head of an idle log outlives
+    /// it. A revocation, which names a log size, is the caller's to ask for.
     ///
     /// # Errors
     /// [`CheckpointError`].
@@ -103,7 +106,7 @@ impl SignedCheckpoint {
         note: &[u8],
         centre: &CentreEntry,
         now: Timestamp,
-    ) -> Result<Self, CheckpointError> {
+    ) -> Result<(Self, KeyId), CheckpointError> {
         let parsed = SignedNote::parse(note)?;
         let checkpoint = Checkpoint::from_text(parsed.text())?;
         if checkpoint.origin != centre.origin {
@@ -111,10 +114,12 @@ impl SignedCheckpoint {
             return Err(CheckpointError::Origin { expected, got });
         }
         let origin = &centre.origin;
-        let keys = centre.keys_of(KeyUse::Log).filter(|entry| entry.is_valid_at(now));
-        for entry in keys {
+        for entry in centre.keys_of(KeyUse::Log).filter(|entry| entry.from <= now) {
             match parsed.verify(origin.as_str(), &entry.key) {
-                Ok(()) => return Ok(Self { checkpoint, note: note.to_vec() }),
+                Ok(()) => {
+                    let head = Self { checkpoint, note: note.to_vec() };
+                    return Ok((head, entry.key.key_id()));
+                }
                 Err(NoteError::Unsigned) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -183,7 +183,7 @@ pub(crate) fn roster(bytes_: &[u8], context: &Value) -> Result<Value, Value> {
 /// Context: the centre that the log belongs to, and the time.
 pub(crate) fn checkpoint(bytes: &[u8], context: &Value) -> Result<Value, Value> {
     let now = Timestamp::new(number(&context["now"]));
-    let opened = SignedCheckpoint::open(bytes, &centre(context), now);
+    let opened = SignedCheckpoint::open(bytes, &centre(context), now).map(|(head, _)| head);
     let opened = opened.map_err(|error| errors::checkpoint(&error))?;
     let checkpoint = opened.checkpoint();
     Ok(json!({

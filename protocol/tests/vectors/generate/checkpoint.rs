@@ -60,11 +60,12 @@ pub(super) fn make(maker: &mut Maker) {
     let error = json!({ "Origin": { "expected": name, "got": us.origin.as_str() } });
     maker.bad("checkpoint_of_another_log", &of_us, error);
     maker.context(under(START.get() - 3_601));
-    maker.bad("checkpoint_before_its_key", &good, no_key.clone());
+    maker.bad("checkpoint_before_its_key", &good, no_key);
     let mut ended = under(START.get());
     ended["keys"][1][3] = json!(START.get());
     maker.context(ended);
-    maker.bad("checkpoint_after_its_key", &good, no_key);
+    // The head of an idle log outlives the key that signed it.
+    maker.good("checkpoint_after_its_key", &good);
 }
 
 fn texts(maker: &mut Maker, name: &str, root: &str, sign: &impl Fn(&str) -> Vec<u8>) {
