@@ -213,6 +213,15 @@ pub enum Event {
         /// Why.
         error: SuffixError,
     },
+    /// A piece of a log does not continue what is held.
+    SuffixRefused {
+        /// The log.
+        origin: Origin,
+        /// Who sent it.
+        from: CentreId,
+        /// Why.
+        error: SuffixError,
+    },
     /// A body is not what its origin signed.
     BodyRefused {
         /// The log.
@@ -302,15 +311,40 @@ struct Mirror {
     body_jobs: BTreeMap<Seq, JobId>,
     /// Bodies that arrived before their turn.
     ready: BTreeMap<Seq, VerifiedBody>,
-    /// Nothing is tried before this time.
-    not_before: Option<Timestamp>,
-    /// Transfers that failed in a row.
-    failures: u32,
+    /// When the log is asked for again.
+    log_pace: Pace,
+    /// When bodies are asked for again.
+    body_pace: Pace,
+    /// A body could not be had: retractions are fetched alone, so that they do not wait for it.
+    body_stuck: bool,
 }
 
 impl Mirror {
+    /// Goes on with retractions alone. Bodies that are ready out of turn would stand in their way.
+    fn stick(&mut self) {
+        self.body_stuck = true;
+        self.ready.clear();
+    }
+}
+
+/// Waiting between failed transfers: twice as long after each in a row, at most about a minute.
+#[derive(Default)]
+struct Pace {
+    not_before: Option<Timestamp>,
+    failures: u32,
+    failed_with: Option<CentreId>,
+}
+
+impl Pace {
     fn is_waiting(&self, now: Timestamp) -> bool {
-        self.not_before.is_some_and(|at| at > now)
+        // A clock that jumped back must not make the wait longer than it ever is.
+        self.not_before.is_some_and(|at| at > now && at <= later(now, limits::RETRY_S << 5))
+    }
+
+    fn fail(&mut self, now: Timestamp, with: Option<CentreId>) {
+        self.not_before = Some(later(now, limits::RETRY_S << self.failures.min(5)));
+        self.failures = self.failures.saturating_add(1);
+        self.failed_with = with;
     }
 }
 
@@ -459,8 +493,13 @@ impl Centre {
 
     fn on_peer_down(&mut self, peer: &CentreId) {
         self.peers.remove(peer);
-        for mirror in self.mirrors.values_mut() {
+        let origin = self.roster().centre(peer).map(|centre| centre.origin.clone());
+        for (log, mirror) in &mut self.mirrors {
             mirror.offers.remove(peer);
+            if origin.as_ref() == Some(log) {
+                // What waits for a body that may not come would hold the place of another origin's.
+                mirror.ready.clear();
+            }
         }
     }
 
@@ -515,7 +554,9 @@ impl Centre {
 
     /// Anti-entropy, and the time of the next step.
     fn keep_time(&mut self, now: Timestamp, rng: &mut impl CryptoRng, out: &mut Vec<Output>) {
-        if now >= self.next_round {
+        // A round that is further off than any round was set by a clock that has jumped back since.
+        let jumped = self.next_round > later(now, 2 * limits::ANTI_ENTROPY_S);
+        if now >= self.next_round || jumped {
             if self.next_round.get() > 0 {
                 self.announce(None, out);
             }
@@ -523,20 +564,12 @@ impl Centre {
             let jitter = u64::from(rng.next_u32()) % (limits::ANTI_ENTROPY_S / 2);
             self.next_round = later(now, limits::ANTI_ENTROPY_S + jitter);
         }
-        let retries = self.mirrors.values().filter_map(|mirror| mirror.not_before);
-        let retry = retries.filter(|at| *at > now).min();
+        let paces = self.mirrors.values().flat_map(|mirror| [&mirror.log_pace, &mirror.body_pace]);
+        let retry = paces.filter_map(|pace| pace.not_before).filter(|at| *at > now).min();
         let next = retry.map_or(self.next_round, |at| at.min(self.next_round));
         // What a log names can be fetched once it is durable, and so not in the step that commits it.
         let committed = out.iter().any(|output| matches!(output, Output::Commit(_)));
         out.push(Output::WakeAt(if committed { now } else { next }));
-    }
-
-    /// Waits before the next transfer for a log: twice as long after each failure in a row, at most a minute.
-    fn retry_later(&mut self, origin: &Origin, now: Timestamp) {
-        if let Some(mirror) = self.mirrors.get_mut(origin) {
-            mirror.not_before = Some(later(now, limits::RETRY_S << mirror.failures.min(5)));
-            mirror.failures += 1;
-        }
     }
 
     fn job(&mut self) -> JobId {

@@ -158,6 +158,14 @@ pub enum LeafFault {
         /// Its time.
         got: Timestamp,
     },
+    /// Dated before the header before it: time does not run backwards in a log.
+    #[error("issued at {got}, before the header before it at {last}")]
+    Backdated {
+        /// Time of the header before it.
+        last: Timestamp,
+        /// Its time.
+        got: Timestamp,
+    },
     /// Signed under a roster that is newer than ours.
     #[error("signed under roster {got}, ours is {ours}: apply the newer roster")]
     RosterAhead {
@@ -279,6 +287,11 @@ impl Walk<'_> {
 
     fn delta(&mut self, index: u64, signed: &[u8], table: &ClassTable) -> Result<(), LeafFault> {
         let Origins { roster, centre, now } = *self.origins;
+        // Before the key is looked up: a newer roster may hold a key that ours does not.
+        let got = Header::claimed_roster(signed)?;
+        if got > roster.version {
+            return Err(LeafFault::RosterAhead { ours: roster.version, got });
+        }
         let header = Header::open(signed, centre)?;
         self.place(header.network, &header.origin)?;
         let expected = self.state.next_seq;
@@ -306,13 +319,14 @@ impl Walk<'_> {
         if header.issued_at.get() > now.get().saturating_add(limits::CLOCK_SKEW_S) {
             return Err(LeafFault::Future { now, got: header.issued_at });
         }
-        if header.roster_version > roster.version {
-            let (ours, got) = (roster.version, header.roster_version);
-            return Err(LeafFault::RosterAhead { ours, got });
+        let last = self.state.issued_at;
+        if header.issued_at < last {
+            return Err(LeafFault::Backdated { last, got: header.issued_at });
         }
         let kid = Header::signer(signed)?;
         self.not_revoked(kid, index)?;
         self.state.prev = Header::chain_hash(signed);
+        self.state.issued_at = header.issued_at;
         self.state.next_seq = Seq(header.seq.0 + 1);
         self.deltas.push((header.seq, index));
         Ok(())

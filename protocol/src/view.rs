@@ -3,7 +3,7 @@
 //! Why: the core has no I/O. It reads through [`View`] and every change leaves as one [`Batch`], which the node makes
 //! durable as a whole before anything that it promises is sent. Peers' bodies enter a batch only as [`AdmittedBody`].
 
-use hashpact_keys::{Origin, SignedRoster};
+use hashpact_keys::{Origin, SignedRoster, Timestamp};
 use minicbor::{Decoder, Encoder};
 
 use crate::Hash;
@@ -24,6 +24,8 @@ pub struct LogState {
     pub next_seq: Seq,
     /// What the next header's `prev` must be.
     pub prev: Hash,
+    /// When the newest header was signed; the next one is not dated before it.
+    pub issued_at: Timestamp,
     /// Number that the next class definition must have.
     pub next_class: u32,
     /// Bodies below this number are applied.
@@ -40,6 +42,7 @@ impl Default for LogState {
             head: None,
             next_seq: Seq(0),
             prev: [0; 32],
+            issued_at: Timestamp::new(0),
             next_class: 0,
             applied: Seq(0),
             retracted: Seq(0),
@@ -61,12 +64,13 @@ impl LogState {
         let mut e = Encoder::new(Vec::with_capacity(256));
         // Writing to a Vec cannot fail.
         let _ = e
-            .array(8)
+            .array(9)
             .and_then(|e| e.u64(self.size))
             .and_then(|e| e.bytes(&self.root))
             .and_then(|e| e.bytes(note))
             .and_then(|e| e.u64(self.next_seq.0))
             .and_then(|e| e.bytes(&self.prev))
+            .and_then(|e| e.u64(self.issued_at.get()))
             .and_then(|e| e.u32(self.next_class))
             .and_then(|e| e.u64(self.applied.0))
             .and_then(|e| e.u64(self.retracted.0));
@@ -77,7 +81,7 @@ impl LogState {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut d = Decoder::new(bytes);
-        (d.array().ok()? == Some(8)).then_some(())?;
+        (d.array().ok()? == Some(9)).then_some(())?;
         let size = d.u64().ok()?;
         let root = d.bytes().ok()?.try_into().ok()?;
         let note = d.bytes().ok()?;
@@ -91,6 +95,7 @@ impl LogState {
             head,
             next_seq: Seq(d.u64().ok()?),
             prev: d.bytes().ok()?.try_into().ok()?,
+            issued_at: Timestamp::new(d.u64().ok()?),
             next_class: d.u32().ok()?,
             applied: Seq(d.u64().ok()?),
             retracted: Seq(d.u64().ok()?),

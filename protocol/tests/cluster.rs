@@ -251,6 +251,40 @@ fn a_tampered_body_is_refused_and_nothing_of_it_stored() -> Done {
 }
 
 #[test]
+fn a_retraction_does_not_wait_for_a_body_that_cannot_be_had() -> Done {
+    let mut sim = published(2, 1)?;
+    sim.expect_faults();
+    let live: Vec<_> = sim.live(0, 0).into_iter().collect();
+    // From here on, no body with records arrives whole; what comes after it retracts what is held.
+    sim.tamper(|_, request, bytes| match request {
+        BulkRequest::Body { section: 0, .. } => None,
+        BulkRequest::Body { .. } | BulkRequest::Suffix { .. } => Some(bytes),
+    });
+    sim.append(0, 2, &[1])?;
+    sim.retract(0, &live[..1])?;
+    sim.run_for(300)?;
+    assert_eq!(log(&sim, 1, 0).applied, Seq(1));
+    assert_eq!(log(&sim, 1, 0).retracted, Seq(3));
+    assert_eq!(sim.live(1, 0).len(), live.len() - 1);
+    sim.tamper_no_more();
+    sim.heal().map(drop)
+}
+
+#[test]
+fn a_relay_that_fails_does_not_keep_the_origin_from_being_asked() -> Done {
+    let mut sim = published(3, 1)?;
+    sim.disconnect(1, 0)?;
+    sim.append(0, 2, &[1])?;
+    sim.run_for(100)?;
+    // Centre 2 has it and says so, but its transfers fail; the origin comes back.
+    sim.tamper(|server, _, bytes| (server != 2).then_some(bytes));
+    sim.connect(1, 0)?;
+    sim.run_for(300)?;
+    assert_eq!(log(&sim, 1, 0).size, log(&sim, 0, 0).size);
+    Ok(())
+}
+
+#[test]
 fn tampered_retractions_are_refused() -> Done {
     let mut sim = published(2, 1)?;
     sim.expect_faults();

@@ -401,6 +401,28 @@ fn a_key_revoked_from_a_log_size_on_signs_no_leaf_from_there_on() -> Done {
 }
 
 #[test]
+fn a_header_dated_before_its_predecessor_is_refused() -> Done {
+    let (mut sim, mut forge) = evil()?;
+    let origin = sim.setup(0).origin.clone();
+    let signer = forge.signer(KeyUse::Delta);
+    let define = forge.define(&forge.definitions(0, &labels(&sim)), &signer);
+    let last = sim.now();
+    let got = Timestamp::new(last.get() - 1);
+    let first = Header { issued_at: last, ..forge.header(&table()) };
+    let leaf = forge.delta(&first, &table());
+    forge.extend(&[define, leaf]);
+    let second = Header { issued_at: got, ..forge.header(&table()) };
+    let leaf = forge.delta(&second, &table());
+    forge.extend(&[leaf]);
+    show(&mut sim, &forge, 0, 1)?;
+    let error = SuffixError::Leaf { index: 2, source: LeafFault::Backdated { last, got } };
+    let refused = Event::LeafRefused { origin: origin.clone(), error };
+    assert!(sim.events().contains(&(1, refused)));
+    assert_eq!(sim.memory(1).log(&origin).next_seq, Seq(1));
+    Ok(())
+}
+
+#[test]
 fn a_header_from_the_future_waits_for_its_day() -> Done {
     let (mut sim, mut forge) = evil()?;
     let origin = sim.setup(0).origin.clone();
@@ -481,8 +503,8 @@ fn the_origin_is_dropped_for_a_bad_leaf_and_a_relay_is_not() -> Done {
 }
 
 #[test]
-fn a_fork_at_equal_size_is_noticed_whoever_shows_it() -> Done {
-    for by in [0, 2] {
+fn a_fork_is_noticed_whoever_shows_it_and_parts_nobody_but_the_origin() -> Done {
+    for (by, dropped) in [(0, true), (2, false)] {
         let (mut sim, mut forge) = evil()?;
         let mut other = forge.clone();
         forge.extend(&[vec![0x82, 0x05, 0x01]]);
@@ -490,7 +512,8 @@ fn a_fork_at_equal_size_is_noticed_whoever_shows_it() -> Done {
         show(&mut sim, &forge, 0, 1)?;
         show(&mut sim, &other, by, 2)?;
         let (origin, shown_by) = (sim.setup(0).origin.clone(), sim.setup(by).id.clone());
-        assert_eq!(sim.drops(), [(1, shown_by.clone(), Reason::Fork)]);
+        let drops = [(1, shown_by.clone(), Reason::Fork)];
+        assert_eq!(sim.drops(), if dropped { &drops[..] } else { &[] });
         let fork = Event::Fork {
             origin: origin.clone(),
             size: 1,

@@ -123,6 +123,9 @@ impl Seen {
             Event::LeafRefused { origin, error } => {
                 ("leaf_refused", origin, format!("{origin}: {error}"))
             }
+            Event::SuffixRefused { origin, from, error } => {
+                ("suffix_refused", origin, format!("{origin}: leaves from {from} refused: {error}"))
+            }
             Event::BodyRefused { origin, seq, from, error } => (
                 "body_refused",
                 origin,

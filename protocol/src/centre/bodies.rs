@@ -6,8 +6,8 @@
 use hashpact_keys::{CentreId, Origin, Timestamp};
 
 use super::heads::drop_peer;
-use super::{Centre, Event, Job, JobResult, Output, Reason};
-use crate::delta::{Disclosure, Expected, RETRACTION_SECTION, Retraction, Seq};
+use super::{Centre, Event, Job, JobResult, Output, Pace, Reason};
+use crate::delta::{BodyError, Disclosure, Expected, RETRACTION_SECTION, Retraction, Seq};
 use crate::limits;
 use crate::log::{Leaf, read_leaves};
 use crate::policy::Policy;
@@ -33,16 +33,17 @@ impl Centre {
             while let Some(seq) = self.next_body(&origin, policy, now) {
                 let Some(expected) = self.expected(&origin, seq, view) else { break };
                 let id = self.job();
+                let alone = self.retractions_alone(&origin, policy);
+                let section = if alone { RETRACTION_SECTION } else { 0 };
                 let Some(mirror) = self.mirrors.get_mut(&origin) else { break };
                 mirror.body_jobs.insert(seq, id);
-                let section = if policy.is_open() { 0 } else { RETRACTION_SECTION };
                 let origin = origin.clone();
                 let request = BulkRequest::Body { origin, seq, section, offset: 0 };
                 let peer = peer.clone();
-                let job = if policy.is_open() {
-                    Job::FetchBody { peer, request, expected }
-                } else {
+                let job = if alone {
                     Job::FetchRetractions { peer, request, expected }
+                } else {
+                    Job::FetchBody { peer, request, expected }
                 };
                 out.push(Output::Spawn(id, job));
             }
@@ -52,7 +53,7 @@ impl Centre {
     /// The next delta worth a transfer, within the bounds of what may be in flight.
     fn next_body(&self, origin: &Origin, policy: Policy, now: Timestamp) -> Option<Seq> {
         let mirror = self.mirrors.get(origin)?;
-        if mirror.is_waiting(now) {
+        if mirror.body_pace.is_waiting(now) {
             return None;
         }
         let held = |mirror: &super::Mirror| mirror.body_jobs.len() + mirror.ready.len();
@@ -61,11 +62,18 @@ impl Centre {
             return None;
         }
         let state = &mirror.state;
-        let first = if policy.is_open() { state.applied } else { state.retracted };
+        let alone = self.retractions_alone(origin, policy);
+        let first = if alone { state.retracted } else { state.applied };
         (first.0..state.next_seq.0)
             .map(Seq)
             .take(limits::BODIES_IN_FLIGHT)
             .find(|seq| !mirror.body_jobs.contains_key(seq) && !mirror.ready.contains_key(seq))
+    }
+
+    /// Whether retractions are fetched without the records: nothing may be opened, or a body before them cannot be had.
+    fn retractions_alone(&self, origin: &Origin, policy: Policy) -> bool {
+        let Some(mirror) = self.mirrors.get(origin) else { return false };
+        !policy.is_open() || (mirror.body_stuck && mirror.state.retracted < mirror.state.next_seq)
     }
 
     /// What the log says of a delta.
@@ -92,14 +100,23 @@ impl Centre {
         mirror.body_jobs.remove(&seq);
         match result {
             JobResult::Body(body) => {
-                (mirror.not_before, mirror.failures) = (None, 0);
+                (mirror.body_pace, mirror.body_stuck) = (Pace::default(), false);
                 mirror.ready.insert(seq, body);
                 self.apply_ready(origin, now, out);
             }
-            JobResult::Retractions(list) => self.apply_retractions(origin, seq, list, out),
-            JobResult::Failed => self.retry_later(origin, now),
+            JobResult::Retractions(list) => {
+                mirror.body_pace = Pace::default();
+                self.apply_retractions(origin, seq, list, out);
+            }
+            JobResult::Failed => {
+                mirror.body_pace.fail(now, None);
+                if mirror.body_pace.failures > 1 {
+                    mirror.stick();
+                }
+            }
             JobResult::Bad(error) => {
-                self.retry_later(origin, now);
+                mirror.body_pace.fail(now, None);
+                mirror.stick();
                 let Some(centre) = self.roster.roster().by_origin(origin) else { return };
                 let from = centre.id.clone();
                 let refused = Event::BodyRefused {
@@ -109,6 +126,10 @@ impl Centre {
                     error: error.clone(),
                 };
                 out.push(Output::Emit(refused));
+                // A record that this version does not take is no reason to part: its retractions are still wanted.
+                if matches!(error, BodyError::Record { .. }) {
+                    return;
+                }
                 drop_peer(&from, Reason::Body(error), out);
             }
             JobResult::Suffix(_) => {}

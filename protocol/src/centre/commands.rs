@@ -1,7 +1,7 @@
 //! What the operator asks. Everything that is signed goes through [`Centre::extend`], which makes one batch of it.
 
 use hashpact_keys::chain::RosterError;
-use hashpact_keys::{SignedRoster, Signer, Timestamp};
+use hashpact_keys::{KeyUse, SignedRoster, Signer, Timestamp};
 use rand_core::CryptoRng;
 
 use super::{Centre, Command, CommandId, Event, Outcome, Output};
@@ -48,6 +48,17 @@ pub enum CommandError {
     /// The roster does not name this centre any more, or changes its keys away from those in use.
     #[error("the roster does not hold this centre's own keys")]
     OwnKeys,
+    /// A key of this centre's own may not sign now: receivers would refuse what it signed, for ever.
+    #[error("this centre's {0} key is not on the roster in force, has ended or is revoked: nothing is signed")]
+    OwnKey(KeyUse),
+    /// The clock is behind what this log or the roster says.
+    #[error("this machine's clock says {now}, but {since} has passed already: set the clock")]
+    ClockBehind {
+        /// Our time.
+        now: Timestamp,
+        /// What cannot be later than now.
+        since: Timestamp,
+    },
     /// The log has begun already.
     #[error("this centre has begun its log already")]
     Begun,
@@ -79,7 +90,7 @@ impl Centre {
         out: &mut Vec<Output>,
     ) {
         let done = match command {
-            Command::Define(labels) => self.define(labels, view, out),
+            Command::Define(labels) => self.define(labels, now, view, out),
             Command::Append(draft) => self.append(draft, now, view, out),
             Command::Retract(list) => {
                 let draft = Draft::new([], list, rng).map_err(CommandError::from);
@@ -98,9 +109,29 @@ impl Centre {
         }
     }
 
+    /// Whether receivers will take what is signed now. A leaf that they refuse can never be taken out of the log again, and
+    /// everything behind it is refused too.
+    fn would_be_taken(&self, now: Timestamp) -> Result<(), CommandError> {
+        let since = self.own.issued_at.max(self.roster().issued_at);
+        if now < since {
+            return Err(CommandError::ClockBehind { now, since });
+        }
+        let entry = self.own_entry()?;
+        for (use_, signer) in [(KeyUse::Delta, &self.keys.delta), (KeyUse::Log, &self.keys.log)] {
+            let kid = signer.public().key_id();
+            let valid = entry.key(use_, kid, now).is_ok();
+            let revoked = self.roster().revoked_from(&kid, &self.origin);
+            if !valid || revoked.is_some_and(|size| self.own.size >= size) {
+                return Err(CommandError::OwnKey(use_));
+            }
+        }
+        Ok(())
+    }
+
     fn define(
         &mut self,
         wanted: Vec<Labels>,
+        now: Timestamp,
         view: &impl View,
         out: &mut Vec<Output>,
     ) -> Result<Outcome, CommandError> {
@@ -131,6 +162,7 @@ impl Centre {
         if new.is_empty() {
             return Ok(Outcome::Classes(ids));
         }
+        self.would_be_taken(now)?;
         let sign = |classes: &[(ClassId, Labels)]| {
             let (network, origin) = (self.roster().network, self.origin.clone());
             let definitions = ClassDefinitions { network, origin, classes: classes.to_vec() };
@@ -154,6 +186,7 @@ impl Centre {
         out: &mut Vec<Output>,
     ) -> Result<Outcome, CommandError> {
         self.may_sign()?;
+        self.would_be_taken(now)?;
         let undefined = |class: &ClassId| u32::from(class.0) >= self.own.next_class;
         if let Some(class) = draft.classes().find(undefined) {
             return Err(CommandError::UndefinedClass { class });
@@ -165,6 +198,7 @@ impl Centre {
         let next = Seq(seq.0 + 1);
         let mut state = self.own.clone();
         state.prev = Header::chain_hash(&header);
+        state.issued_at = now;
         (state.next_seq, state.applied, state.retracted) = (next, next, next);
         let leaf = Leaf::Delta { header, table }.to_bytes();
         let body = AdmittedBody { origin: self.origin.clone(), seq, body };
@@ -254,7 +288,7 @@ impl Centre {
         self.extend(extension, view, out)?;
         let version = last.roster().version.get();
         self.roster = last;
-        self.reset_mirrors(view);
+        self.reset_mirrors(now, view);
         out.push(Output::RosterChanged);
         out.push(Output::Emit(Event::RosterApplied { version }));
         Ok(Outcome::RosterApplied)

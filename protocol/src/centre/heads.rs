@@ -3,6 +3,8 @@
 //! A smaller log from its own centre is a rollback; from a relay it is merely stale. A log of equal size with another root,
 //! or one whose earlier root is not ours, is a fork. A larger one is an offer, and becomes true only when its leaves verify.
 
+use std::collections::BTreeSet;
+
 use hashpact_keys::{CentreId, Origin, Timestamp};
 
 use super::{Centre, Event, Output, Reason};
@@ -29,7 +31,12 @@ impl Centre {
             return;
         }
         state.newest = (session, counter);
+        // One head a log: each costs a signature check and perhaps reads of the tree.
+        let mut logs = BTreeSet::new();
         for note in &notes {
+            if SignedCheckpoint::claimed_origin(note).is_ok_and(|origin| !logs.insert(origin)) {
+                continue;
+            }
             if let Err(reason) = self.on_head(peer, note, now, view, out) {
                 return drop_peer(peer, reason, out);
             }
@@ -63,7 +70,12 @@ impl Centre {
             self.on_own_head(peer, &head, view, out);
             return Ok(());
         }
-        self.compare(&origin, peer, &head, view, out)?;
+        if self.forks(&origin, &head, view) {
+            let (size, shown_by) = (head.checkpoint().size, peer.clone());
+            out.push(Output::Emit(Event::Fork { origin, size, shown_by }));
+            // A relay shows what its origin told it: two honest centres must not fall out over somebody's two faces.
+            return if from_origin { Err(Reason::Fork) } else { Ok(()) };
+        }
         let Some(mirror) = self.mirrors.get_mut(&origin) else { return Ok(()) };
         let shown = head.checkpoint().size;
         if shown > mirror.state.size {
@@ -81,15 +93,8 @@ impl Centre {
     }
 
     /// Compares roots where both are known: that is where a fork shows without fetching anything.
-    fn compare(
-        &self,
-        origin: &Origin,
-        peer: &CentreId,
-        head: &SignedCheckpoint,
-        view: &impl View,
-        out: &mut Vec<Output>,
-    ) -> Result<(), Reason> {
-        let Some(mirror) = self.mirrors.get(origin) else { return Ok(()) };
+    fn forks(&self, origin: &Origin, head: &SignedCheckpoint, view: &impl View) -> bool {
+        let Some(mirror) = self.mirrors.get(origin) else { return false };
         let shown = head.checkpoint();
         let state = &mirror.state;
         let same_size = state.head.as_ref().filter(|held| held.checkpoint().size == shown.size);
@@ -101,12 +106,18 @@ impl Centre {
         } else {
             None
         };
-        if known.is_some_and(|root| root != shown.root) {
-            let (origin, shown_by) = (origin.clone(), peer.clone());
-            out.push(Output::Emit(Event::Fork { origin, size: shown.size, shown_by }));
-            return Err(Reason::Fork);
-        }
-        Ok(())
+        known.is_some_and(|root| root != shown.root)
+    }
+
+    /// Whether a head that was taken under an earlier roster would be taken under this one.
+    pub(super) fn still_counts(&self, head: &SignedCheckpoint, now: Timestamp) -> bool {
+        let origin = &head.checkpoint().origin;
+        let Some(centre) = self.roster().by_origin(origin) else { return false };
+        let opened = SignedCheckpoint::open(head.note(), centre, now);
+        opened.is_ok_and(|(head, key)| {
+            let revoked = self.roster().revoked_from(&key, origin);
+            revoked.is_none_or(|size| head.checkpoint().size <= size)
+        })
     }
 
     /// Someone shows our own log, under our own signature. More of it than we hold means that our disk is an old one.

@@ -3,8 +3,8 @@
 use hashpact_keys::{CentreId, Origin, Timestamp};
 
 use super::heads::drop_peer;
-use super::{Centre, Event, Job, JobResult, Output, Reason};
-use crate::log::SignedCheckpoint;
+use super::{Centre, Event, Job, JobResult, Output, Pace, Reason};
+use crate::log::{SignedCheckpoint, TreeError};
 use crate::verify::{LeafFault, Origins, SuffixError, VerifiedSuffix, suffix};
 use crate::view::{Batch, View, Write};
 use crate::wire::BulkRequest;
@@ -14,12 +14,17 @@ impl Centre {
     pub(super) fn fetch_logs(&mut self, now: Timestamp, out: &mut Vec<Output>) {
         let mut jobs = Vec::new();
         for (origin, mirror) in &self.mirrors {
+            let own = self.roster().by_origin(origin).map(|centre| &centre.id);
             let stuck = mirror.refused_at == Some(mirror.state.size);
-            if mirror.fetching.is_some() || mirror.is_waiting(now) || stuck {
+            if mirror.fetching.is_some() || mirror.log_pace.is_waiting(now) || stuck {
                 continue;
             }
             let best = mirror.offers.iter().filter(|(peer, _)| self.peers.contains_key(*peer));
-            let best = best.max_by_key(|(_, head)| head.checkpoint().size);
+            // Whoever failed last comes last, and among equals the origin itself comes first.
+            let best = best.max_by_key(|(peer, head)| {
+                let failed = mirror.log_pace.failed_with.as_ref() == Some(*peer);
+                (!failed, head.checkpoint().size, own == Some(*peer))
+            });
             if let Some((peer, head)) = best {
                 jobs.push((origin.clone(), peer.clone(), head.clone()));
             }
@@ -47,7 +52,7 @@ impl Centre {
         let bytes = match result {
             JobResult::Suffix(bytes) => bytes,
             JobResult::Failed => {
-                return self.retry_later(origin, now);
+                return mirror.log_pace.fail(now, Some(peer));
             }
             JobResult::Body(_) | JobResult::Retractions(_) | JobResult::Bad(_) => return,
         };
@@ -80,7 +85,7 @@ impl Centre {
         }
         let size = mirror.state.size;
         mirror.offers.retain(|_, offer| offer.checkpoint().size > size);
-        (mirror.refused_at, mirror.not_before, mirror.failures) = (None, None, 0);
+        (mirror.refused_at, mirror.log_pace) = (None, Pace::default());
         let mut batch = Batch::default();
         let origin = origin.clone();
         batch.push(Write::Log { origin: origin.clone(), from, files, deltas, classes });
@@ -105,14 +110,22 @@ impl Centre {
             self.roster.roster().by_origin(origin).is_some_and(|centre| centre.id == *peer);
         mirror.offers.remove(peer);
         let SuffixError::Leaf { source, .. } = &error else {
-            // What does not hash to the signed root says nothing of the origin unless the origin sent it.
-            self.retry_later(origin, now);
-            return drop_peer(peer, Reason::Suffix(error), out);
+            mirror.log_pace.fail(now, Some(peer.clone()));
+            // A relay that brings another branch than ours, and a disk of ours that fails, are no fault of the peer's.
+            let of_peer = from_origin || !matches!(error, SuffixError::Tree(_));
+            let own_disk =
+                matches!(error, SuffixError::Tree(TreeError::Tile { .. } | TreeError::Bundle { .. }));
+            let (origin, from) = (origin.clone(), peer.clone());
+            out.push(Output::Emit(Event::SuffixRefused { origin, from, error: error.clone() }));
+            if of_peer && !own_disk {
+                drop_peer(peer, Reason::Suffix(error), out);
+            }
+            return;
         };
         // Time and an older roster pass by themselves; anything else the origin has committed to for ever.
         let may_pass = matches!(source, LeafFault::Future { .. } | LeafFault::RosterAhead { .. });
         if may_pass {
-            self.retry_later(origin, now);
+            mirror.log_pace.fail(now, None);
         } else {
             mirror.refused_at = Some(mirror.state.size);
         }
@@ -123,12 +136,23 @@ impl Centre {
     }
 
     /// Forgets what a roster change makes moot, and tries again what it may have mended.
-    pub(super) fn reset_mirrors(&mut self, view: &impl View) {
+    pub(super) fn reset_mirrors(&mut self, now: Timestamp, view: &impl View) {
         let roster = self.roster.roster();
         self.mirrors.retain(|origin, _| roster.by_origin(origin).is_some());
         self.peers.retain(|peer, _| roster.centre(peer).is_some());
         for mirror in self.mirrors.values_mut() {
-            (mirror.refused_at, mirror.not_before, mirror.failures) = (None, None, 0);
+            mirror.refused_at = None;
+            (mirror.log_pace, mirror.body_pace) = (Pace::default(), Pace::default());
+            // Its head may be one that a revoked key signed; the answer to a job that is forgotten is not heard.
+            mirror.fetching = None;
+        }
+        let offers = self.mirrors.values().flat_map(|mirror| mirror.offers.values());
+        let void: Vec<Vec<u8>> = offers
+            .filter(|head| !self.still_counts(head, now))
+            .map(|head| head.note().to_vec())
+            .collect();
+        for mirror in self.mirrors.values_mut() {
+            mirror.offers.retain(|_, head| !void.iter().any(|note| note == head.note()));
         }
         self.load_mirrors(view);
     }

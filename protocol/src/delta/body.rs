@@ -138,6 +138,9 @@ pub enum BodyError {
         /// Its place, from 0.
         index: usize,
     },
+    /// One entry id in two records: a delta puts an entry once.
+    #[error("body: an entry stands in two classes")]
+    RepeatedEntry,
     /// Single records withheld inside a class: reserved, not understood.
     #[error("body: class {class} is partly withheld, which this version does not read")]
     Partial {
@@ -172,7 +175,20 @@ impl Body {
         if end != bytes.len() {
             return Err(BodyError::Trailing { got: bytes.len() - end });
         }
-        Ok(Self { sections, retraction_range: at..end, retractions, bytes })
+        let body = Self { sections, retraction_range: at..end, retractions, bytes };
+        if body.repeats_an_entry() { Err(BodyError::RepeatedEntry) } else { Ok(body) }
+    }
+
+    /// Whether two classes put the same entry; within a class the order excludes it.
+    fn repeats_an_entry(&self) -> bool {
+        if self.sections.len() < 2 {
+            return false;
+        }
+        // A record begins with an array of 3 and a byte string of 16: its entry id.
+        let id = |record: &[u8]| record.get(2..18).and_then(|id| <[u8; 16]>::try_from(id).ok());
+        let mut ids: Vec<_> = self.records().filter_map(|(_, _, record)| id(record)).collect();
+        ids.sort_unstable();
+        ids.windows(2).any(|pair| pair[0] == pair[1])
     }
 
     /// The bytes, as received.

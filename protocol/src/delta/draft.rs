@@ -49,7 +49,7 @@ pub enum DraftError {
     /// The body would be refused by a receiver.
     #[error(transparent)]
     Body(#[from] BodyError),
-    /// One entry id twice in a class, or twice among the retractions.
+    /// One entry id twice among the records, or twice among the retractions.
     #[error("draft: an entry id stands twice")]
     RepeatedEntry,
     /// A retraction of revision 0, which no entry has.
@@ -74,10 +74,12 @@ impl Draft {
         let mut delta_secret = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *delta_secret);
         let mut records: Vec<(ClassId, EntryId, &[u8])> = records.into_iter().collect();
-        records.sort_unstable_by_key(|(class, entry, _)| (*class, *entry));
-        if records.windows(2).any(|w| (w[0].0, w[0].1) == (w[1].0, w[1].1)) {
+        let mut ids: Vec<EntryId> = records.iter().map(|(_, entry, _)| *entry).collect();
+        ids.sort_unstable();
+        if ids.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(DraftError::RepeatedEntry);
         }
+        records.sort_unstable_by_key(|(class, entry, _)| (*class, *entry));
         retractions.sort_unstable();
         if retractions.windows(2).any(|w| w[0].entry == w[1].entry) {
             return Err(DraftError::RepeatedEntry);

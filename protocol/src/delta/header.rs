@@ -137,6 +137,16 @@ impl Header {
         })
     }
 
+    /// The roster version that a header claims, before anything is checked: a newer one than ours can only make us wait.
+    ///
+    /// # Errors
+    /// [`HeaderError::Shape`] if it is no header.
+    pub fn claimed_roster(signed: &[u8]) -> Result<RosterVersion, HeaderError> {
+        let envelope = Sign1::parse(signed, Context::DeltaHeader);
+        let envelope = envelope.map_err(|_| HeaderError::Shape)?;
+        Ok(Self::decode(envelope.peek())?.roster_version)
+    }
+
     /// The key that a header names as its signer's.
     ///
     /// # Errors

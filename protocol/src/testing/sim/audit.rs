@@ -116,6 +116,7 @@ impl Sim {
             | Event::Fork { .. }
             | Event::OwnLogBehind { .. }
             | Event::LeafRefused { .. }
+            | Event::SuffixRefused { .. }
             | Event::BodyRefused { .. } => true,
         };
         if accuses && !self.faults_expected {
