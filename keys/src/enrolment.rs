@@ -119,12 +119,19 @@ impl Enrolment {
     pub fn renew(&self, entry: &CentreEntry, at: Timestamp) -> CentreEntry {
         let mut renewed = self.centre_entry(at, None);
         for old in &entry.keys {
-            match renewed.keys.iter_mut().find(|key| key.key == old.key && key.use_ == old.use_) {
+            match renewed
+                .keys
+                .iter_mut()
+                .find(|key| key.key == old.key && key.use_ == old.use_)
+            {
                 Some(key) => (key.from, key.until) = (old.from, old.until),
                 None => {
                     let ends = old.until.map_or(at, |until| until.min(at));
                     let until = Some(ends.max(Timestamp::new(old.from.get() + 1)));
-                    renewed.keys.push(KeyEntry { until, ..old.clone() });
+                    renewed.keys.push(KeyEntry {
+                        until,
+                        ..old.clone()
+                    });
                 }
             }
         }

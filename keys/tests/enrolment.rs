@@ -21,10 +21,12 @@ fn what_a_replaced_key_signed_stays_valid() -> Tested {
     let entry = enrolment(1, "/ip4/192.0.2.1/tcp/1")?.centre_entry(then, None);
     let renewed = enrolment(2, "/ip4/192.0.2.2/tcp/1")?.renew(&entry, now);
     assert_eq!(renewed.addresses, ["/ip4/192.0.2.2/tcp/1"]);
-    let (old, new) = (Signer::from_seed(&[1; 32]).public(), Signer::from_seed(&[2; 32]).public());
-    let valid = |key: &hashpact_keys::PublicKey, at| {
-        renewed.key(KeyUse::Delta, key.key_id(), at).is_ok()
-    };
+    let (old, new) = (
+        Signer::from_seed(&[1; 32]).public(),
+        Signer::from_seed(&[2; 32]).public(),
+    );
+    let valid =
+        |key: &hashpact_keys::PublicKey, at| renewed.key(KeyUse::Delta, key.key_id(), at).is_ok();
     assert!(valid(&old, Timestamp::new(4_999)) && !valid(&old, now));
     assert!(valid(&new, now) && !valid(&new, Timestamp::new(4_999)));
     Ok(())

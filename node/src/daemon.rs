@@ -18,7 +18,7 @@ mod library;
 mod peers;
 mod status;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -37,7 +37,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::clock;
 use crate::config::{Checked, ConfigError};
 use crate::home::{Home, HomeError};
-use crate::net::{self, Net, NetConfig, NetError, NetEvent};
+use crate::net::{self, Net, NetConfig, NetError, NetEvent, PeerId};
 use crate::store::durable::Steps;
 use crate::store::{CommitError, OpenError, Store};
 
@@ -173,9 +173,11 @@ pub struct Daemon {
     asks: mpsc::Receiver<Ask>,
     handle: Handle,
     directory: Directory,
+    /// Whom the core was told is up: a roster change must not make it miss that they went down.
+    up: BTreeMap<PeerId, CentreId>,
     seen: VecDeque<Seen>,
     wake_at: Timestamp,
-    replies: std::collections::BTreeMap<CommandId, oneshot::Sender<Result<Outcome, CommandError>>>,
+    replies: BTreeMap<CommandId, oneshot::Sender<Result<Outcome, CommandError>>>,
     next_command: u64,
     rng: ChaCha20Rng,
     maintaining: Arc<AtomicBool>,
@@ -288,9 +290,10 @@ impl Daemon {
             asks,
             handle,
             directory,
+            up: BTreeMap::new(),
             seen: VecDeque::new(),
             wake_at: Timestamp::new(0),
-            replies: std::collections::BTreeMap::new(),
+            replies: BTreeMap::new(),
             next_command: 0,
             rng: random()?,
             maintaining: Arc::default(),
@@ -403,10 +406,11 @@ impl Daemon {
             NetEvent::Up(peer) => {
                 let centre = self.directory.centre(&peer)?;
                 tracing::info!(%centre, "connected");
+                self.up.insert(peer, centre.clone());
                 Some(Input::PeerUp(centre))
             }
             NetEvent::Down(peer) => {
-                let centre = self.directory.centre(&peer)?;
+                let centre = self.up.remove(&peer)?;
                 tracing::info!(%centre, "disconnected");
                 Some(Input::PeerDown(centre))
             }

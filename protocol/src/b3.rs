@@ -82,7 +82,10 @@ mod tests {
             return *leaf;
         }
         let split = 1 << (usize::BITS - 1 - (leaves.len() - 1).leading_zeros());
-        let (left, right) = (by_definition(&leaves[..split]), by_definition(&leaves[split..]));
+        let (left, right) = (
+            by_definition(&leaves[..split]),
+            by_definition(&leaves[split..]),
+        );
         NODE.hash(&[&left, &right])
     }
 
@@ -104,6 +107,9 @@ mod tests {
 
     #[test]
     fn domain_is_derive_key_mode() {
-        assert_eq!(LEAF.hash(&[b"ab", b"c"]), blake3::derive_key("hashpact leaf v1", b"abc"));
+        assert_eq!(
+            LEAF.hash(&[b"ab", b"c"]),
+            blake3::derive_key("hashpact leaf v1", b"abc")
+        );
     }
 }

@@ -338,7 +338,8 @@ struct Pace {
 impl Pace {
     fn is_waiting(&self, now: Timestamp) -> bool {
         // A clock that jumped back must not make the wait longer than it ever is.
-        self.not_before.is_some_and(|at| at > now && at <= later(now, limits::RETRY_S << 5))
+        self.not_before
+            .is_some_and(|at| at > now && at <= later(now, limits::RETRY_S << 5))
     }
 
     fn fail(&mut self, now: Timestamp, with: Option<CentreId>) {
@@ -379,9 +380,14 @@ impl Centre {
         view: &impl View,
     ) -> Result<Self, StartError> {
         let entry = roster.roster().centre(&id);
-        let origin = entry.ok_or_else(|| StartError::NotOnRoster(id.clone()))?.origin.clone();
+        let origin = entry
+            .ok_or_else(|| StartError::NotOnRoster(id.clone()))?
+            .origin
+            .clone();
         let own = view.log(&origin);
-        let classes = (0..own.next_class).filter_map(|n| u16::try_from(n).ok()).map(ClassId);
+        let classes = (0..own.next_class)
+            .filter_map(|n| u16::try_from(n).ok())
+            .map(ClassId);
         let own_classes = classes
             .filter_map(|class| view.class(&origin, class).map(|labels| (labels, class)))
             .collect();
@@ -453,7 +459,9 @@ impl Centre {
 
     /// Where the logs that it mirrors stand.
     pub fn mirrored(&self) -> impl Iterator<Item = (&Origin, &LogState)> {
-        self.mirrors.iter().map(|(origin, mirror)| (origin, &mirror.state))
+        self.mirrors
+            .iter()
+            .map(|(origin, mirror)| (origin, &mirror.state))
     }
 
     /// Whether a connection to a centre is open.
@@ -469,13 +477,19 @@ impl Centre {
     }
 
     fn load_mirrors(&mut self, view: &impl View) {
-        let origins: Vec<Origin> =
-            self.roster().centres.iter().map(|centre| centre.origin.clone()).collect();
+        let origins: Vec<Origin> = self
+            .roster()
+            .centres
+            .iter()
+            .map(|centre| centre.origin.clone())
+            .collect();
         for origin in origins.into_iter().filter(|origin| *origin != self.origin) {
-            self.mirrors.entry(origin.clone()).or_insert_with(|| Mirror {
-                state: view.log(&origin),
-                ..Mirror::default()
-            });
+            self.mirrors
+                .entry(origin.clone())
+                .or_insert_with(|| Mirror {
+                    state: view.log(&origin),
+                    ..Mirror::default()
+                });
         }
     }
 
@@ -486,14 +500,23 @@ impl Centre {
         let origin = self.roster().centre(&peer).map(|centre| &centre.origin);
         let mirror = origin.and_then(|origin| self.mirrors.get(origin));
         let reached = mirror.map_or(0, |mirror| mirror.state.head_size());
-        self.peers.insert(peer.clone(), Peer { reached, ..Peer::default() });
+        self.peers.insert(
+            peer.clone(),
+            Peer {
+                reached,
+                ..Peer::default()
+            },
+        );
         let heads = self.heads();
         out.push(Output::Send(peer, heads));
     }
 
     fn on_peer_down(&mut self, peer: &CentreId) {
         self.peers.remove(peer);
-        let origin = self.roster().centre(peer).map(|centre| centre.origin.clone());
+        let origin = self
+            .roster()
+            .centre(peer)
+            .map(|centre| centre.origin.clone());
         for (log, mirror) in &mut self.mirrors {
             mirror.offers.remove(peer);
             if origin.as_ref() == Some(log) {
@@ -513,7 +536,11 @@ impl Centre {
     ) {
         let job = self.mirrors.iter().find_map(|(origin, mirror)| {
             let log = mirror.fetching.as_ref().is_some_and(|(job, ..)| *job == id);
-            let seq = mirror.body_jobs.iter().find(|(_, job)| **job == id).map(|(seq, _)| *seq);
+            let seq = mirror
+                .body_jobs
+                .iter()
+                .find(|(_, job)| **job == id)
+                .map(|(seq, _)| *seq);
             (log || seq.is_some()).then(|| (origin.clone(), seq))
         });
         match job {
@@ -530,7 +557,11 @@ impl Centre {
         let own = self.own.head.iter();
         // A head is passed on only when the leaves under it are here to be fetched.
         let mirrored = self.mirrors.values().filter_map(|mirror| {
-            mirror.state.head.as_ref().filter(|head| head.checkpoint().size == mirror.state.size)
+            mirror
+                .state
+                .head
+                .as_ref()
+                .filter(|head| head.checkpoint().size == mirror.state.size)
         });
         let notes = own.chain(mirrored).map(|head| head.note().to_vec());
         let mut room = limits::FRAME_BYTES - 64;
@@ -540,16 +571,29 @@ impl Centre {
             left.is_some()
         };
         let notes = notes.filter(fits).take(limits::HEADS_PER_MESSAGE).collect();
-        Message::Heads { session: self.session, counter: self.counter, notes }
+        Message::Heads {
+            session: self.session,
+            counter: self.counter,
+            notes,
+        }
     }
 
     fn announce(&mut self, except: Option<&CentreId>, out: &mut Vec<Output>) {
-        let peers: Vec<_> = self.peers.keys().filter(|peer| Some(*peer) != except).cloned().collect();
+        let peers: Vec<_> = self
+            .peers
+            .keys()
+            .filter(|peer| Some(*peer) != except)
+            .cloned()
+            .collect();
         if peers.is_empty() {
             return;
         }
         let heads = self.heads();
-        out.extend(peers.into_iter().map(|peer| Output::Send(peer, heads.clone())));
+        out.extend(
+            peers
+                .into_iter()
+                .map(|peer| Output::Send(peer, heads.clone())),
+        );
     }
 
     /// Anti-entropy, and the time of the next step.
@@ -564,8 +608,14 @@ impl Centre {
             let jitter = u64::from(rng.next_u32()) % (limits::ANTI_ENTROPY_S / 2);
             self.next_round = later(now, limits::ANTI_ENTROPY_S + jitter);
         }
-        let paces = self.mirrors.values().flat_map(|mirror| [&mirror.log_pace, &mirror.body_pace]);
-        let retry = paces.filter_map(|pace| pace.not_before).filter(|at| *at > now).min();
+        let paces = self
+            .mirrors
+            .values()
+            .flat_map(|mirror| [&mirror.log_pace, &mirror.body_pace]);
+        let retry = paces
+            .filter_map(|pace| pace.not_before)
+            .filter(|at| *at > now)
+            .min();
         let next = retry.map_or(self.next_round, |at| at.min(self.next_round));
         // What a log names can be fetched once it is durable, and so not in the step that commits it.
         let committed = out.iter().any(|output| matches!(output, Output::Commit(_)));

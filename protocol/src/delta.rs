@@ -22,7 +22,8 @@ mod table;
 mod tests;
 
 pub use body::{
-    Body, BodyError, Disclosure, Expected, RETRACTION_SECTION, Section, verify_retractions, withheld_section,
+    Body, BodyError, Disclosure, Expected, RETRACTION_SECTION, Section, verify_retractions,
+    withheld_section,
 };
 pub use draft::{Draft, DraftClass, DraftError, Sealed};
 pub use header::{Header, HeaderError, Seq};
@@ -54,7 +55,10 @@ fn class_root(origin: &Origin, seq: Seq, class: ClassId, count: u64, tree: &Hash
 /// `R_r`: binds a retraction list to its place.
 fn retraction_root(origin: &Origin, seq: Seq, list: &[Retraction]) -> Hash {
     let mut e = minicbor::Encoder::new(Vec::with_capacity(64 + list.len() * 22));
-    let _ = e.array(3).and_then(|e| e.str(origin.as_str())).and_then(|e| e.u64(seq.0));
+    let _ = e
+        .array(3)
+        .and_then(|e| e.str(origin.as_str()))
+        .and_then(|e| e.u64(seq.0));
     let _ = table::encode_retractions(&mut e, list);
     b3::RETRACTIONS.hash(&[&e.into_writer()])
 }

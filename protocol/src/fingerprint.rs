@@ -61,7 +61,10 @@ impl Algorithm {
     /// The algorithm with this code on the wire.
     #[must_use]
     pub fn from_code(code: u64) -> Option<Self> {
-        KNOWN.iter().find(|known| u64::from(known.1) == code).map(|known| known.0.clone())
+        KNOWN
+            .iter()
+            .find(|known| u64::from(known.1) == code)
+            .map(|known| known.0.clone())
     }
 
     /// The name, as in profiles and on the command line.
@@ -70,7 +73,10 @@ impl Algorithm {
         match self {
             Self::Other(name) => name,
             Self::Md5 | Self::Sha1 | Self::Sha256 | Self::Blake3 | Self::Pdq | Self::PhotoDna => {
-                KNOWN.iter().find(|known| known.0 == *self).map_or("", |known| known.2)
+                KNOWN
+                    .iter()
+                    .find(|known| known.0 == *self)
+                    .map_or("", |known| known.2)
             }
         }
     }
@@ -78,14 +84,20 @@ impl Algorithm {
     /// The algorithm with this name; an unknown name of the right form is [`Algorithm::Other`].
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        let known = KNOWN.iter().find(|known| known.2 == name).map(|known| known.0.clone());
+        let known = KNOWN
+            .iter()
+            .find(|known| known.2 == name)
+            .map(|known| known.0.clone());
         known.or_else(|| is_token(name, 32).then(|| Self::Other(name.to_owned())))
     }
 
     /// The exact length in bytes, where we know one.
     #[must_use]
     pub fn length(&self) -> Option<usize> {
-        KNOWN.iter().find(|known| known.0 == *self).map(|known| known.3)
+        KNOWN
+            .iter()
+            .find(|known| known.0 == *self)
+            .map(|known| known.3)
     }
 }
 
@@ -147,16 +159,25 @@ impl Fingerprint {
     pub fn new(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, FingerprintError> {
         match algorithm.length() {
             Some(expected) if bytes.len() != expected => {
-                return Err(FingerprintError::Length { expected, got: bytes.len() });
+                return Err(FingerprintError::Length {
+                    expected,
+                    got: bytes.len(),
+                });
             }
             None if bytes.is_empty() || bytes.len() > limits::OPAQUE_BYTES => {
                 let expected = limits::OPAQUE_BYTES;
-                return Err(FingerprintError::Length { expected, got: bytes.len() });
+                return Err(FingerprintError::Length {
+                    expected,
+                    got: bytes.len(),
+                });
             }
             Some(_) | None => {}
         }
         crate::guard::check(&algorithm, bytes)?;
-        Ok(Self { algorithm, bytes: bytes.into() })
+        Ok(Self {
+            algorithm,
+            bytes: bytes.into(),
+        })
     }
 
     /// Reads a value as lists carry it: hexadecimal in any case, or base64 for PhotoDNA; surrounding white space is
@@ -170,23 +191,37 @@ impl Fingerprint {
         let base64_length = length.div_ceil(3) * 4;
         if algorithm == Algorithm::PhotoDna && text.len() == base64_length {
             let bad = text.bytes().filter(|b| !is_base64(*b)).count();
-            let error = FingerprintError::Alphabet { chars: text.len(), bad, alphabet: "base64" };
+            let error = FingerprintError::Alphabet {
+                chars: text.len(),
+                bad,
+                alphabet: "base64",
+            };
             let bytes = BASE64.decode(text).map_err(|_| error)?;
             return Self::new(algorithm, &bytes);
         }
         if text.len() != length * 2 || text.is_empty() {
             let expected = length.max(1) * 2;
-            return Err(FingerprintError::TextLength { expected, got: text.chars().count() });
+            return Err(FingerprintError::TextLength {
+                expected,
+                got: text.chars().count(),
+            });
         }
         let mut bytes = [0_u8; limits::OPAQUE_BYTES];
         if length > limits::OPAQUE_BYTES {
             let expected = limits::OPAQUE_BYTES;
-            return Err(FingerprintError::Length { expected, got: length });
+            return Err(FingerprintError::Length {
+                expected,
+                got: length,
+            });
         }
         if !unhex(text.as_bytes(), &mut bytes[..length]) {
             let bad = text.chars().filter(|c| !c.is_ascii_hexdigit()).count();
             let chars = text.chars().count();
-            return Err(FingerprintError::Alphabet { chars, bad, alphabet: "hex" });
+            return Err(FingerprintError::Alphabet {
+                chars,
+                bad,
+                alphabet: "hex",
+            });
         }
         Self::new(algorithm, &bytes[..length])
     }
@@ -206,7 +241,12 @@ impl Fingerprint {
 
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Fingerprint({}, {} bytes)", self.algorithm.name(), self.bytes.len())
+        write!(
+            f,
+            "Fingerprint({}, {} bytes)",
+            self.algorithm.name(),
+            self.bytes.len()
+        )
     }
 }
 
@@ -250,7 +290,13 @@ mod tests {
     #[test]
     fn wrong_length_names_only_lengths() {
         let error = Fingerprint::from_text(Algorithm::Md5, "abcdef").unwrap_err();
-        assert_eq!(error, FingerprintError::TextLength { expected: 32, got: 6 });
+        assert_eq!(
+            error,
+            FingerprintError::TextLength {
+                expected: 32,
+                got: 6
+            }
+        );
     }
 
     #[test]
@@ -289,7 +335,13 @@ mod tests {
     #[test]
     fn debug_shows_no_byte() {
         let text = "0123456789abcdef0123456789abcdef";
-        let shown = format!("{:?}", Fingerprint::from_text(Algorithm::Md5, text).unwrap());
-        assert!(!shown.contains("0123") && !shown.contains("01, 23"), "{shown}");
+        let shown = format!(
+            "{:?}",
+            Fingerprint::from_text(Algorithm::Md5, text).unwrap()
+        );
+        assert!(
+            !shown.contains("0123") && !shown.contains("01, 23"),
+            "{shown}"
+        );
     }
 }

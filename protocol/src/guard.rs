@@ -98,11 +98,15 @@ mod tests {
     #[test]
     fn every_trivial_digest_is_refused_under_its_own_algorithm_only() {
         for (what, digests) in &TRIVIAL {
-            for (column, algorithm) in
-                [Algorithm::Md5, Algorithm::Sha1, Algorithm::Sha256].iter().enumerate()
+            for (column, algorithm) in [Algorithm::Md5, Algorithm::Sha1, Algorithm::Sha256]
+                .iter()
+                .enumerate()
             {
                 let bytes = hex::decode(digests[column]).unwrap();
-                assert_eq!(check(algorithm, &bytes), Err(FingerprintError::Guarded { what }));
+                assert_eq!(
+                    check(algorithm, &bytes),
+                    Err(FingerprintError::Guarded { what })
+                );
             }
             let sha256 = hex::decode(digests[2]).unwrap();
             assert_eq!(check(&Algorithm::Blake3, &sha256), Ok(()));

@@ -269,10 +269,18 @@ impl Labels {
             return Err(LabelsError::Empty { field });
         }
         if self.hops > 3 {
-            return Err(LabelsError::Hops { got: u64::from(self.hops) });
+            return Err(LabelsError::Hops {
+                got: u64::from(self.hops),
+            });
         }
-        let sorted = self.legal_status.windows(2).all(|w| w[0].jurisdiction < w[1].jurisdiction);
-        let bodies = self.legal_status.iter().all(|status| is_token(&status.body, 32));
+        let sorted = self
+            .legal_status
+            .windows(2)
+            .all(|w| w[0].jurisdiction < w[1].jurisdiction);
+        let bodies = self
+            .legal_status
+            .iter()
+            .all(|status| is_token(&status.body, 32));
         if !sorted || !bodies || self.legal_status.len() > 16 {
             return Err(LabelsError::List { field: 9 });
         }
@@ -378,17 +386,28 @@ fn one<T: ClosedList>(d: &mut Decoder<'_>, field: u8) -> Result<T, LabelsError> 
 
 fn hops(d: &mut Decoder<'_>) -> Result<u8, LabelsError> {
     let got = uint(d)?;
-    u8::try_from(got).ok().filter(|hops| *hops <= 3).ok_or(LabelsError::Hops { got })
+    u8::try_from(got)
+        .ok()
+        .filter(|hops| *hops <= 3)
+        .ok_or(LabelsError::Hops { got })
 }
 
 fn array(d: &mut Decoder<'_>, field: u8, max: u64) -> Result<u64, LabelsError> {
-    let n = d.array().map_err(|_| LabelsError::Shape)?.ok_or(LabelsError::Shape)?;
-    if n > max { Err(LabelsError::List { field }) } else { Ok(n) }
+    let n = d
+        .array()
+        .map_err(|_| LabelsError::Shape)?
+        .ok_or(LabelsError::Shape)?;
+    if n > max {
+        Err(LabelsError::List { field })
+    } else {
+        Ok(n)
+    }
 }
 
 fn jurisdiction(d: &mut Decoder<'_>, field: u8) -> Result<Jurisdiction, LabelsError> {
     let text = d.str().map_err(|_| LabelsError::Shape)?;
-    text.parse().map_err(|_| LabelsError::UnknownValue { field })
+    text.parse()
+        .map_err(|_| LabelsError::UnknownValue { field })
 }
 
 fn codes(d: &mut Decoder<'_>, field: u8) -> Result<BTreeSet<Jurisdiction>, LabelsError> {
@@ -423,7 +442,9 @@ fn statuses(d: &mut Decoder<'_>) -> Result<Vec<LegalStatus>, LabelsError> {
 /// Whether `text` is 1 to `max` bytes of `[a-z0-9-]`.
 pub(crate) fn is_token(text: &str, max: usize) -> bool {
     let fits = !text.is_empty() && text.len() <= max;
-    fits && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    fits && text
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// Number of a policy class at its origin, given out in order of first use and never used twice.
@@ -460,7 +481,10 @@ impl ClassDefinitions {
         &self,
         e: &mut Encoder<Vec<u8>>,
     ) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
-        e.array(4)?.u8(1)?.bytes(self.network.as_bytes())?.str(self.origin.as_str())?;
+        e.array(4)?
+            .u8(1)?
+            .bytes(self.network.as_bytes())?
+            .str(self.origin.as_str())?;
         e.array(self.classes.len() as u64)?;
         for (id, labels) in &self.classes {
             e.array(2)?.u16(id.0)?;
@@ -480,9 +504,17 @@ impl ClassDefinitions {
         if d.array().map_err(shape)? != Some(4) || d.u64().map_err(shape)? != 1 {
             return Err(LabelsError::Shape);
         }
-        let network = d.bytes().map_err(shape)?.try_into().map_err(|_| LabelsError::Shape)?;
+        let network = d
+            .bytes()
+            .map_err(shape)?
+            .try_into()
+            .map_err(|_| LabelsError::Shape)?;
         let network = NetworkId::new(network);
-        let origin = d.str().map_err(shape)?.parse().map_err(|_| LabelsError::Shape)?;
+        let origin = d
+            .str()
+            .map_err(shape)?
+            .parse()
+            .map_err(|_| LabelsError::Shape)?;
         let n = d.array().map_err(shape)?.ok_or(LabelsError::Shape)?;
         if n == 0 || n > limits::DEFINITIONS_PER_LEAF as u64 {
             return Err(LabelsError::Shape);
@@ -498,7 +530,11 @@ impl ClassDefinitions {
             }
             classes.push((id, Labels::decode(&mut d)?));
         }
-        Ok(Self { network, origin, classes })
+        Ok(Self {
+            network,
+            origin,
+            classes,
+        })
     }
 
     /// Parses the COSE_Sign1 without checking who signed.
@@ -528,14 +564,20 @@ mod tests {
     fn empty_uncertain_label_is_refused() {
         let mut labels = sample();
         labels.depiction = Set::empty();
-        assert_eq!(Labels::from_bytes(&labels.to_bytes()), Err(LabelsError::Empty { field: 3 }));
+        assert_eq!(
+            Labels::from_bytes(&labels.to_bytes()),
+            Err(LabelsError::Empty { field: 3 })
+        );
     }
 
     #[test]
     fn value_outside_the_closed_list_is_refused() {
         let mut bytes = sample().to_bytes();
         bytes[1] = 0x17; // media kind 0b10111: bit 4 stands for nothing
-        assert_eq!(Labels::from_bytes(&bytes), Err(LabelsError::UnknownValue { field: 0 }));
+        assert_eq!(
+            Labels::from_bytes(&bytes),
+            Err(LabelsError::UnknownValue { field: 0 })
+        );
     }
 
     #[test]
@@ -545,13 +587,19 @@ mod tests {
         let at = bytes.windows(2).position(|w| w == b"EU").unwrap();
         bytes[at] = b'Z';
         bytes[at + 1] = b'Z';
-        assert_eq!(Labels::from_bytes(&bytes), Err(LabelsError::List { field: 10 }));
+        assert_eq!(
+            Labels::from_bytes(&bytes),
+            Err(LabelsError::List { field: 10 })
+        );
     }
 
     #[test]
     fn four_hops_are_refused() {
         let mut labels = sample();
         labels.hops = 4;
-        assert_eq!(Labels::from_bytes(&labels.to_bytes()), Err(LabelsError::Hops { got: 4 }));
+        assert_eq!(
+            Labels::from_bytes(&labels.to_bytes()),
+            Err(LabelsError::Hops { got: 4 })
+        );
     }
 }

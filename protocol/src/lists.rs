@@ -18,7 +18,10 @@ pub trait ClosedList: Copy + Eq + 'static {
 
     /// The stable name of this value.
     fn name(self) -> &'static str {
-        Self::VALUES.iter().find(|(value, _)| *value == self).map_or("", |(_, name)| name)
+        Self::VALUES
+            .iter()
+            .find(|(value, _)| *value == self)
+            .map_or("", |(_, name)| name)
     }
 
     /// The value with this bit.
@@ -29,7 +32,10 @@ pub trait ClosedList: Copy + Eq + 'static {
 
     /// The value with this name.
     fn from_name(name: &str) -> Option<Self> {
-        Self::VALUES.iter().find(|(_, known)| *known == name).map(|(value, _)| *value)
+        Self::VALUES
+            .iter()
+            .find(|(_, known)| *known == name)
+            .map(|(value, _)| *value)
     }
 }
 
@@ -52,28 +58,42 @@ impl<T: ClosedList> Set<T> {
     /// The set of all values: what "unknown" means for a label that could be anything.
     #[must_use]
     pub fn full() -> Self {
-        let bits = T::VALUES.iter().fold(0, |bits, (value, _)| bits | 1 << value.bit());
-        Self { bits, list: PhantomData }
+        let bits = T::VALUES
+            .iter()
+            .fold(0, |bits, (value, _)| bits | 1 << value.bit());
+        Self {
+            bits,
+            list: PhantomData,
+        }
     }
 
     /// The empty set: what "unknown" means for something that must be granted.
     #[must_use]
     pub fn empty() -> Self {
-        Self { bits: 0, list: PhantomData }
+        Self {
+            bits: 0,
+            list: PhantomData,
+        }
     }
 
     /// The set of these values.
     #[must_use]
     pub fn of(values: &[T]) -> Self {
         let bits = values.iter().fold(0, |bits, value| bits | 1 << value.bit());
-        Self { bits, list: PhantomData }
+        Self {
+            bits,
+            list: PhantomData,
+        }
     }
 
     /// The set with these bits; `None` if a bit stands for no value.
     #[must_use]
     pub fn from_bits(bits: u64) -> Option<Self> {
         let bits = u16::try_from(bits).ok()?;
-        (bits & !Self::full().bits == 0).then_some(Self { bits, list: PhantomData })
+        (bits & !Self::full().bits == 0).then_some(Self {
+            bits,
+            list: PhantomData,
+        })
     }
 
     /// The bits, bit `n` for the value with that number.
@@ -102,7 +122,10 @@ impl<T: ClosedList> Set<T> {
 
     /// The names of the values, in the order of the list.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        T::VALUES.iter().filter(move |(value, _)| self.contains(*value)).map(|(_, name)| *name)
+        T::VALUES
+            .iter()
+            .filter(move |(value, _)| self.contains(*value))
+            .map(|(_, name)| *name)
     }
 }
 
@@ -148,7 +171,10 @@ mod tests {
     fn unknown_bit_is_refused() {
         assert_eq!(Set::<Colour>::from_bits(0b1000), None);
         assert_eq!(Set::<Colour>::from_bits(1 << 40), None);
-        assert_eq!(Set::<Colour>::from_bits(0b101), Some(Set::of(&[Colour::Red, Colour::Blue])));
+        assert_eq!(
+            Set::<Colour>::from_bits(0b101),
+            Some(Set::of(&[Colour::Red, Colour::Blue]))
+        );
     }
 
     #[test]

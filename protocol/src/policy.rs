@@ -25,7 +25,9 @@ pub enum Closed {
     #[error("the roster has expired: apply its successor")]
     RosterExpired,
     /// The network is not a demonstration and has no logged policy.
-    #[error("this network is not flagged demo and has no logged policy yet, so nothing is shared or admitted")]
+    #[error(
+        "this network is not flagged demo and has no logged policy yet, so nothing is shared or admitted"
+    )]
     NoPolicy,
 }
 

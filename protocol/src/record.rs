@@ -43,7 +43,9 @@ impl std::str::FromStr for EntryId {
         if text.len() != 32 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(EntryIdError);
         }
-        u128::from_str_radix(text, 16).map(|n| Self(n.to_be_bytes())).map_err(|_| EntryIdError)
+        u128::from_str_radix(text, 16)
+            .map(|n| Self(n.to_be_bytes()))
+            .map_err(|_| EntryIdError)
     }
 }
 
@@ -221,7 +223,11 @@ impl Print {
     /// A fingerprint with nothing else known.
     #[must_use]
     pub fn plain(fingerprint: Fingerprint) -> Self {
-        Self { value: PrintValue::Inline(fingerprint), quality: None, disabled: None }
+        Self {
+            value: PrintValue::Inline(fingerprint),
+            quality: None,
+            disabled: None,
+        }
     }
 }
 
@@ -340,12 +346,13 @@ impl Default for Fields {
 impl Fields {
     /// The inline fingerprints that may be matched: known algorithm, not disabled.
     pub fn matchable(&self) -> impl Iterator<Item = &Fingerprint> {
-        self.prints.iter().filter(|print| print.disabled.is_none()).filter_map(|print| {
-            match &print.value {
+        self.prints
+            .iter()
+            .filter(|print| print.disabled.is_none())
+            .filter_map(|print| match &print.value {
                 PrintValue::Inline(value) => value.algorithm().code().map(|_| value),
                 PrintValue::Apart { .. } => None,
-            }
-        })
+            })
     }
 }
 
@@ -379,7 +386,10 @@ impl Record {
     pub fn assemble_into(out: &mut Vec<u8>, entry: EntryId, revision: Revision, fields: &[u8]) {
         let mut e = minicbor::Encoder::new(&mut *out);
         // Writing to a Vec cannot fail.
-        let _ = e.array(3).and_then(|e| e.bytes(&entry.0)).and_then(|e| e.u32(revision.0));
+        let _ = e
+            .array(3)
+            .and_then(|e| e.bytes(&entry.0))
+            .and_then(|e| e.u32(revision.0));
         out.extend_from_slice(fields);
     }
 

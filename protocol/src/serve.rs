@@ -30,7 +30,10 @@ pub fn may_answer(
     match request {
         BulkRequest::Suffix { .. } => Ok(()),
         BulkRequest::Body { origin, .. } if origin != own => Err(BulkRefusal::NotOrigin),
-        BulkRequest::Body { section: RETRACTION_SECTION, .. } => Ok(()),
+        BulkRequest::Body {
+            section: RETRACTION_SECTION,
+            ..
+        } => Ok(()),
         BulkRequest::Body { .. } if Policy::in_force(roster, now).is_open() => Ok(()),
         BulkRequest::Body { .. } => Err(BulkRefusal::Closed),
     }
@@ -40,7 +43,12 @@ pub fn may_answer(
 ///
 /// # Errors
 /// [`BulkRefusal::NotFound`] if the log is not that long here; [`BulkRefusal::Store`] if it cannot be read.
-pub fn suffix(view: &impl View, origin: &Origin, from: u64, to: u64) -> Result<Vec<u8>, BulkRefusal> {
+pub fn suffix(
+    view: &impl View,
+    origin: &Origin,
+    from: u64,
+    to: u64,
+) -> Result<Vec<u8>, BulkRefusal> {
     let size = view.log(origin).size;
     if from >= to || to > size {
         return Err(BulkRefusal::NotFound);
@@ -61,5 +69,10 @@ pub fn suffix(view: &impl View, origin: &Origin, from: u64, to: u64) -> Result<V
     } else {
         consistency_proof(&files, size, end, to).map_err(|_| BulkRefusal::Store)?
     };
-    Ok(Suffix { from, leaves, proof }.to_bytes())
+    Ok(Suffix {
+        from,
+        leaves,
+        proof,
+    }
+    .to_bytes())
 }

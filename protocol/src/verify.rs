@@ -8,14 +8,12 @@ use hashpact_keys::roster::CentreEntry;
 use hashpact_keys::{KeyId, KeyUse, NetworkId, Origin, Roster, RosterVersion, Timestamp};
 
 use crate::delta::{
-    Body, BodyError, ClassTable, Expected, Header, HeaderError, Retraction, Seq,
-    verify_retractions,
+    Body, BodyError, ClassTable, Expected, Header, HeaderError, Retraction, Seq, verify_retractions,
 };
 use crate::labels::{ClassDefinitions, ClassId, Labels, LabelsError};
 use crate::limits;
 use crate::log::{
-    AppendError, Checkpoint, Leaf, LeafError, LogFile, LogFiles, TreeError, check_consistency,
-    grow,
+    AppendError, Checkpoint, Leaf, LeafError, LogFile, LogFiles, TreeError, check_consistency, grow,
 };
 use crate::policy::VerifiedBody;
 use crate::view::LogState;
@@ -31,7 +29,11 @@ impl ReceivedBody {
     /// [`BodyError`].
     pub fn verify(self, expected: &Expected) -> Result<VerifiedBody, BodyError> {
         let body = Body::verify(self.0, expected)?;
-        Ok(VerifiedBody { origin: expected.origin.clone(), seq: expected.seq, body })
+        Ok(VerifiedBody {
+            origin: expected.origin.clone(),
+            seq: expected.seq,
+            body,
+        })
     }
 
     /// Verifies bytes that are the retraction section alone.
@@ -216,14 +218,24 @@ pub(crate) fn suffix<F: LogFiles>(
 ) -> Result<VerifiedSuffix, SuffixError> {
     let piece = Suffix::from_bytes(bytes)?;
     if piece.from != state.size {
-        return Err(SuffixError::From { expected: state.size, got: piece.from });
+        return Err(SuffixError::From {
+            expected: state.size,
+            got: piece.from,
+        });
     }
     let got = piece.from + piece.leaves.len() as u64;
     if got > target.size {
-        return Err(SuffixError::Past { expected: target.size, got });
+        return Err(SuffixError::Past {
+            expected: target.size,
+            got,
+        });
     }
     let grown = grow(files, state.size, &piece.leaves).map_err(append_error)?;
-    check_consistency(&piece.proof, (grown.size, &grown.root), (target.size, &target.root))?;
+    check_consistency(
+        &piece.proof,
+        (grown.size, &grown.root),
+        (target.size, &target.root),
+    )?;
     let mut walk = Walk {
         origins,
         state: state.clone(),
@@ -237,10 +249,20 @@ pub(crate) fn suffix<F: LogFiles>(
     } else {
         grown
     };
-    let Walk { mut state, deltas, classes, .. } = walk;
+    let Walk {
+        mut state,
+        deltas,
+        classes,
+        ..
+    } = walk;
     state.size = grown.size;
     state.root = grown.root;
-    Ok(VerifiedSuffix { files: grown.files, deltas, classes, state })
+    Ok(VerifiedSuffix {
+        files: grown.files,
+        deltas,
+        classes,
+        state,
+    })
 }
 
 fn append_error(error: AppendError) -> SuffixError {
@@ -286,17 +308,27 @@ impl Walk<'_> {
     }
 
     fn delta(&mut self, index: u64, signed: &[u8], table: &ClassTable) -> Result<(), LeafFault> {
-        let Origins { roster, centre, now } = *self.origins;
+        let Origins {
+            roster,
+            centre,
+            now,
+        } = *self.origins;
         // Before the key is looked up: a newer roster may hold a key that ours does not.
         let got = Header::claimed_roster(signed)?;
         if got > roster.version {
-            return Err(LeafFault::RosterAhead { ours: roster.version, got });
+            return Err(LeafFault::RosterAhead {
+                ours: roster.version,
+                got,
+            });
         }
         let header = Header::open(signed, centre)?;
         self.place(header.network, &header.origin)?;
         let expected = self.state.next_seq;
         if header.seq != expected {
-            return Err(LeafFault::Sequence { expected, got: header.seq });
+            return Err(LeafFault::Sequence {
+                expected,
+                got: header.seq,
+            });
         }
         if header.prev != self.state.prev {
             return Err(LeafFault::Prev);
@@ -305,11 +337,13 @@ impl Walk<'_> {
             return Err(LeafFault::Table);
         }
         if header.total != table.records() {
-            return Err(LeafFault::Total { expected: header.total, got: table.records() });
+            return Err(LeafFault::Total {
+                expected: header.total,
+                got: table.records(),
+            });
         }
-        let undefined = |entry: &&crate::delta::ClassEntry| {
-            u32::from(entry.class.0) >= self.state.next_class
-        };
+        let undefined =
+            |entry: &&crate::delta::ClassEntry| u32::from(entry.class.0) >= self.state.next_class;
         if let Some(entry) = table.classes.iter().find(undefined) {
             return Err(LeafFault::UndefinedClass { class: entry.class });
         }
@@ -317,11 +351,17 @@ impl Walk<'_> {
             return Err(LeafFault::PolicyRef { at: index, got });
         }
         if header.issued_at.get() > now.get().saturating_add(limits::CLOCK_SKEW_S) {
-            return Err(LeafFault::Future { now, got: header.issued_at });
+            return Err(LeafFault::Future {
+                now,
+                got: header.issued_at,
+            });
         }
         let last = self.state.issued_at;
         if header.issued_at < last {
-            return Err(LeafFault::Backdated { last, got: header.issued_at });
+            return Err(LeafFault::Backdated {
+                last,
+                got: header.issued_at,
+            });
         }
         let kid = Header::signer(signed)?;
         self.not_revoked(kid, index)?;
@@ -339,7 +379,9 @@ impl Walk<'_> {
         // A definition holds for ever, so a key that has been replaced since still counts.
         let entry = keys.find(|entry| entry.key.key_id() == envelope.kid());
         let entry = entry.ok_or(LeafFault::DefinitionsKey)?;
-        let payload = envelope.verify(&entry.key).map_err(LeafFault::Definitions)?;
+        let payload = envelope
+            .verify(&entry.key)
+            .map_err(LeafFault::Definitions)?;
         self.not_revoked(envelope.kid(), index)?;
         let definitions = ClassDefinitions::from_payload(payload)?;
         self.place(definitions.network, &definitions.origin)?;
@@ -347,7 +389,10 @@ impl Walk<'_> {
             let expected = self.state.next_class;
             // 65,535 is no class, so that the count of classes fits 16 bits.
             if u32::from(class.0) != expected || class.0 == u16::MAX {
-                return Err(LeafFault::ClassOrder { expected, got: class.0 });
+                return Err(LeafFault::ClassOrder {
+                    expected,
+                    got: class.0,
+                });
             }
             if !labels.residency.contains(&centre.jurisdiction) {
                 return Err(LabelsError::Residency.into());
@@ -361,7 +406,10 @@ impl Walk<'_> {
     fn place(&self, network: NetworkId, origin: &Origin) -> Result<(), LeafFault> {
         let Origins { roster, centre, .. } = self.origins;
         if network != roster.network {
-            return Err(LeafFault::Network { expected: roster.network, got: network });
+            return Err(LeafFault::Network {
+                expected: roster.network,
+                got: network,
+            });
         }
         if *origin != centre.origin {
             let (expected, got) = (centre.origin.clone(), origin.clone());
@@ -378,4 +426,3 @@ impl Walk<'_> {
         }
     }
 }
-

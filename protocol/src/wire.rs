@@ -128,7 +128,10 @@ pub enum WireError {
 
 fn open(bytes: &[u8], max: usize) -> Result<(Decoder<'_>, u64), WireError> {
     if bytes.len() > max {
-        return Err(WireError::TooLarge { got: bytes.len(), max });
+        return Err(WireError::TooLarge {
+            got: bytes.len(),
+            max,
+        });
     }
     canonical::check(bytes).map_err(|_| WireError::Shape)?;
     let mut d = Decoder::new(bytes);
@@ -141,14 +144,21 @@ fn uint(d: &mut Decoder<'_>) -> Result<u64, WireError> {
 }
 
 fn origin(d: &mut Decoder<'_>) -> Result<Origin, WireError> {
-    d.str().ok().and_then(|text| text.parse().ok()).ok_or(WireError::Shape)
+    d.str()
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or(WireError::Shape)
 }
 
 impl Message {
     /// The message's bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let Self::Heads { session, counter, notes } = self;
+        let Self::Heads {
+            session,
+            counter,
+            notes,
+        } = self;
         let mut e = Encoder::new(Vec::with_capacity(notes.len() * 512 + 32));
         // Writing to a Vec cannot fail.
         let _ = e
@@ -181,7 +191,11 @@ impl Message {
         for _ in 0..n {
             notes.push(d.bytes().map_err(|_| WireError::Shape)?.to_vec());
         }
-        Ok(Self::Heads { session, counter, notes })
+        Ok(Self::Heads {
+            session,
+            counter,
+            notes,
+        })
     }
 }
 
@@ -202,7 +216,12 @@ impl BulkRequest {
                 .and_then(|e| e.u64(*from))
                 .and_then(|e| e.u64(*to))
                 .map(drop),
-            Self::Body { origin, seq, section, offset } => e
+            Self::Body {
+                origin,
+                seq,
+                section,
+                offset,
+            } => e
                 .array(5)
                 .and_then(|e| e.u8(2))
                 .and_then(|e| e.str(origin.as_str()))
@@ -223,13 +242,25 @@ impl BulkRequest {
         match (uint(&mut d)?, parts) {
             (1, 4) => {
                 let origin = origin(&mut d)?;
-                Ok(Self::Suffix { origin, from: uint(&mut d)?, to: uint(&mut d)? })
+                Ok(Self::Suffix {
+                    origin,
+                    from: uint(&mut d)?,
+                    to: uint(&mut d)?,
+                })
             }
             (2, 5) => {
                 let (origin, seq) = (origin(&mut d)?, Seq(uint(&mut d)?));
-                let section = d.u32().ok().filter(|section| *section <= RETRACTION_SECTION);
+                let section = d
+                    .u32()
+                    .ok()
+                    .filter(|section| *section <= RETRACTION_SECTION);
                 let section = section.ok_or(WireError::Shape)?;
-                Ok(Self::Body { origin, seq, section, offset: uint(&mut d)? })
+                Ok(Self::Body {
+                    origin,
+                    seq,
+                    section,
+                    offset: uint(&mut d)?,
+                })
             }
             (1 | 2, _) => Err(WireError::Shape),
             (got, _) => Err(WireError::Kind { got }),
@@ -250,7 +281,11 @@ impl Suffix {
             .array(3)
             .and_then(|e| e.u64(self.from))
             .and_then(|e| e.array(self.proof.len() as u64))
-            .and_then(|e| self.proof.iter().try_for_each(|hash| e.bytes(hash).map(drop)))
+            .and_then(|e| {
+                self.proof
+                    .iter()
+                    .try_for_each(|hash| e.bytes(hash).map(drop))
+            })
             .and_then(|()| e.bytes(&encode_bundle(&self.leaves)).map(drop));
         e.into_writer()
     }
@@ -266,7 +301,12 @@ impl Suffix {
             return Err(shape());
         }
         let from = uint(&mut d)?;
-        let hashes = d.array().ok().flatten().filter(|n| *n <= 64).ok_or_else(shape)?;
+        let hashes = d
+            .array()
+            .ok()
+            .flatten()
+            .filter(|n| *n <= 64)
+            .ok_or_else(shape)?;
         let mut proof = Vec::new();
         for _ in 0..hashes {
             let hash = d.bytes().ok().and_then(|bytes| bytes.try_into().ok());
@@ -276,7 +316,11 @@ impl Suffix {
         if leaves.is_empty() || leaves.len() as u64 > limits::SUFFIX_LEAVES {
             return Err(shape());
         }
-        Ok(Self { from, leaves, proof })
+        Ok(Self {
+            from,
+            leaves,
+            proof,
+        })
     }
 }
 
@@ -286,46 +330,90 @@ mod tests {
 
     #[test]
     fn messages_round_trip() {
-        let heads = Message::Heads { session: 9, counter: 2, notes: vec![vec![1, 2], vec![]] };
+        let heads = Message::Heads {
+            session: 9,
+            counter: 2,
+            notes: vec![vec![1, 2], vec![]],
+        };
         assert_eq!(Message::from_bytes(&heads.to_bytes()), Ok(heads));
         let origin: Origin = "eu.example/eu/1".parse().unwrap();
         for request in [
-            BulkRequest::Suffix { origin: origin.clone(), from: 3, to: 9 },
-            BulkRequest::Body { origin, seq: Seq(4), section: 65_536, offset: 7 },
+            BulkRequest::Suffix {
+                origin: origin.clone(),
+                from: 3,
+                to: 9,
+            },
+            BulkRequest::Body {
+                origin,
+                seq: Seq(4),
+                section: 65_536,
+                offset: 7,
+            },
         ] {
             assert_eq!(BulkRequest::from_bytes(&request.to_bytes()), Ok(request));
         }
-        let suffix = Suffix { from: 7, leaves: vec![vec![1; 300]], proof: vec![[2; 32]] };
+        let suffix = Suffix {
+            from: 7,
+            leaves: vec![vec![1; 300]],
+            proof: vec![[2; 32]],
+        };
         assert_eq!(Suffix::from_bytes(&suffix.to_bytes()), Ok(suffix));
     }
 
     #[test]
     fn one_head_too_many_is_refused() {
         let notes = vec![vec![]; limits::HEADS_PER_MESSAGE + 1];
-        let bytes = Message::Heads { session: 1, counter: 1, notes }.to_bytes();
+        let bytes = Message::Heads {
+            session: 1,
+            counter: 1,
+            notes,
+        }
+        .to_bytes();
         assert_eq!(Message::from_bytes(&bytes), Err(WireError::Shape));
     }
 
     #[test]
     fn suffix_of_nothing_or_too_much_is_refused() {
-        let none = Suffix { from: 0, leaves: vec![], proof: vec![] };
+        let none = Suffix {
+            from: 0,
+            leaves: vec![],
+            proof: vec![],
+        };
         assert_eq!(Suffix::from_bytes(&none.to_bytes()), Err(WireError::Shape));
-        let many = Suffix { from: 0, leaves: vec![vec![1]; 257], proof: vec![] };
+        let many = Suffix {
+            from: 0,
+            leaves: vec![vec![1]; 257],
+            proof: vec![],
+        };
         assert_eq!(Suffix::from_bytes(&many.to_bytes()), Err(WireError::Shape));
     }
 
     #[test]
     fn section_above_the_retractions_is_refused() {
         let origin: Origin = "eu.example/eu/1".parse().unwrap();
-        let request = BulkRequest::Body { origin, seq: Seq(0), section: 65_537, offset: 0 };
-        assert_eq!(BulkRequest::from_bytes(&request.to_bytes()), Err(WireError::Shape));
+        let request = BulkRequest::Body {
+            origin,
+            seq: Seq(0),
+            section: 65_537,
+            offset: 0,
+        };
+        assert_eq!(
+            BulkRequest::from_bytes(&request.to_bytes()),
+            Err(WireError::Shape)
+        );
     }
 
     #[test]
     fn unknown_kind_and_oversize_are_refused() {
-        assert_eq!(Message::from_bytes(&[0x81, 0x09]), Err(WireError::Kind { got: 9 }));
+        assert_eq!(
+            Message::from_bytes(&[0x81, 0x09]),
+            Err(WireError::Kind { got: 9 })
+        );
         let max = limits::FRAME_BYTES;
         let long = vec![0; max + 1];
-        assert_eq!(Message::from_bytes(&long), Err(WireError::TooLarge { got: max + 1, max }));
+        assert_eq!(
+            Message::from_bytes(&long),
+            Err(WireError::TooLarge { got: max + 1, max })
+        );
     }
 }

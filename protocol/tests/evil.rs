@@ -408,15 +408,27 @@ fn a_header_dated_before_its_predecessor_is_refused() -> Done {
     let define = forge.define(&forge.definitions(0, &labels(&sim)), &signer);
     let last = sim.now();
     let got = Timestamp::new(last.get() - 1);
-    let first = Header { issued_at: last, ..forge.header(&table()) };
+    let first = Header {
+        issued_at: last,
+        ..forge.header(&table())
+    };
     let leaf = forge.delta(&first, &table());
     forge.extend(&[define, leaf]);
-    let second = Header { issued_at: got, ..forge.header(&table()) };
+    let second = Header {
+        issued_at: got,
+        ..forge.header(&table())
+    };
     let leaf = forge.delta(&second, &table());
     forge.extend(&[leaf]);
     show(&mut sim, &forge, 0, 1)?;
-    let error = SuffixError::Leaf { index: 2, source: LeafFault::Backdated { last, got } };
-    let refused = Event::LeafRefused { origin: origin.clone(), error };
+    let error = SuffixError::Leaf {
+        index: 2,
+        source: LeafFault::Backdated { last, got },
+    };
+    let refused = Event::LeafRefused {
+        origin: origin.clone(),
+        error,
+    };
     assert!(sim.events().contains(&(1, refused)));
     assert_eq!(sim.memory(1).log(&origin).next_seq, Seq(1));
     Ok(())

@@ -25,10 +25,15 @@ impl Alone {
 
     /// Retracts something that is not there: the core signs what it is told, if it may sign at all.
     fn sign(&mut self, at: u64) -> Result<(), CommandError> {
-        let list = vec![Retraction { entry: EntryId([1; 16]), revision: Revision(1) }];
+        let list = vec![Retraction {
+            entry: EntryId([1; 16]),
+            revision: Revision(1),
+        }];
         let input = Input::Command(CommandId(1), Command::Retract(list));
         let view = self.memory.clone();
-        let out = self.centre.handle(input, Timestamp::new(at), &mut Seeded::new(at), &view);
+        let out = self
+            .centre
+            .handle(input, Timestamp::new(at), &mut Seeded::new(at), &view);
         let mut answer = Err(CommandError::Store);
         for output in out {
             match output {
@@ -36,7 +41,12 @@ impl Alone {
                     self.memory.apply(batch).map_err(|_| CommandError::Store)?;
                 }
                 Output::Reply(_, done) => answer = done.map(drop),
-                _ => {}
+                Output::Send(..)
+                | Output::Spawn(..)
+                | Output::Emit(_)
+                | Output::WakeAt(_)
+                | Output::Drop(..)
+                | Output::RosterChanged => {}
             }
         }
         answer
@@ -52,7 +62,10 @@ fn a_clock_behind_the_roster_or_the_log_signs_nothing() -> Done {
         let (now, since) = (Timestamp::new(now), Timestamp::new(since));
         Err(CommandError::ClockBehind { now, since })
     };
-    assert_eq!(alone.sign(issued.get() - 1), behind(issued.get() - 1, issued.get()));
+    assert_eq!(
+        alone.sign(issued.get() - 1),
+        behind(issued.get() - 1, issued.get())
+    );
     let later = START.get() + 1_000;
     assert_eq!(alone.sign(later), Ok(()));
     assert_eq!(alone.sign(later - 1), behind(later - 1, later));
@@ -68,7 +81,8 @@ fn a_key_that_has_ended_signs_nothing() -> Done {
         let ends = Timestamp::new(START.get() + 100);
         let next = next_roster(&roster, START, |draft| {
             let keys = draft.centres.iter_mut().flat_map(|centre| &mut centre.keys);
-            keys.filter(|entry| entry.key == key).for_each(|entry| entry.until = Some(ends));
+            keys.filter(|entry| entry.key == key)
+                .for_each(|entry| entry.until = Some(ends));
         });
         let mut alone = Alone::new(next, &setups[0])?;
         assert_eq!(alone.sign(ends.get() - 1), Ok(()));

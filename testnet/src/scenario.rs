@@ -126,7 +126,7 @@ impl Run<'_> {
     fn converge(&mut self, check: &'static str) -> Result<()> {
         self.watch.say("Signed deltas travel until every centre holds what it may hold");
         let started = Instant::now();
-        let waited = self.watch.until(&self.cluster, CONVERGE, check, |all| all_equal(all));
+        let waited = self.watch.until(&self.cluster, CONVERGE, check, all_equal);
         let (ok, detail) = match &waited {
             Ok(statuses) => (true, holdings(statuses)),
             Err(error) => (false, error.to_string()),
@@ -186,7 +186,7 @@ impl Run<'_> {
         let seconds = started.elapsed().as_secs_f64();
         let caught_up = caught_up.map(|_| ()).and_then(|()| {
             self.cluster.node(id)?.ingest(&list)?;
-            self.watch.until(&self.cluster, CONVERGE, "nz's list arrives", |all| all_equal(all))
+            self.watch.until(&self.cluster, CONVERGE, "nz's list arrives", all_equal)
         });
         let (ok, detail) = match &caught_up {
             Ok(statuses) => (true, holdings(statuses)),
@@ -285,7 +285,8 @@ mod tests {
 
     #[test]
     fn any_difference_is_noticed() {
-        let changes: [(&str, fn(&mut [Status; 2])); 10] = [
+        type Change = fn(&mut [Status; 2]);
+        let changes: [(&str, Change); 10] = [
             ("a log mirrored in part", |all| all[0].mirrored[0].size -= 1),
             ("a delta not applied", |all| all[1].mirrored[0].applied -= 1),
             ("an entry not held", |all| all[1].mirrored[0].held -= 1),

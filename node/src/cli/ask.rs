@@ -59,7 +59,7 @@ pub(super) struct RetractArgs {
     after_help = "Exit code 1: no entry has it.\n\nExample:\n  hashpact lookup sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 )]
 pub(super) struct LookupArgs {
-    /// ALGORITHM:VALUE, such as md5:… or pdq:…
+    /// ALGORITHM:VALUE, such as md5:… or pdq:…; - reads it from standard input, where no other user sees it.
     fingerprint: String,
 }
 
@@ -268,8 +268,13 @@ pub(super) fn retract(home: &Home, args: &RetractArgs) -> Result<Answer, Failure
 }
 
 pub(super) fn lookup(home: &Home, args: &LookupArgs) -> Result<Answer, Failure> {
-    let (algorithm, value) = args
-        .fingerprint
+    let mut fingerprint = args.fingerprint.clone();
+    if fingerprint == "-" {
+        fingerprint.clear();
+        std::io::stdin().read_line(&mut fingerprint).map_err(Failure::failed)?;
+    }
+    let (algorithm, value) = fingerprint
+        .trim()
         .split_once(':')
         .ok_or_else(|| Failure::input("give ALGORITHM:VALUE, such as md5:… or sha256:…"))?;
     let (algorithm, value) = (algorithm.to_owned(), value.to_owned());

@@ -77,7 +77,7 @@ fn seed() -> io::Result<Zeroizing<[u8; 32]>> {
     Ok(seed)
 }
 
-fn home_failure(error: HomeError) -> Failure {
+pub(super) fn home_failure(error: HomeError) -> Failure {
     match error {
         HomeError::Exists { .. } => Failure::no(error),
         HomeError::Missing { .. } => Failure::input(error),

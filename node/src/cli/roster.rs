@@ -15,6 +15,7 @@ use hashpact_protocol::centre::{Centre, Command};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::init::home_failure;
 use super::run::run_failure;
 use super::{Answer, Failure};
 use crate::armor::Kind;
@@ -249,7 +250,7 @@ fn apply(home: &Home, files: &[PathBuf], pin: Option<&str>) -> Result<Answer, Fa
 }
 
 fn apply_stopped(home: &Home, chain: &[Vec<u8>], pin: Option<&str>) -> Result<Answer, Failure> {
-    let _lock = home.lock().map_err(Failure::input)?;
+    let _lock = home.lock().map_err(home_failure)?;
     let checked = Config::read(&home.config()).map_err(Failure::input)?;
     let store = open_store(home, &checked, Steps::default()).map_err(run_failure)?;
     let keys = centre_keys(home).map_err(Failure::failed)?;

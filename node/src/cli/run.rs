@@ -1,17 +1,23 @@
 //! `hashpact run`.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
+use super::init::home_failure;
 use super::{Answer, Failure};
 use crate::config::{Checked, Config};
 use crate::control;
 use crate::daemon::{Daemon, RunError};
 use crate::home::Home;
 use crate::store::durable::Steps;
+
+/// How long threads that are at work may take to notice that the node stops.
+const STRAGGLERS: Duration = Duration::from_secs(5);
 
 #[derive(Args)]
 #[command(
@@ -31,11 +37,15 @@ pub(super) fn run(home: Home, args: &RunArgs) -> Result<Answer, Failure> {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second subscriber in one process is a test's; the first one stays.
     let _ = log.with_ansi(false).try_init();
-    let _lock = home.lock().map_err(Failure::failed)?;
+    let _lock = home.lock().map_err(home_failure)?;
     let checked = Config::read(&home.config()).map_err(Failure::input)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(Failure::failed)?;
     let steps = args.stop_at_step.map_or_else(Steps::default, Steps::stop_at);
-    runtime.map_err(Failure::failed)?.block_on(serve(home, checked, steps))
+    let ended = runtime.block_on(serve(home, checked, steps));
+    // A file that is being read must not keep a node from stopping: nothing of it counts before its last commit.
+    runtime.shutdown_timeout(STRAGGLERS);
+    ended
 }
 
 /// Runs until a signal, or until a commit fails.

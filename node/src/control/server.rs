@@ -42,12 +42,15 @@ pub async fn serve(
     let listener = bind_private(path)?;
     let places = std::sync::Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
     loop {
+        let accept = async {
+            let place = std::sync::Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
         let accepted = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
-            accepted = listener.accept() => accepted,
+            accepted = accept => accepted,
         };
-        let Ok((stream, _)) = accepted else { continue };
-        let Ok(place) = std::sync::Arc::clone(&places).acquire_owned().await else { break };
+        let (Ok(place), Ok((stream, _))) = accepted else { continue };
         let handle = handle.clone();
         tokio::spawn(async move {
             let _place = place;
@@ -193,8 +196,10 @@ fn describe(found: &FoundEntry) -> Value {
 fn live_entries(handle: &Handle, entries: &[String]) -> Result<Vec<Retraction>, Fault> {
     let mut list = Vec::with_capacity(entries.len());
     let own = &handle.checked.origin;
-    for text in entries {
-        let entry: EntryId = text.parse().map_err(|_| input(format!("{text}: not an entry id")))?;
+    for (number, text) in (1..).zip(entries) {
+        // Not repeated: it may be a fingerprint, pasted by mistake.
+        let refused = |_| input(format!("number {number} of the list is not an entry id"));
+        let entry: EntryId = text.parse().map_err(refused)?;
         let found = handle.store.lookup_entry(own, entry).map_err(store_failed)?;
         let found = found.ok_or_else(|| no(format!("{entry}: no entry of this centre")))?;
         if found.retracted {
@@ -262,7 +267,14 @@ async fn ingest(
 fn ingest_fault(error: IngestRunError) -> Fault {
     let detail = match &error {
         IngestRunError::Ingest(error) => error.summary().map(|summary| json!(summary)),
-        _ => None,
+        IngestRunError::Profile(_)
+        | IngestRunError::Open { .. }
+        | IngestRunError::Busy
+        | IngestRunError::Ask(_)
+        | IngestRunError::Draft(_)
+        | IngestRunError::LookUp(_)
+        | IngestRunError::Random(_)
+        | IngestRunError::Abandoned => None,
     };
     let kind = match &error {
         IngestRunError::Profile(_) | IngestRunError::Open { .. } => FaultKind::Input,

@@ -161,6 +161,11 @@ impl Handle {
     ) -> Result<Resolved, IngestRunError> {
         let profile = Profile::from_toml(&order.profile, &order.profile_path)?;
         let open = |source| IngestRunError::Open { path: order.file.clone(), source };
+        // A pipe would keep the thread for as long as nobody writes to it.
+        let regular = std::fs::metadata(&order.file).map_err(open)?.is_file();
+        if !regular {
+            return Err(open(io::Error::other("not a regular file")));
+        }
         let file = File::open(&order.file).map_err(open)?;
         let name = order.file.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.unwrap_or_default();

@@ -4,6 +4,7 @@
 //! for, so that a wrong row is an error and never a wrong answer. In scope: what is stored here.
 //! Out of scope: who may ask, and what may be shown to whom.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use hashpact_keys::Origin;
@@ -90,9 +91,9 @@ pub enum LookupError {
 }
 
 impl Store {
-    /// Every stored record that holds a fingerprint and may be matched by it, at most
-    /// [`MAX_HITS`](super::index::MAX_HITS), oldest first within each log. None for an algorithm
-    /// that is never matched.
+    /// The stored records that hold a fingerprint and may be matched by it: of each log the oldest 64 that match, and then,
+    /// if there is room, those that ended. A log that repeats a fingerprint hides no other log's entry. None for an
+    /// algorithm that is never matched.
     ///
     /// # Errors
     /// [`LookupError`].
@@ -102,18 +103,10 @@ impl Store {
         };
         let (places, retracted) = self.snapshots();
         let mut found = Vec::new();
-        for value in places.find(&key)?.values {
-            let value = Value::decode(&value)?;
-            if value.kind != RowKind::Fingerprint {
-                continue;
-            }
+        for value in places_of(&places, &key)? {
             let entry = self.read_entry(&value, &retracted)?;
-            if !entry
-                .record
-                .fields
-                .matchable()
-                .any(|print| print == fingerprint)
-            {
+            let holds = entry.record.fields.matchable().any(|print| print == fingerprint);
+            if !holds {
                 let (origin, seq) = (entry.origin, entry.seq);
                 return Err(LookupError::OtherRecord { origin, seq });
             }
@@ -215,6 +208,28 @@ fn retracted_upto(retracted: &Index, entry: &Key) -> Result<u32, LookupError> {
         upto = upto.max(revision_of(&value))
     })?;
     Ok(upto)
+}
+
+/// Places read for one fingerprint in one log: an honest log has one, and each costs reading a record.
+const PLACES_PER_LOG: usize = 64;
+
+/// Places worth reading for a fingerprint: for each log the first that did not end, then the first that did.
+fn places_of(places: &Index, key: &Key) -> Result<Vec<Value>, LookupError> {
+    let place = |value: &Value| (value.origin, value.seq, value.offset);
+    let (mut all, mut ended) = (BTreeSet::new(), BTreeSet::new());
+    let mut values = Vec::new();
+    each_value(places, key, |value| match value.kind {
+        RowKind::Fingerprint if all.insert(place(&value)) => values.push(value),
+        RowKind::Ended => {
+            ended.insert(place(&value));
+        }
+        RowKind::Fingerprint | RowKind::Entry | RowKind::Retracted => {}
+    })?;
+    values.sort_unstable_by_key(|value| {
+        (value.origin, ended.contains(&place(value)), value.seq, value.offset)
+    });
+    let groups = values.chunk_by(|a, b| a.origin == b.origin);
+    Ok(groups.flat_map(|log| log.iter().take(PLACES_PER_LOG)).copied().collect())
 }
 
 /// Every value under a key in order, however many there are: the last may be the one that counts.

@@ -20,7 +20,9 @@ impl Centre {
         let policy = self.policy(now);
         if !policy.is_open() {
             // They could not be stored, and would stand in for the retractions that are fetched alone.
-            self.mirrors.values_mut().for_each(|mirror| mirror.ready.clear());
+            self.mirrors
+                .values_mut()
+                .for_each(|mirror| mirror.ready.clear());
         }
         let origins: Vec<(Origin, CentreId)> = self
             .roster()
@@ -31,19 +33,36 @@ impl Centre {
             .collect();
         for (origin, peer) in origins {
             while let Some(seq) = self.next_body(&origin, policy, now) {
-                let Some(expected) = self.expected(&origin, seq, view) else { break };
+                let Some(expected) = self.expected(&origin, seq, view) else {
+                    break;
+                };
                 let id = self.job();
                 let alone = self.retractions_alone(&origin, policy);
                 let section = if alone { RETRACTION_SECTION } else { 0 };
-                let Some(mirror) = self.mirrors.get_mut(&origin) else { break };
+                let Some(mirror) = self.mirrors.get_mut(&origin) else {
+                    break;
+                };
                 mirror.body_jobs.insert(seq, id);
                 let origin = origin.clone();
-                let request = BulkRequest::Body { origin, seq, section, offset: 0 };
+                let request = BulkRequest::Body {
+                    origin,
+                    seq,
+                    section,
+                    offset: 0,
+                };
                 let peer = peer.clone();
                 let job = if alone {
-                    Job::FetchRetractions { peer, request, expected }
+                    Job::FetchRetractions {
+                        peer,
+                        request,
+                        expected,
+                    }
                 } else {
-                    Job::FetchBody { peer, request, expected }
+                    Job::FetchBody {
+                        peer,
+                        request,
+                        expected,
+                    }
                 };
                 out.push(Output::Spawn(id, job));
             }
@@ -63,7 +82,11 @@ impl Centre {
         }
         let state = &mirror.state;
         let alone = self.retractions_alone(origin, policy);
-        let first = if alone { state.retracted } else { state.applied };
+        let first = if alone {
+            state.retracted
+        } else {
+            state.applied
+        };
         (first.0..state.next_seq.0)
             .map(Seq)
             .take(limits::BODIES_IN_FLIGHT)
@@ -72,7 +95,9 @@ impl Centre {
 
     /// Whether retractions are fetched without the records: nothing may be opened, or a body before them cannot be had.
     fn retractions_alone(&self, origin: &Origin, policy: Policy) -> bool {
-        let Some(mirror) = self.mirrors.get(origin) else { return false };
+        let Some(mirror) = self.mirrors.get(origin) else {
+            return false;
+        };
         !policy.is_open() || (mirror.body_stuck && mirror.state.retracted < mirror.state.next_seq)
     }
 
@@ -83,7 +108,11 @@ impl Centre {
         let files = |path: &str| view.log_file(origin, path);
         let leaves = read_leaves(&files, size, index, index + 1).ok()?;
         match Leaf::from_bytes(leaves.first()?).ok()? {
-            Leaf::Delta { table, .. } => Some(Expected { origin: origin.clone(), seq, table }),
+            Leaf::Delta { table, .. } => Some(Expected {
+                origin: origin.clone(),
+                seq,
+                table,
+            }),
             Leaf::Classes { .. } | Leaf::Roster { .. } | Leaf::Other(_) => None,
         }
     }
@@ -96,7 +125,9 @@ impl Centre {
         now: Timestamp,
         out: &mut Vec<Output>,
     ) {
-        let Some(mirror) = self.mirrors.get_mut(origin) else { return };
+        let Some(mirror) = self.mirrors.get_mut(origin) else {
+            return;
+        };
         mirror.body_jobs.remove(&seq);
         match result {
             JobResult::Body(body) => {
@@ -117,7 +148,9 @@ impl Centre {
             JobResult::Bad(error) => {
                 mirror.body_pace.fail(now, None);
                 mirror.stick();
-                let Some(centre) = self.roster.roster().by_origin(origin) else { return };
+                let Some(centre) = self.roster.roster().by_origin(origin) else {
+                    return;
+                };
                 let from = centre.id.clone();
                 let refused = Event::BodyRefused {
                     origin: origin.clone(),
@@ -138,7 +171,9 @@ impl Centre {
 
     fn apply_ready(&mut self, origin: &Origin, now: Timestamp, out: &mut Vec<Output>) {
         let policy = self.policy(now);
-        let Some(mirror) = self.mirrors.get_mut(origin) else { return };
+        let Some(mirror) = self.mirrors.get_mut(origin) else {
+            return;
+        };
         while let Some(body) = mirror.ready.remove(&mirror.state.applied) {
             let admitted = match policy.admit(body) {
                 Ok(admitted) => admitted,
@@ -166,7 +201,9 @@ impl Centre {
         list: Vec<Retraction>,
         out: &mut Vec<Output>,
     ) {
-        let Some(mirror) = self.mirrors.get_mut(origin) else { return };
+        let Some(mirror) = self.mirrors.get_mut(origin) else {
+            return;
+        };
         // Several are under way; only the next one may move the cursor, the others are fetched again.
         if seq != mirror.state.retracted {
             return;
@@ -175,10 +212,21 @@ impl Centre {
         let retractions = list.len() as u64;
         let mut batch = Batch::default();
         let origin = origin.clone();
-        batch.push(Write::Retractions { origin: origin.clone(), seq, list });
-        batch.push(Write::State { origin: origin.clone(), state: mirror.state.clone() });
+        batch.push(Write::Retractions {
+            origin: origin.clone(),
+            seq,
+            list,
+        });
+        batch.push(Write::State {
+            origin: origin.clone(),
+            state: mirror.state.clone(),
+        });
         out.push(Output::Commit(batch));
-        out.push(Output::Emit(Event::RetractionsApplied { origin, seq, retractions }));
+        out.push(Output::Emit(Event::RetractionsApplied {
+            origin,
+            seq,
+            retractions,
+        }));
     }
 }
 

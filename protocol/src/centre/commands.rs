@@ -49,7 +49,9 @@ pub enum CommandError {
     #[error("the roster does not hold this centre's own keys")]
     OwnKeys,
     /// A key of this centre's own may not sign now: receivers would refuse what it signed, for ever.
-    #[error("this centre's {0} key is not on the roster in force, has ended or is revoked: nothing is signed")]
+    #[error(
+        "this centre's {0} key is not on the roster in force, has ended or is revoked: nothing is signed"
+    )]
     OwnKey(KeyUse),
     /// The clock is behind what this log or the roster says.
     #[error("this machine's clock says {now}, but {since} has passed already: set the clock")]
@@ -104,7 +106,10 @@ impl Centre {
 
     fn may_sign(&self) -> Result<(), CommandError> {
         match self.behind {
-            Some(seen) => Err(CommandError::Behind { held: self.own.size, seen }),
+            Some(seen) => Err(CommandError::Behind {
+                held: self.own.size,
+                seen,
+            }),
             None => Ok(()),
         }
     }
@@ -117,7 +122,10 @@ impl Centre {
             return Err(CommandError::ClockBehind { now, since });
         }
         let entry = self.own_entry()?;
-        for (use_, signer) in [(KeyUse::Delta, &self.keys.delta), (KeyUse::Log, &self.keys.log)] {
+        for (use_, signer) in [
+            (KeyUse::Delta, &self.keys.delta),
+            (KeyUse::Log, &self.keys.log),
+        ] {
             let kid = signer.public().key_id();
             let valid = entry.key(use_, kid, now).is_ok();
             let revoked = self.roster().revoked_from(&kid, &self.origin);
@@ -146,7 +154,9 @@ impl Centre {
             }
             let known = self.own_classes.get(&labels).copied();
             let known = known.or_else(|| {
-                new.iter().find(|(_, other)| *other == labels).map(|(class, _)| *class)
+                new.iter()
+                    .find(|(_, other)| *other == labels)
+                    .map(|(class, _)| *class)
             });
             if let Some(class) = known {
                 ids.push(class);
@@ -154,7 +164,9 @@ impl Centre {
             }
             let number = u64::from(self.own.next_class) + new.len() as u64;
             // 65,535 stays free: the number of classes then fits 16 bits.
-            let number = u16::try_from(number).ok().filter(|number| *number < u16::MAX);
+            let number = u16::try_from(number)
+                .ok()
+                .filter(|number| *number < u16::MAX);
             let class = ClassId(number.ok_or(CommandError::ClassesFull)?);
             ids.push(class);
             new.push((class, labels));
@@ -165,16 +177,32 @@ impl Centre {
         self.would_be_taken(now)?;
         let sign = |classes: &[(ClassId, Labels)]| {
             let (network, origin) = (self.roster().network, self.origin.clone());
-            let definitions = ClassDefinitions { network, origin, classes: classes.to_vec() };
-            Leaf::Classes { definitions: definitions.sign(&self.keys.delta) }.to_bytes()
+            let definitions = ClassDefinitions {
+                network,
+                origin,
+                classes: classes.to_vec(),
+            };
+            Leaf::Classes {
+                definitions: definitions.sign(&self.keys.delta),
+            }
+            .to_bytes()
         };
-        let leaves = new.chunks(limits::DEFINITIONS_PER_LEAF).filter_map(sign).collect();
+        let leaves = new
+            .chunks(limits::DEFINITIONS_PER_LEAF)
+            .filter_map(sign)
+            .collect();
         let mut state = self.own.clone();
         state.next_class += u32::try_from(new.len()).map_err(|_| CommandError::ClassesFull)?;
         let added = new.clone();
-        let extension = Extension { state, leaves, classes: new, ..Extension::default() };
+        let extension = Extension {
+            state,
+            leaves,
+            classes: new,
+            ..Extension::default()
+        };
         self.extend(extension, view, out)?;
-        self.own_classes.extend(added.into_iter().map(|(class, labels)| (labels, class)));
+        self.own_classes
+            .extend(added.into_iter().map(|(class, labels)| (labels, class)));
         Ok(Outcome::Classes(ids))
     }
 
@@ -201,7 +229,11 @@ impl Centre {
         state.issued_at = now;
         (state.next_seq, state.applied, state.retracted) = (next, next, next);
         let leaf = Leaf::Delta { header, table }.to_bytes();
-        let body = AdmittedBody { origin: self.origin.clone(), seq, body };
+        let body = AdmittedBody {
+            origin: self.origin.clone(),
+            seq,
+            body,
+        };
         let extension = Extension {
             state,
             leaves: leaf.into_iter().collect(),
@@ -271,9 +303,15 @@ impl Centre {
         out: &mut Vec<Output>,
     ) -> Result<Outcome, CommandError> {
         let last = rosters.last().cloned().ok_or(CommandError::OwnKeys)?;
-        let entry = last.roster().centre(&self.id).ok_or(CommandError::OwnKeys)?;
+        let entry = last
+            .roster()
+            .centre(&self.id)
+            .ok_or(CommandError::OwnKeys)?;
         let holds = |signer: &Signer| {
-            entry.keys.iter().any(|key| key.key == signer.public() && key.is_valid_at(now))
+            entry
+                .keys
+                .iter()
+                .any(|key| key.key == signer.public() && key.is_valid_at(now))
         };
         if entry.origin != self.origin || !holds(&self.keys.delta) || !holds(&self.keys.log) {
             return Err(CommandError::OwnKeys);
@@ -284,7 +322,12 @@ impl Centre {
         };
         let leaves = rosters.iter().filter_map(leaf).collect();
         let state = self.own.clone();
-        let extension = Extension { state, leaves, rosters, ..Extension::default() };
+        let extension = Extension {
+            state,
+            leaves,
+            rosters,
+            ..Extension::default()
+        };
         self.extend(extension, view, out)?;
         let version = last.roster().version.get();
         self.roster = last;
@@ -305,18 +348,35 @@ impl Centre {
         view: &impl View,
         out: &mut Vec<Output>,
     ) -> Result<(), CommandError> {
-        let Extension { mut state, leaves, deltas, classes, body, rosters } = extension;
+        let Extension {
+            mut state,
+            leaves,
+            deltas,
+            classes,
+            body,
+            rosters,
+        } = extension;
         let (from, origin) = (self.own.size, self.origin.clone());
         let read = |path: &str| view.log_file(&origin, path);
         let grown = grow(&read, from, &leaves)?;
         let (size, root) = (grown.size, grown.root);
-        let checkpoint = Checkpoint { origin: origin.clone(), size, root };
+        let checkpoint = Checkpoint {
+            origin: origin.clone(),
+            size,
+            root,
+        };
         (state.size, state.root) = (size, root);
         state.head = Some(checkpoint.sign(&self.keys.log));
         self.own = state.clone();
         let mut batch = Batch::default();
         let files = grown.files;
-        batch.push(Write::Log { origin: origin.clone(), from, files, deltas, classes });
+        batch.push(Write::Log {
+            origin: origin.clone(),
+            from,
+            files,
+            deltas,
+            classes,
+        });
         batch.extend(body.map(Write::Body));
         batch.extend(rosters.into_iter().map(Write::Roster));
         batch.push(Write::State { origin, state });

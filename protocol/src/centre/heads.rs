@@ -21,8 +21,14 @@ impl Centre {
         view: &impl View,
         out: &mut Vec<Output>,
     ) {
-        let Some(state) = self.peers.get_mut(peer) else { return };
-        let Message::Heads { session, counter, notes } = match Message::from_bytes(&frame.0) {
+        let Some(state) = self.peers.get_mut(peer) else {
+            return;
+        };
+        let Message::Heads {
+            session,
+            counter,
+            notes,
+        } = match Message::from_bytes(&frame.0) {
             Ok(message) => message,
             Err(error) => return drop_peer(peer, Reason::Malformed(error), out),
         };
@@ -53,7 +59,9 @@ impl Centre {
     ) -> Result<(), Reason> {
         let origin = SignedCheckpoint::claimed_origin(note).map_err(Reason::Checkpoint)?;
         // A peer with a newer roster may know logs that we do not.
-        let Some(centre) = self.roster().by_origin(&origin) else { return Ok(()) };
+        let Some(centre) = self.roster().by_origin(&origin) else {
+            return Ok(());
+        };
         let from_origin = centre.id == *peer;
         let (head, key) = match SignedCheckpoint::open(note, centre, now) {
             Ok(opened) => opened,
@@ -72,20 +80,36 @@ impl Centre {
         }
         if self.forks(&origin, &head, view) {
             let (size, shown_by) = (head.checkpoint().size, peer.clone());
-            out.push(Output::Emit(Event::Fork { origin, size, shown_by }));
+            out.push(Output::Emit(Event::Fork {
+                origin,
+                size,
+                shown_by,
+            }));
             // A relay shows what its origin told it: two honest centres must not fall out over somebody's two faces.
-            return if from_origin { Err(Reason::Fork) } else { Ok(()) };
+            return if from_origin {
+                Err(Reason::Fork)
+            } else {
+                Ok(())
+            };
         }
-        let Some(mirror) = self.mirrors.get_mut(&origin) else { return Ok(()) };
+        let Some(mirror) = self.mirrors.get_mut(&origin) else {
+            return Ok(());
+        };
         let shown = head.checkpoint().size;
         if shown > mirror.state.size {
             mirror.offers.insert(peer.clone(), head);
         }
-        let Some(state) = self.peers.get_mut(peer).filter(|_| from_origin) else { return Ok(()) };
+        let Some(state) = self.peers.get_mut(peer).filter(|_| from_origin) else {
+            return Ok(());
+        };
         // A relay may have brought what is newer than a message of the origin's that was still on its way.
         let held = state.reached;
         if shown < held {
-            out.push(Output::Emit(Event::Rollback { origin, held, shown }));
+            out.push(Output::Emit(Event::Rollback {
+                origin,
+                held,
+                shown,
+            }));
             return Err(Reason::Rollback { held, shown });
         }
         state.reached = shown;
@@ -94,10 +118,15 @@ impl Centre {
 
     /// Compares roots where both are known: that is where a fork shows without fetching anything.
     fn forks(&self, origin: &Origin, head: &SignedCheckpoint, view: &impl View) -> bool {
-        let Some(mirror) = self.mirrors.get(origin) else { return false };
+        let Some(mirror) = self.mirrors.get(origin) else {
+            return false;
+        };
         let shown = head.checkpoint();
         let state = &mirror.state;
-        let same_size = state.head.as_ref().filter(|held| held.checkpoint().size == shown.size);
+        let same_size = state
+            .head
+            .as_ref()
+            .filter(|held| held.checkpoint().size == shown.size);
         let known = if let Some(held) = same_size {
             Some(held.checkpoint().root)
         } else if shown.size <= state.size {
@@ -112,7 +141,9 @@ impl Centre {
     /// Whether a head that was taken under an earlier roster would be taken under this one.
     pub(super) fn still_counts(&self, head: &SignedCheckpoint, now: Timestamp) -> bool {
         let origin = &head.checkpoint().origin;
-        let Some(centre) = self.roster().by_origin(origin) else { return false };
+        let Some(centre) = self.roster().by_origin(origin) else {
+            return false;
+        };
         let opened = SignedCheckpoint::open(head.note(), centre, now);
         opened.is_ok_and(|(head, key)| {
             let revoked = self.roster().revoked_from(&key, origin);
@@ -141,7 +172,11 @@ impl Centre {
         if root.is_some_and(|root| root != head.checkpoint().root) {
             self.behind = Some(seen);
             let (origin, shown_by) = (self.origin.clone(), peer.clone());
-            out.push(Output::Emit(Event::Fork { origin, size: seen, shown_by }));
+            out.push(Output::Emit(Event::Fork {
+                origin,
+                size: seen,
+                shown_by,
+            }));
         }
     }
 }

@@ -19,7 +19,10 @@ impl Centre {
             if mirror.fetching.is_some() || mirror.log_pace.is_waiting(now) || stuck {
                 continue;
             }
-            let best = mirror.offers.iter().filter(|(peer, _)| self.peers.contains_key(*peer));
+            let best = mirror
+                .offers
+                .iter()
+                .filter(|(peer, _)| self.peers.contains_key(*peer));
             // Whoever failed last comes last, and among equals the origin itself comes first.
             let best = best.max_by_key(|(peer, head)| {
                 let failed = mirror.log_pace.failed_with.as_ref() == Some(*peer);
@@ -31,7 +34,9 @@ impl Centre {
         }
         for (origin, peer, head) in jobs {
             let id = self.job();
-            let Some(mirror) = self.mirrors.get_mut(&origin) else { continue };
+            let Some(mirror) = self.mirrors.get_mut(&origin) else {
+                continue;
+            };
             let (from, to) = (mirror.state.size, head.checkpoint().size);
             mirror.fetching = Some((id, peer.clone(), head));
             let request = BulkRequest::Suffix { origin, from, to };
@@ -47,8 +52,12 @@ impl Centre {
         view: &impl View,
         out: &mut Vec<Output>,
     ) {
-        let Some(mirror) = self.mirrors.get_mut(origin) else { return };
-        let Some((_, peer, target)) = mirror.fetching.take() else { return };
+        let Some(mirror) = self.mirrors.get_mut(origin) else {
+            return;
+        };
+        let Some((_, peer, target)) = mirror.fetching.take() else {
+            return;
+        };
         let bytes = match result {
             JobResult::Suffix(bytes) => bytes,
             JobResult::Failed => {
@@ -57,9 +66,15 @@ impl Centre {
             JobResult::Body(_) | JobResult::Retractions(_) | JobResult::Bad(_) => return,
         };
         let (roster, state) = (self.roster.roster(), mirror.state.clone());
-        let Some(centre) = roster.by_origin(origin) else { return };
+        let Some(centre) = roster.by_origin(origin) else {
+            return;
+        };
         let files = |path: &str| view.log_file(origin, path);
-        let origins = Origins { roster, centre, now };
+        let origins = Origins {
+            roster,
+            centre,
+            now,
+        };
         match suffix(&bytes, &files, &state, target.checkpoint(), &origins) {
             Ok(piece) => self.grow_mirror(origin, &peer, target, piece, out),
             Err(error) => self.refuse_suffix(origin, &peer, error, now, out),
@@ -74,22 +89,40 @@ impl Centre {
         piece: VerifiedSuffix,
         out: &mut Vec<Output>,
     ) {
-        let Some(mirror) = self.mirrors.get_mut(origin) else { return };
+        let Some(mirror) = self.mirrors.get_mut(origin) else {
+            return;
+        };
         let from = mirror.state.size;
         let head = target.checkpoint().size;
-        let VerifiedSuffix { files, deltas, classes, state } = piece;
+        let VerifiedSuffix {
+            files,
+            deltas,
+            classes,
+            state,
+        } = piece;
         mirror.state = state;
         // A relay may hold less than what the log is known to have.
         if head >= mirror.state.head_size() {
             mirror.state.head = Some(target);
         }
         let size = mirror.state.size;
-        mirror.offers.retain(|_, offer| offer.checkpoint().size > size);
+        mirror
+            .offers
+            .retain(|_, offer| offer.checkpoint().size > size);
         (mirror.refused_at, mirror.log_pace) = (None, Pace::default());
         let mut batch = Batch::default();
         let origin = origin.clone();
-        batch.push(Write::Log { origin: origin.clone(), from, files, deltas, classes });
-        batch.push(Write::State { origin: origin.clone(), state: mirror.state.clone() });
+        batch.push(Write::Log {
+            origin: origin.clone(),
+            from,
+            files,
+            deltas,
+            classes,
+        });
+        batch.push(Write::State {
+            origin: origin.clone(),
+            state: mirror.state.clone(),
+        });
         out.push(Output::Commit(batch));
         out.push(Output::Emit(Event::LogGrew { origin, size, head }));
         if size == head {
@@ -105,31 +138,48 @@ impl Centre {
         now: Timestamp,
         out: &mut Vec<Output>,
     ) {
-        let Some(mirror) = self.mirrors.get_mut(origin) else { return };
-        let from_origin =
-            self.roster.roster().by_origin(origin).is_some_and(|centre| centre.id == *peer);
+        let Some(mirror) = self.mirrors.get_mut(origin) else {
+            return;
+        };
+        let from_origin = self
+            .roster
+            .roster()
+            .by_origin(origin)
+            .is_some_and(|centre| centre.id == *peer);
         mirror.offers.remove(peer);
         let SuffixError::Leaf { source, .. } = &error else {
             mirror.log_pace.fail(now, Some(peer.clone()));
             // A relay that brings another branch than ours, and a disk of ours that fails, are no fault of the peer's.
             let of_peer = from_origin || !matches!(error, SuffixError::Tree(_));
-            let own_disk =
-                matches!(error, SuffixError::Tree(TreeError::Tile { .. } | TreeError::Bundle { .. }));
+            let own_disk = matches!(
+                error,
+                SuffixError::Tree(TreeError::Tile { .. } | TreeError::Bundle { .. })
+            );
             let (origin, from) = (origin.clone(), peer.clone());
-            out.push(Output::Emit(Event::SuffixRefused { origin, from, error: error.clone() }));
+            out.push(Output::Emit(Event::SuffixRefused {
+                origin,
+                from,
+                error: error.clone(),
+            }));
             if of_peer && !own_disk {
                 drop_peer(peer, Reason::Suffix(error), out);
             }
             return;
         };
         // Time and an older roster pass by themselves; anything else the origin has committed to for ever.
-        let may_pass = matches!(source, LeafFault::Future { .. } | LeafFault::RosterAhead { .. });
+        let may_pass = matches!(
+            source,
+            LeafFault::Future { .. } | LeafFault::RosterAhead { .. }
+        );
         if may_pass {
             mirror.log_pace.fail(now, None);
         } else {
             mirror.refused_at = Some(mirror.state.size);
         }
-        out.push(Output::Emit(Event::LeafRefused { origin: origin.clone(), error: error.clone() }));
+        out.push(Output::Emit(Event::LeafRefused {
+            origin: origin.clone(),
+            error: error.clone(),
+        }));
         if from_origin && !may_pass {
             drop_peer(peer, Reason::Suffix(error), out);
         }
@@ -138,7 +188,8 @@ impl Centre {
     /// Forgets what a roster change makes moot, and tries again what it may have mended.
     pub(super) fn reset_mirrors(&mut self, now: Timestamp, view: &impl View) {
         let roster = self.roster.roster();
-        self.mirrors.retain(|origin, _| roster.by_origin(origin).is_some());
+        self.mirrors
+            .retain(|origin, _| roster.by_origin(origin).is_some());
         self.peers.retain(|peer, _| roster.centre(peer).is_some());
         for mirror in self.mirrors.values_mut() {
             mirror.refused_at = None;
@@ -146,13 +197,18 @@ impl Centre {
             // Its head may be one that a revoked key signed; the answer to a job that is forgotten is not heard.
             mirror.fetching = None;
         }
-        let offers = self.mirrors.values().flat_map(|mirror| mirror.offers.values());
+        let offers = self
+            .mirrors
+            .values()
+            .flat_map(|mirror| mirror.offers.values());
         let void: Vec<Vec<u8>> = offers
             .filter(|head| !self.still_counts(head, now))
             .map(|head| head.note().to_vec())
             .collect();
         for mirror in self.mirrors.values_mut() {
-            mirror.offers.retain(|_, head| !void.iter().any(|note| note == head.note()));
+            mirror
+                .offers
+                .retain(|_, head| !void.iter().any(|note| note == head.note()));
         }
         self.load_mirrors(view);
     }

@@ -173,10 +173,21 @@ impl Body {
         }
         let (retractions, end) = read_retractions(&bytes, at, sections.len(), expected)?;
         if end != bytes.len() {
-            return Err(BodyError::Trailing { got: bytes.len() - end });
+            return Err(BodyError::Trailing {
+                got: bytes.len() - end,
+            });
         }
-        let body = Self { sections, retraction_range: at..end, retractions, bytes };
-        if body.repeats_an_entry() { Err(BodyError::RepeatedEntry) } else { Ok(body) }
+        let body = Self {
+            sections,
+            retraction_range: at..end,
+            retractions,
+            bytes,
+        };
+        if body.repeats_an_entry() {
+            Err(BodyError::RepeatedEntry)
+        } else {
+            Ok(body)
+        }
     }
 
     /// Whether two classes put the same entry; within a class the order excludes it.
@@ -185,8 +196,15 @@ impl Body {
             return false;
         }
         // A record begins with an array of 3 and a byte string of 16: its entry id.
-        let id = |record: &[u8]| record.get(2..18).and_then(|id| <[u8; 16]>::try_from(id).ok());
-        let mut ids: Vec<_> = self.records().filter_map(|(_, _, record)| id(record)).collect();
+        let id = |record: &[u8]| {
+            record
+                .get(2..18)
+                .and_then(|id| <[u8; 16]>::try_from(id).ok())
+        };
+        let mut ids: Vec<_> = self
+            .records()
+            .filter_map(|(_, _, record)| id(record))
+            .collect();
         ids.sort_unstable();
         ids.windows(2).any(|pair| pair[0] == pair[1])
     }
@@ -218,7 +236,9 @@ impl Body {
     /// Whether a class is withheld.
     #[must_use]
     pub fn withholds(&self) -> bool {
-        self.sections.iter().any(|section| section.disclosure == Disclosure::Withheld)
+        self.sections
+            .iter()
+            .any(|section| section.disclosure == Disclosure::Withheld)
     }
 
     /// Every disclosed record with its class and its offset within the bytes.
@@ -228,8 +248,12 @@ impl Body {
                 Disclosure::Disclosed(range) => range.clone(),
                 Disclosure::Withheld => 0..0,
             };
-            Records { bytes: &self.bytes, at: range.start, end: range.end }
-                .map(move |(at, record)| (section.class, at, record))
+            Records {
+                bytes: &self.bytes,
+                at: range.start,
+                end: range.end,
+            }
+            .map(move |(at, record)| (section.class, at, record))
         })
     }
 }
@@ -237,7 +261,11 @@ impl Body {
 impl std::fmt::Debug for Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (bytes, classes) = (self.bytes.len(), self.sections.len());
-        write!(f, "Body({bytes} bytes, {classes} classes, {} retractions)", self.retractions.len())
+        write!(
+            f,
+            "Body({bytes} bytes, {classes} classes, {} retractions)",
+            self.retractions.len()
+        )
     }
 }
 
@@ -252,7 +280,10 @@ impl<'a> Iterator for Records<'a> {
     type Item = (usize, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let rest = self.bytes.get(self.at..self.end).filter(|rest| !rest.is_empty())?;
+        let rest = self
+            .bytes
+            .get(self.at..self.end)
+            .filter(|rest| !rest.is_empty())?;
         let len = canonical::item_len(rest).ok()?;
         let item = (self.at, &rest[..len]);
         self.at += len;
@@ -266,12 +297,23 @@ impl<'a> Iterator for Records<'a> {
 /// [`BodyError`].
 pub fn verify_retractions(bytes: &[u8], expected: &Expected) -> Result<Vec<Retraction>, BodyError> {
     let (list, end) = read_retractions(bytes, 0, 0, expected)?;
-    if end == bytes.len() { Ok(list) } else { Err(BodyError::Trailing { got: bytes.len() - end }) }
+    if end == bytes.len() {
+        Ok(list)
+    } else {
+        Err(BodyError::Trailing {
+            got: bytes.len() - end,
+        })
+    }
 }
 
 /// The head of a disclosed section; `len` bytes of records follow it.
 #[must_use]
-pub(super) fn disclosed_section_head(class: ClassId, count: u64, seed: &[u8; 32], len: usize) -> Vec<u8> {
+pub(super) fn disclosed_section_head(
+    class: ClassId,
+    count: u64,
+    seed: &[u8; 32],
+    len: usize,
+) -> Vec<u8> {
     let mut e = Encoder::new(Vec::with_capacity(64));
     // Writing to a Vec cannot fail.
     let _ = e
@@ -320,7 +362,11 @@ fn read_section(
     let got = d.u64().map_err(|_| shape.clone())?;
     let class = entry.class;
     if got != u64::from(class.0) {
-        return Err(BodyError::Class { section: index, expected: u32::from(class.0), got });
+        return Err(BodyError::Class {
+            section: index,
+            expected: u32::from(class.0),
+            got,
+        });
     }
     let form = d.u64().map_err(|_| shape.clone())?;
     if form == 2 {
@@ -328,7 +374,11 @@ fn read_section(
     }
     let count = d.u64().map_err(|_| shape.clone())?;
     if count != entry.count {
-        return Err(BodyError::Count { class, expected: entry.count, got: count });
+        return Err(BodyError::Count {
+            class,
+            expected: entry.count,
+            got: count,
+        });
     }
     let disclosure = match (form, parts) {
         (0, 5) => {
@@ -346,7 +396,12 @@ fn read_section(
         }
         _ => return Err(shape),
     };
-    Ok(Section { class, count, range: at..at + len, disclosure })
+    Ok(Section {
+        class,
+        count,
+        range: at..at + len,
+        disclosure,
+    })
 }
 
 fn check_records(
@@ -356,20 +411,32 @@ fn check_records(
     expected: &Expected,
 ) -> Result<(), BodyError> {
     let class = entry.class;
-    let canonical_error =
-        |index| move |e| BodyError::Record { class, index, source: RecordError::Canonical(e) };
+    let canonical_error = |index| {
+        move |e| BodyError::Record {
+            class,
+            index,
+            source: RecordError::Canonical(e),
+        }
+    };
     let mut items = Vec::with_capacity(usize::try_from(entry.count).unwrap_or(0));
     let mut at = 0;
     let mut last: Option<EntryId> = None;
     while at < records.len() {
         let index = items.len();
         if index as u64 == entry.count {
-            return Err(BodyError::Count { class, expected: entry.count, got: entry.count + 1 });
+            return Err(BodyError::Count {
+                class,
+                expected: entry.count,
+                got: entry.count + 1,
+            });
         }
         let len = canonical::item_len(&records[at..]).map_err(canonical_error(index))?;
         let item = &records[at..at + len];
-        let record = Record::from_bytes(item)
-            .map_err(|source| BodyError::Record { class, index, source })?;
+        let record = Record::from_bytes(item).map_err(|source| BodyError::Record {
+            class,
+            index,
+            source,
+        })?;
         if last.is_some_and(|last| last >= record.entry) {
             return Err(BodyError::RecordOrder { class, index });
         }
@@ -379,11 +446,19 @@ fn check_records(
     }
     if items.len() as u64 != entry.count {
         let got = items.len() as u64;
-        return Err(BodyError::Count { class, expected: entry.count, got });
+        return Err(BodyError::Count {
+            class,
+            expected: entry.count,
+            got,
+        });
     }
     let tree = tree_root(seed, &items);
     let root = class_root(&expected.origin, expected.seq, class, entry.count, &tree);
-    if root == entry.root { Ok(()) } else { Err(BodyError::Root { class }) }
+    if root == entry.root {
+        Ok(())
+    } else {
+        Err(BodyError::Root { class })
+    }
 }
 
 /// Root over the salted records of one class; `items` is not empty.
@@ -410,7 +485,11 @@ fn read_retractions(
     }
     let got = d.u64().map_err(|_| shape())?;
     if got != u64::from(RETRACTION_SECTION) {
-        return Err(BodyError::Class { section, expected: RETRACTION_SECTION, got });
+        return Err(BodyError::Class {
+            section,
+            expected: RETRACTION_SECTION,
+            got,
+        });
     }
     let count = d.array().ok().flatten().ok_or_else(shape)?;
     let want = &expected.table.retractions;
@@ -428,7 +507,10 @@ fn read_retractions(
             entry: entry.ok_or_else(shape)?,
             revision: revision.ok_or_else(shape)?,
         };
-        if list.last().is_some_and(|last| last.entry >= retraction.entry) {
+        if list
+            .last()
+            .is_some_and(|last| last.entry >= retraction.entry)
+        {
             return Err(BodyError::RetractionOrder { index });
         }
         list.push(retraction);
@@ -453,13 +535,20 @@ impl Body {
         retractions_at: usize,
         retractions: Vec<Retraction>,
     ) -> Self {
-        let sections = sections.into_iter().map(|(class, count, range, records)| Section {
-            class,
-            count,
-            range,
-            disclosure: Disclosure::Disclosed(records),
-        });
+        let sections = sections
+            .into_iter()
+            .map(|(class, count, range, records)| Section {
+                class,
+                count,
+                range,
+                disclosure: Disclosure::Disclosed(records),
+            });
         let retraction_range = retractions_at..bytes.len();
-        Self { sections: sections.collect(), retraction_range, retractions, bytes }
+        Self {
+            sections: sections.collect(),
+            retraction_range,
+            retractions,
+            bytes,
+        }
     }
 }

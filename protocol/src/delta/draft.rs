@@ -84,19 +84,30 @@ impl Draft {
         if retractions.windows(2).any(|w| w[0].entry == w[1].entry) {
             return Err(DraftError::RepeatedEntry);
         }
-        if retractions.iter().any(|retraction| retraction.revision.0 == 0) {
+        if retractions
+            .iter()
+            .any(|retraction| retraction.revision.0 == 0)
+        {
             return Err(DraftError::Revision);
         }
         let max = limits::RECORDS_PER_DELTA;
         if records.len() > max {
             let got = records.len() as u64;
-            return Err(TableError::TooMany { what: "records", got, max }.into());
+            return Err(TableError::TooMany {
+                what: "records",
+                got,
+                max,
+            }
+            .into());
         }
         let classes = records
             .chunk_by(|a, b| a.0 == b.0)
             .map(|group| DraftClass::new(group, &delta_secret))
             .collect();
-        Ok(Self { classes, retractions })
+        Ok(Self {
+            classes,
+            retractions,
+        })
     }
 
     /// Records over all classes.
@@ -124,11 +135,21 @@ impl Draft {
             count: self.retractions.len() as u64,
             root: retraction_root(origin, seq, &self.retractions),
         };
-        let table = ClassTable { classes: classes.collect(), retractions };
+        let table = ClassTable {
+            classes: classes.collect(),
+            retractions,
+        };
         table.check()?;
-        let expected = Expected { origin: origin.clone(), seq, table };
+        let expected = Expected {
+            origin: origin.clone(),
+            seq,
+            table,
+        };
         let body = Body::from_draft(self, &expected)?;
-        Ok(Sealed { table: expected.table, body })
+        Ok(Sealed {
+            table: expected.table,
+            body,
+        })
     }
 }
 
@@ -138,20 +159,35 @@ impl DraftClass {
         let seed = Zeroizing::new(class_seed(delta_secret, class));
         let items: Vec<&[u8]> = group.iter().map(|(_, _, record)| *record).collect();
         let tree = tree_root(&seed, &items);
-        Self { class, count: items.len() as u64, seed, records: items.concat(), tree }
+        Self {
+            class,
+            count: items.len() as u64,
+            seed,
+            records: items.concat(),
+            tree,
+        }
     }
 }
 
 impl Body {
     /// Lays out a draft's sections. What this node has just hashed is not hashed again: `expected` was made from it.
     fn from_draft(draft: Draft, expected: &Expected) -> Result<Self, BodyError> {
-        let size = draft.classes.iter().map(|class| class.records.len() + 64).sum::<usize>();
+        let size = draft
+            .classes
+            .iter()
+            .map(|class| class.records.len() + 64)
+            .sum::<usize>();
         let mut bytes = Vec::with_capacity(size + 32 + draft.retractions.len() * 22);
         let mut sections = Vec::with_capacity(draft.classes.len());
         for class in &draft.classes {
             let start = bytes.len();
             let len = class.records.len();
-            bytes.extend(disclosed_section_head(class.class, class.count, &class.seed, len));
+            bytes.extend(disclosed_section_head(
+                class.class,
+                class.count,
+                &class.seed,
+                len,
+            ));
             bytes.extend_from_slice(&class.records);
             let records = bytes.len() - len..bytes.len();
             sections.push((class.class, class.count, start..bytes.len(), records));

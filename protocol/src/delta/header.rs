@@ -113,7 +113,11 @@ impl Header {
             return Err(HeaderError::Shape);
         }
         let network = NetworkId::new(fixed(&mut d)?);
-        let origin = d.str().map_err(shape)?.parse().map_err(|_| HeaderError::Shape)?;
+        let origin = d
+            .str()
+            .map_err(shape)?
+            .parse()
+            .map_err(|_| HeaderError::Shape)?;
         let roster_version = RosterVersion::new(d.u64().map_err(shape)?);
         let seq = Seq(d.u64().map_err(shape)?);
         let (prev, table) = (fixed(&mut d)?, fixed(&mut d)?);
@@ -153,7 +157,9 @@ impl Header {
     /// [`HeaderError::Shape`] if it is no COSE_Sign1 of this content type.
     pub fn signer(signed: &[u8]) -> Result<KeyId, HeaderError> {
         let envelope = Sign1::parse(signed, Context::DeltaHeader);
-        envelope.map(|envelope| envelope.kid()).map_err(|_| HeaderError::Shape)
+        envelope
+            .map(|envelope| envelope.kid())
+            .map_err(|_| HeaderError::Shape)
     }
 
     /// What the next header's `prev` must be: SHA-256 of these COSE_Sign1 bytes.
@@ -164,5 +170,8 @@ impl Header {
 }
 
 fn fixed(d: &mut Decoder<'_>) -> Result<Hash, HeaderError> {
-    d.bytes().ok().and_then(|bytes| bytes.try_into().ok()).ok_or(HeaderError::Shape)
+    d.bytes()
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or(HeaderError::Shape)
 }

@@ -84,7 +84,11 @@ mod tests {
             });
             let want = by_definition([7; 32], count);
             assert_eq!(got.len(), want.len());
-            assert!(got.iter().zip(&want).all(|(salt, leaf)| salt[..] == leaf[..16]));
+            assert!(
+                got.iter()
+                    .zip(&want)
+                    .all(|(salt, leaf)| salt[..] == leaf[..16])
+            );
         }
     }
 
@@ -95,6 +99,9 @@ mod tests {
 
     #[test]
     fn classes_have_independent_seeds() {
-        assert_ne!(class_seed(&[1; 32], ClassId(1)), class_seed(&[1; 32], ClassId(256)));
+        assert_ne!(
+            class_seed(&[1; 32], ClassId(1)),
+            class_seed(&[1; 32], ClassId(256))
+        );
     }
 }

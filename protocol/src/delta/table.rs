@@ -88,7 +88,11 @@ impl ClassTable {
     /// `T`: the Merkle root over the rows, the retraction row last.
     #[must_use]
     pub fn root(&self) -> Hash {
-        let rows = self.classes.iter().map(encode_class).chain([encode_last(&self.retractions)]);
+        let rows = self
+            .classes
+            .iter()
+            .map(encode_class)
+            .chain([encode_last(&self.retractions)]);
         let leaves = rows.map(|row| b3::TABLE_LEAF.hash(&[&row]));
         // There is always the retraction row.
         b3::merkle_root(&b3::TABLE_NODE, leaves).unwrap_or_default()
@@ -97,13 +101,18 @@ impl ClassTable {
     /// Records over all classes.
     #[must_use]
     pub fn records(&self) -> u64 {
-        self.classes.iter().fold(0, |sum, entry| sum.saturating_add(entry.count))
+        self.classes
+            .iter()
+            .fold(0, |sum, entry| sum.saturating_add(entry.count))
     }
 
     /// The row of a class.
     #[must_use]
     pub fn class(&self, class: ClassId) -> Option<&ClassEntry> {
-        let at = self.classes.binary_search_by_key(&class, |entry| entry.class).ok()?;
+        let at = self
+            .classes
+            .binary_search_by_key(&class, |entry| entry.class)
+            .ok()?;
         self.classes.get(at)
     }
 
@@ -121,9 +130,17 @@ impl ClassTable {
             }
         }
         let bounds = [
-            ("classes", self.classes.len() as u64, limits::CLASSES_PER_DELTA),
+            (
+                "classes",
+                self.classes.len() as u64,
+                limits::CLASSES_PER_DELTA,
+            ),
             ("records", self.records(), limits::RECORDS_PER_DELTA),
-            ("retractions", self.retractions.count, limits::RETRACTIONS_PER_DELTA),
+            (
+                "retractions",
+                self.retractions.count,
+                limits::RETRACTIONS_PER_DELTA,
+            ),
         ];
         for (what, got, max) in bounds {
             if got > max as u64 {
@@ -145,7 +162,8 @@ impl ClassTable {
         for entry in &self.classes {
             e.writer_mut().extend_from_slice(&encode_class(entry));
         }
-        e.writer_mut().extend_from_slice(&encode_last(&self.retractions));
+        e.writer_mut()
+            .extend_from_slice(&encode_last(&self.retractions));
         Ok(())
     }
 
@@ -155,24 +173,42 @@ impl ClassTable {
         let rows = d.array().ok().flatten().ok_or(TableError::Shape)?;
         if rows > limits::CLASSES_PER_DELTA as u64 {
             let max = limits::CLASSES_PER_DELTA;
-            return Err(TableError::TooMany { what: "classes", got: rows, max });
+            return Err(TableError::TooMany {
+                what: "classes",
+                got: rows,
+                max,
+            });
         }
         let mut classes = Vec::new();
         for _ in 0..rows {
             expect_array(d, 3)?;
             let class = ClassId(d.u16().map_err(|_| TableError::Shape)?);
-            classes.push(ClassEntry { class, count: uint(d)?, root: hash(d)? });
+            classes.push(ClassEntry {
+                class,
+                count: uint(d)?,
+                root: hash(d)?,
+            });
         }
         expect_array(d, 2)?;
-        let retractions = RetractionEntry { count: uint(d)?, root: hash(d)? };
-        let table = Self { classes, retractions };
+        let retractions = RetractionEntry {
+            count: uint(d)?,
+            root: hash(d)?,
+        };
+        let table = Self {
+            classes,
+            retractions,
+        };
         table.check()?;
         Ok(table)
     }
 }
 
 fn expect_array(d: &mut Decoder<'_>, n: u64) -> Result<(), TableError> {
-    if d.array().ok().flatten() == Some(n) { Ok(()) } else { Err(TableError::Shape) }
+    if d.array().ok().flatten() == Some(n) {
+        Ok(())
+    } else {
+        Err(TableError::Shape)
+    }
 }
 
 fn uint(d: &mut Decoder<'_>) -> Result<u64, TableError> {
@@ -180,7 +216,10 @@ fn uint(d: &mut Decoder<'_>) -> Result<u64, TableError> {
 }
 
 fn hash(d: &mut Decoder<'_>) -> Result<Hash, TableError> {
-    d.bytes().ok().and_then(|bytes| bytes.try_into().ok()).ok_or(TableError::Shape)
+    d.bytes()
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or(TableError::Shape)
 }
 
 fn encode_class(entry: &ClassEntry) -> Vec<u8> {
@@ -196,7 +235,10 @@ fn encode_class(entry: &ClassEntry) -> Vec<u8> {
 
 fn encode_last(entry: &RetractionEntry) -> Vec<u8> {
     let mut e = Encoder::new(Vec::with_capacity(48));
-    let _ = e.array(2).and_then(|e| e.u64(entry.count)).and_then(|e| e.bytes(&entry.root));
+    let _ = e
+        .array(2)
+        .and_then(|e| e.u64(entry.count))
+        .and_then(|e| e.bytes(&entry.root));
     e.into_writer()
 }
 
@@ -207,7 +249,9 @@ pub(super) fn encode_retractions(
 ) -> Result<(), Error<Infallible>> {
     e.array(list.len() as u64)?;
     for retraction in list {
-        e.array(2)?.bytes(&retraction.entry.0)?.u32(retraction.revision.0)?;
+        e.array(2)?
+            .bytes(&retraction.entry.0)?
+            .u32(retraction.revision.0)?;
     }
     Ok(())
 }

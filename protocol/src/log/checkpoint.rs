@@ -56,14 +56,22 @@ impl Checkpoint {
     /// The note's text.
     #[must_use]
     pub fn text(&self) -> String {
-        format!("{}\n{}\n{}\n", self.origin, self.size, BASE64.encode(self.root))
+        format!(
+            "{}\n{}\n{}\n",
+            self.origin,
+            self.size,
+            BASE64.encode(self.root)
+        )
     }
 
     /// Signs it with the log's key; the key's name is the origin line.
     #[must_use]
     pub fn sign(self, signer: &Signer) -> SignedCheckpoint {
         let note = SignedNote::sign(&self.text(), self.origin.as_str(), signer).to_bytes();
-        SignedCheckpoint { checkpoint: self, note }
+        SignedCheckpoint {
+            checkpoint: self,
+            note,
+        }
     }
 
     /// Reads the text of a note. One text for one checkpoint: leading zeros and extension lines are refused.
@@ -114,17 +122,25 @@ impl SignedCheckpoint {
             return Err(CheckpointError::Origin { expected, got });
         }
         let origin = &centre.origin;
-        for entry in centre.keys_of(KeyUse::Log).filter(|entry| entry.from <= now) {
+        for entry in centre
+            .keys_of(KeyUse::Log)
+            .filter(|entry| entry.from <= now)
+        {
             match parsed.verify(origin.as_str(), &entry.key) {
                 Ok(()) => {
-                    let head = Self { checkpoint, note: note.to_vec() };
+                    let head = Self {
+                        checkpoint,
+                        note: note.to_vec(),
+                    };
                     return Ok((head, entry.key.key_id()));
                 }
                 Err(NoteError::Unsigned) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(CheckpointError::NoKey { origin: origin.clone() })
+        Err(CheckpointError::NoKey {
+            origin: origin.clone(),
+        })
     }
 
     /// What was signed.
@@ -145,7 +161,10 @@ impl SignedCheckpoint {
     /// [`CheckpointError`] if the stored bytes are no checkpoint any more.
     pub fn from_store(note: &[u8]) -> Result<Self, CheckpointError> {
         let checkpoint = Checkpoint::from_text(SignedNote::parse(note)?.text())?;
-        Ok(Self { checkpoint, note: note.to_vec() })
+        Ok(Self {
+            checkpoint,
+            note: note.to_vec(),
+        })
     }
 }
 
@@ -154,7 +173,11 @@ mod tests {
     use super::*;
 
     fn checkpoint() -> Checkpoint {
-        Checkpoint { origin: "eu.example/eu/1".parse().unwrap(), size: 12, root: [7; 32] }
+        Checkpoint {
+            origin: "eu.example/eu/1".parse().unwrap(),
+            size: 12,
+            root: [7; 32],
+        }
     }
 
     #[test]
@@ -169,7 +192,11 @@ mod tests {
             text.replace("eu.example/eu/1", "eu.example/eu"),
             text.replace("12", "281474976710657"),
         ] {
-            assert_eq!(Checkpoint::from_text(&bad), Err(CheckpointError::Shape), "{bad:?}");
+            assert_eq!(
+                Checkpoint::from_text(&bad),
+                Err(CheckpointError::Shape),
+                "{bad:?}"
+            );
         }
     }
 }

@@ -107,9 +107,11 @@ impl Leaf {
                 .and_then(|e| e.bytes(header))
                 .map(drop)
                 .and_then(|()| table.encode(&mut e)),
-            Self::Classes { definitions } => {
-                e.array(2).and_then(|e| e.u8(3)).and_then(|e| e.bytes(definitions)).map(drop)
-            }
+            Self::Classes { definitions } => e
+                .array(2)
+                .and_then(|e| e.u8(3))
+                .and_then(|e| e.bytes(definitions))
+                .map(drop),
             Self::Roster { version, hash } => e
                 .array(3)
                 .and_then(|e| e.u8(4))
@@ -138,14 +140,21 @@ impl Leaf {
         match (kind.ok_or(LeafError::Kind { got })?, parts) {
             (LeafKind::Delta, 3) => {
                 let header = d.bytes().map_err(|_| shape())?.to_vec();
-                Ok(Self::Delta { header, table: ClassTable::decode(&mut d)? })
+                Ok(Self::Delta {
+                    header,
+                    table: ClassTable::decode(&mut d)?,
+                })
             }
-            (LeafKind::Classes, 2) => {
-                Ok(Self::Classes { definitions: d.bytes().map_err(|_| shape())?.to_vec() })
-            }
+            (LeafKind::Classes, 2) => Ok(Self::Classes {
+                definitions: d.bytes().map_err(|_| shape())?.to_vec(),
+            }),
             (LeafKind::Roster, 3) => {
                 let version = RosterVersion::new(d.u64().map_err(|_| shape())?);
-                let hash = d.bytes().ok().and_then(|b| b.try_into().ok()).ok_or_else(shape)?;
+                let hash = d
+                    .bytes()
+                    .ok()
+                    .and_then(|b| b.try_into().ok())
+                    .ok_or_else(shape)?;
                 Ok(Self::Roster { version, hash })
             }
             (LeafKind::Delta | LeafKind::Classes | LeafKind::Roster, _) => Err(shape()),
@@ -169,14 +178,23 @@ mod tests {
 
     #[test]
     fn roster_leaf_round_trips() {
-        let leaf = Leaf::Roster { version: RosterVersion::new(3), hash: [5; 32] };
+        let leaf = Leaf::Roster {
+            version: RosterVersion::new(3),
+            hash: [5; 32],
+        };
         assert_eq!(Leaf::from_bytes(&leaf.to_bytes().unwrap()), Ok(leaf));
     }
 
     #[test]
     fn later_kind_is_kept_and_unknown_kind_refused() {
-        assert_eq!(Leaf::from_bytes(&[0x82, 0x05, 0x01]), Ok(Leaf::Other(LeafKind::Disclosure)));
-        assert_eq!(Leaf::from_bytes(&[0x82, 0x0b, 0x01]), Err(LeafError::Kind { got: 11 }));
+        assert_eq!(
+            Leaf::from_bytes(&[0x82, 0x05, 0x01]),
+            Ok(Leaf::Other(LeafKind::Disclosure))
+        );
+        assert_eq!(
+            Leaf::from_bytes(&[0x82, 0x0b, 0x01]),
+            Err(LeafError::Kind { got: 11 })
+        );
         assert_eq!(Leaf::from_bytes(&[0x82, 0x01, 0x01]), Err(LeafError::Shape));
     }
 }

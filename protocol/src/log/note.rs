@@ -70,8 +70,15 @@ impl SignedNote {
     pub fn sign(text: &str, name: &str, signer: &Signer) -> Self {
         let signature = signer.sign(text.as_bytes()).to_vec();
         let key_id = key_id(name, &signer.public());
-        let line = Line { name: name.to_owned(), key_id, signature };
-        Self { text: text.to_owned(), lines: vec![line] }
+        let line = Line {
+            name: name.to_owned(),
+            key_id,
+            signature,
+        };
+        Self {
+            text: text.to_owned(),
+            lines: vec![line],
+        }
     }
 
     /// Parses a note, strictly.
@@ -89,11 +96,17 @@ impl SignedNote {
         // The last empty line separates, so a text with empty lines of its own stays whole.
         let (text, signatures) = note.rsplit_once("\n\n").ok_or(NoteError::Shape)?;
         let signatures = signatures.strip_suffix('\n').ok_or(NoteError::Shape)?;
-        let lines: Vec<Line> = signatures.split('\n').map(parse_line).collect::<Result<_, _>>()?;
+        let lines: Vec<Line> = signatures
+            .split('\n')
+            .map(parse_line)
+            .collect::<Result<_, _>>()?;
         if text.is_empty() || lines.len() > limits::NOTE_SIGNATURES {
             return Err(NoteError::Shape);
         }
-        Ok(Self { text: format!("{text}\n"), lines })
+        Ok(Self {
+            text: format!("{text}\n"),
+            lines,
+        })
     }
 
     /// The note's bytes.
@@ -120,28 +133,41 @@ impl SignedNote {
     pub fn verify(&self, name: &str, key: &PublicKey) -> Result<(), NoteError> {
         let key_id = key_id(name, key);
         let mut signed = false;
-        for line in self.lines.iter().filter(|line| line.name == name && line.key_id == key_id) {
+        for line in self
+            .lines
+            .iter()
+            .filter(|line| line.name == name && line.key_id == key_id)
+        {
             let signature = line.signature.as_slice().try_into();
             let signature = signature.map_err(|_| NoteError::Signature)?;
             let verified = key.verify(self.text.as_bytes(), signature);
             verified.map_err(|_| NoteError::Signature)?;
             signed = true;
         }
-        if signed { Ok(()) } else { Err(NoteError::Unsigned) }
+        if signed {
+            Ok(())
+        } else {
+            Err(NoteError::Unsigned)
+        }
     }
 }
 
 fn parse_line(line: &str) -> Result<Line, NoteError> {
-    let (name, blob) =
-        line.strip_prefix(DASH).and_then(|rest| rest.split_once(' ')).ok_or(NoteError::Shape)?;
+    let (name, blob) = line
+        .strip_prefix(DASH)
+        .and_then(|rest| rest.split_once(' '))
+        .ok_or(NoteError::Shape)?;
     let blob = BASE64.decode(blob).map_err(|_| NoteError::Shape)?;
     let (key_id, signature) = blob.split_first_chunk().ok_or(NoteError::Shape)?;
-    let name_is_valid =
-        !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c == '+');
+    let name_is_valid = !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c == '+');
     if !name_is_valid || signature.is_empty() {
         return Err(NoteError::Shape);
     }
-    Ok(Line { name: name.to_owned(), key_id: *key_id, signature: signature.to_vec() })
+    Ok(Line {
+        name: name.to_owned(),
+        key_id: *key_id,
+        signature: signature.to_vec(),
+    })
 }
 
 #[cfg(test)]
@@ -164,15 +190,23 @@ mod tests {
     #[test]
     fn changed_text_does_not_verify() {
         let note = SignedNote::sign("a\n5\n", "n", &signer());
-        let bytes = String::from_utf8(note.to_bytes()).unwrap().replacen('5', "6", 1);
+        let bytes = String::from_utf8(note.to_bytes())
+            .unwrap()
+            .replacen('5', "6", 1);
         let note = SignedNote::parse(bytes.as_bytes()).unwrap();
-        assert_eq!(note.verify("n", &signer().public()), Err(NoteError::Signature));
+        assert_eq!(
+            note.verify("n", &signer().public()),
+            Err(NoteError::Signature)
+        );
     }
 
     #[test]
     fn signature_under_another_name_does_not_count() {
         let note = SignedNote::sign("a\n", "n", &signer());
-        assert_eq!(note.verify("m", &signer().public()), Err(NoteError::Unsigned));
+        assert_eq!(
+            note.verify("m", &signer().public()),
+            Err(NoteError::Unsigned)
+        );
         let other = Signer::from_seed(&[4; 32]).public();
         assert_eq!(note.verify("n", &other), Err(NoteError::Unsigned));
     }
@@ -181,7 +215,10 @@ mod tests {
     fn cosignature_of_a_stranger_is_kept() {
         let note = SignedNote::sign("a\n", "n", &signer());
         let mut bytes = note.to_bytes();
-        let line = format!("{DASH}witness.example {}\n", BASE64.encode([9_u8; 4 + 8 + 64]));
+        let line = format!(
+            "{DASH}witness.example {}\n",
+            BASE64.encode([9_u8; 4 + 8 + 64])
+        );
         bytes.extend_from_slice(line.as_bytes());
         let parsed = SignedNote::parse(&bytes).unwrap();
         assert_eq!(parsed.to_bytes(), bytes);
@@ -200,9 +237,16 @@ mod tests {
             format!("{text}\u{2014} n !!!\n"),
             format!("{text}{DASH}a+b {}\n", BASE64.encode([1; 68])),
         ] {
-            assert_eq!(SignedNote::parse(bad.as_bytes()), Err(NoteError::Shape), "{bad:?}");
+            assert_eq!(
+                SignedNote::parse(bad.as_bytes()),
+                Err(NoteError::Shape),
+                "{bad:?}"
+            );
         }
         let long = vec![b'a'; limits::NOTE_BYTES + 1];
-        assert!(matches!(SignedNote::parse(&long), Err(NoteError::TooLarge { .. })));
+        assert!(matches!(
+            SignedNote::parse(&long),
+            Err(NoteError::TooLarge { .. })
+        ));
     }
 }

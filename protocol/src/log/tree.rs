@@ -122,8 +122,13 @@ impl<F: LogFiles> Hashes<'_, F> {
 
     /// The tile as it is on disk: partial tiles grow, and only the widest is sure to be there.
     fn widest(&self, tile: &Tile) -> Tile {
-        let hashes = self.size.checked_shr(u32::from(tile.level()) * 8).unwrap_or(0);
-        let here = hashes.saturating_sub(tile.level_index() * WIDTH).clamp(1, WIDTH);
+        let hashes = self
+            .size
+            .checked_shr(u32::from(tile.level()) * 8)
+            .unwrap_or(0);
+        let here = hashes
+            .saturating_sub(tile.level_index() * WIDTH)
+            .clamp(1, WIDTH);
         let width = u32::try_from(here).unwrap_or(1);
         Tile::new(HEIGHT, tile.level(), tile.level_index(), width, false)
     }
@@ -137,12 +142,20 @@ impl<F: LogFiles> HashReader for Hashes<'_, F> {
 }
 
 fn hashes<F: LogFiles>(files: &F, size: u64) -> Hashes<'_, F> {
-    Hashes { files, size, added: BTreeMap::new() }
+    Hashes {
+        files,
+        size,
+        added: BTreeMap::new(),
+    }
 }
 
 /// Path of a tile below the log's folder.
 fn tile_path(tile: &Tile) -> String {
-    numbered(&tile.level().to_string(), tile.level_index(), u64::from(tile.width()))
+    numbered(
+        &tile.level().to_string(),
+        tile.level_index(),
+        u64::from(tile.width()),
+    )
 }
 
 /// Path of the bundle of leaves `256 * number` and on, of which there are `width`.
@@ -158,7 +171,11 @@ fn numbered(level: &str, number: u64, width: u64) -> String {
         path = format!("x{:03}/{path}", rest % 1000);
         rest /= 1000;
     }
-    let partial = if width == WIDTH { String::new() } else { format!(".p/{width}") };
+    let partial = if width == WIDTH {
+        String::new()
+    } else {
+        format!(".p/{width}")
+    };
     format!("tile/{level}/{path}{partial}")
 }
 
@@ -166,7 +183,11 @@ fn numbered(level: &str, number: u64, width: u64) -> String {
 ///
 /// # Errors
 /// [`AppendError`].
-pub fn grow<F: LogFiles>(files: &F, size: u64, leaves: &[Vec<u8>]) -> Result<Appended, AppendError> {
+pub fn grow<F: LogFiles>(
+    files: &F,
+    size: u64,
+    leaves: &[Vec<u8>],
+) -> Result<Appended, AppendError> {
     let new_size = size + leaves.len() as u64;
     if new_size > limits::LOG_LEAVES {
         return Err(AppendError::Full);
@@ -184,10 +205,17 @@ pub fn grow<F: LogFiles>(files: &F, size: u64, leaves: &[Vec<u8>]) -> Result<App
     let mut out = Vec::new();
     for tile in Tile::new_tiles(HEIGHT, size, new_size) {
         let bytes = tile.read_data(&tree).map_err(damaged)?;
-        out.push(LogFile { path: tile_path(&tile), bytes });
+        out.push(LogFile {
+            path: tile_path(&tile),
+            bytes,
+        });
     }
     out.extend(bundles(files, size, leaves)?);
-    Ok(Appended { size: new_size, root, files: out })
+    Ok(Appended {
+        size: new_size,
+        root,
+        files: out,
+    })
 }
 
 fn bundles<F: LogFiles>(
@@ -205,14 +233,20 @@ fn bundles<F: LogFiles>(
     for leaf in leaves {
         bundle.push(leaf.clone());
         if bundle.len() as u64 == WIDTH {
-            out.push(LogFile { path: bundle_path(number, WIDTH), bytes: encode_bundle(&bundle) });
+            out.push(LogFile {
+                path: bundle_path(number, WIDTH),
+                bytes: encode_bundle(&bundle),
+            });
             bundle.clear();
             number += 1;
         }
     }
     if !bundle.is_empty() {
         let path = bundle_path(number, bundle.len() as u64);
-        out.push(LogFile { path, bytes: encode_bundle(&bundle) });
+        out.push(LogFile {
+            path,
+            bytes: encode_bundle(&bundle),
+        });
     }
     Ok(out)
 }
@@ -259,7 +293,9 @@ pub fn read_leaves<F: LogFiles>(
         let start = number * WIDTH;
         let width = (size - start).min(WIDTH);
         let error = TreeError::Bundle { index: next };
-        let bytes = files.log_file(&bundle_path(number, width)).ok_or_else(|| error.clone())?;
+        let bytes = files
+            .log_file(&bundle_path(number, width))
+            .ok_or_else(|| error.clone())?;
         let bundle = decode_bundle(&bytes).filter(|bundle| bundle.len() as u64 == width);
         let bundle = bundle.ok_or(error)?;
         let end = (start + width).min(to);
@@ -292,8 +328,7 @@ pub fn consistency_proof<F: LogFiles>(
     if from == 0 || from > to || to > size {
         return Err(TreeError::Sizes { from, to });
     }
-    let proof =
-        prove_tree(to, from, &hashes(files, size)).map_err(|_| TreeError::Tile { size })?;
+    let proof = prove_tree(to, from, &hashes(files, size)).map_err(|_| TreeError::Tile { size })?;
     Ok(proof.into_iter().map(|hash| hash.0).collect())
 }
 
@@ -312,7 +347,11 @@ pub fn check_consistency(
     }
     let inconsistent = TreeError::Inconsistent { from, to };
     if from == 0 || from == to {
-        let root_holds = if from == 0 { *from_root == empty_root() } else { from_root == to_root };
+        let root_holds = if from == 0 {
+            *from_root == empty_root()
+        } else {
+            from_root == to_root
+        };
         let holds = proof.is_empty() && root_holds;
         return if holds { Ok(()) } else { Err(inconsistent) };
     }
@@ -332,11 +371,17 @@ mod tests {
     fn by_definition(leaves: &[Vec<u8>]) -> Hash {
         match leaves {
             [] => Sha256::digest([]).into(),
-            [leaf] => Sha256::new().chain_update([0]).chain_update(leaf).finalize().into(),
+            [leaf] => Sha256::new()
+                .chain_update([0])
+                .chain_update(leaf)
+                .finalize()
+                .into(),
             _ => {
                 let split = 1 << (usize::BITS - 1 - (leaves.len() - 1).leading_zeros());
                 let (left, right) = leaves.split_at(split);
-                let hash = Sha256::new().chain_update([1]).chain_update(by_definition(left));
+                let hash = Sha256::new()
+                    .chain_update([1])
+                    .chain_update(by_definition(left));
                 hash.chain_update(by_definition(right)).finalize().into()
             }
         }
@@ -390,7 +435,10 @@ mod tests {
     fn paths_are_those_of_the_specification() {
         assert_eq!(bundle_path(1_234_067, 256), "tile/entries/x001/x234/067");
         assert_eq!(tile_path(&Tile::new(8, 0, 0, 1, false)), "tile/0/000.p/1");
-        assert_eq!(tile_path(&Tile::new(8, 2, 1000, 256, false)), "tile/2/x001/000");
+        assert_eq!(
+            tile_path(&Tile::new(8, 2, 1000, 256, false)),
+            "tile/2/x001/000"
+        );
     }
 
     #[test]
@@ -399,8 +447,14 @@ mod tests {
         let sizes = |from, to| TreeError::Sizes { from, to };
         assert_eq!(check_consistency(&[], (5, &a), (3, &b)), Err(sizes(5, 3)));
         let absurd = u64::MAX;
-        assert_eq!(check_consistency(&[], (5, &a), (absurd, &b)), Err(sizes(5, absurd)));
-        assert_eq!(check_consistency(&vec![a; 65], (5, &a), (9, &b)), Err(sizes(5, 9)));
+        assert_eq!(
+            check_consistency(&[], (5, &a), (absurd, &b)),
+            Err(sizes(5, absurd))
+        );
+        assert_eq!(
+            check_consistency(&vec![a; 65], (5, &a), (9, &b)),
+            Err(sizes(5, 9))
+        );
     }
 
     #[test]

@@ -106,7 +106,11 @@ impl Record {
         if revision == 0 {
             return Err(RecordError::Revision);
         }
-        Ok(Self { entry, revision: Revision(revision), fields: fields(&mut d)? })
+        Ok(Self {
+            entry,
+            revision: Revision(revision),
+            fields: fields(&mut d)?,
+        })
     }
 }
 
@@ -155,14 +159,22 @@ fn fields(d: &mut Decoder<'_>) -> Result<Fields, RecordError> {
     if versions.is_none() {
         return Err(RecordError::Shape { key: 0 });
     }
-    bounded(1, fields.prints.len() as u64, limits::FINGERPRINTS_PER_ENTRY)?;
+    bounded(
+        1,
+        fields.prints.len() as u64,
+        limits::FINGERPRINTS_PER_ENTRY,
+    )?;
     bounded(5, fields.local_labels.len() as u64, limits::LOCAL_LABELS)?;
     Ok(fields)
 }
 
 fn bounded(key: u8, got: u64, max: usize) -> Result<(), RecordError> {
     let max = max as u64;
-    if got == 0 || got > max { Err(RecordError::Count { key, got, max }) } else { Ok(()) }
+    if got == 0 || got > max {
+        Err(RecordError::Count { key, got, max })
+    } else {
+        Ok(())
+    }
 }
 
 fn array(d: &mut Decoder<'_>, key: u8) -> Result<u64, RecordError> {
@@ -183,18 +195,29 @@ fn set<T: ClosedList>(d: &mut Decoder<'_>, key: u8) -> Result<Set<T>, RecordErro
     if set.is_full() {
         return Err(RecordError::Default { key });
     }
-    if set.is_empty() { Err(RecordError::Value { key }) } else { Ok(set) }
+    if set.is_empty() {
+        Err(RecordError::Value { key })
+    } else {
+        Ok(set)
+    }
 }
 
 fn one<T: ClosedList>(d: &mut Decoder<'_>, key: u8, default: T) -> Result<T, RecordError> {
     let value = T::from_bit(uint(d, key)?).ok_or(RecordError::Value { key })?;
-    if value == default { Err(RecordError::Default { key }) } else { Ok(value) }
+    if value == default {
+        Err(RecordError::Default { key })
+    } else {
+        Ok(value)
+    }
 }
 
 /// Days since 1970-01-01: up to the year 2239, so that a time in seconds is refused.
 fn day(d: &mut Decoder<'_>, key: u8) -> Result<u32, RecordError> {
     let day = uint(d, key)?;
-    u32::try_from(day).ok().filter(|day| *day < 100_000).ok_or(RecordError::Value { key })
+    u32::try_from(day)
+        .ok()
+        .filter(|day| *day < 100_000)
+        .ok_or(RecordError::Value { key })
 }
 
 fn read_versions(d: &mut Decoder<'_>) -> Result<(), RecordError> {
@@ -260,8 +283,16 @@ fn print(d: &mut Decoder<'_>, index: usize) -> Result<Print, RecordError> {
     } else {
         apart(d, algorithm)?
     };
-    let (quality, disabled) = if parts == 4 { extras(d, &value)? } else { (None, None) };
-    Ok(Print { value, quality, disabled })
+    let (quality, disabled) = if parts == 4 {
+        extras(d, &value)?
+    } else {
+        (None, None)
+    };
+    Ok(Print {
+        value,
+        quality,
+        disabled,
+    })
 }
 
 fn apart(d: &mut Decoder<'_>, algorithm: Algorithm) -> Result<PrintValue, RecordError> {
@@ -274,7 +305,11 @@ fn apart(d: &mut Decoder<'_>, algorithm: Algorithm) -> Result<PrintValue, Record
     if algorithm.code().is_some() || length as usize <= limits::OPAQUE_BYTES {
         return Err(value());
     }
-    Ok(PrintValue::Apart { algorithm, length, sha256 })
+    Ok(PrintValue::Apart {
+        algorithm,
+        length,
+        sha256,
+    })
 }
 
 type Extras = (Option<u8>, Option<super::DisabledReason>);
@@ -287,9 +322,9 @@ fn extras(d: &mut Decoder<'_>, value: &PrintValue) -> Result<Extras, RecordError
         None => None,
     };
     let disabled = match optional(d)? {
-        Some(bit) => Some(
-            super::DisabledReason::from_bit(bit).ok_or(RecordError::Value { key: 1 })?,
-        ),
+        Some(bit) => {
+            Some(super::DisabledReason::from_bit(bit).ok_or(RecordError::Value { key: 1 })?)
+        }
         None => None,
     };
     if quality.is_none() && disabled.is_none() {
@@ -308,7 +343,9 @@ fn optional(d: &mut Decoder<'_>) -> Result<Option<u64>, RecordError> {
 }
 
 fn text(d: &mut Decoder<'_>, key: u8) -> Result<String, RecordError> {
-    d.str().map(str::to_owned).map_err(|_| RecordError::Shape { key })
+    d.str()
+        .map(str::to_owned)
+        .map_err(|_| RecordError::Shape { key })
 }
 
 fn local_labels(d: &mut Decoder<'_>) -> Result<Vec<LocalLabel>, RecordError> {
@@ -385,5 +422,10 @@ fn classifier(d: &mut Decoder<'_>) -> Result<Classifier, RecordError> {
     if !is_token(&id, 64) || !is_version(&version) {
         return Err(value);
     }
-    Ok(Classifier { id, version, score, threshold })
+    Ok(Classifier {
+        id,
+        version,
+        score,
+        threshold,
+    })
 }

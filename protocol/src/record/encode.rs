@@ -37,15 +37,21 @@ impl Fields {
         e.map(self.stated())?;
         e.u8(0)?.array(2)?.u8(VERSIONS.0)?.u8(VERSIONS.1)?;
         e.u8(1)?.array(self.prints.len() as u64)?;
-        self.prints.iter().try_for_each(|print| encode_print(e, print))?;
+        self.prints
+            .iter()
+            .try_for_each(|print| encode_print(e, print))?;
         number(e, 2, self.byte_length)?;
         if self.features != [Flag::Unknown; 7] {
             e.u8(3)?.array(7)?;
-            self.features.iter().try_for_each(|flag| e.u8(flag.bit()).map(drop))?;
+            self.features
+                .iter()
+                .try_for_each(|flag| e.u8(flag.bit()).map(drop))?;
         }
         set(e, 4, self.activity_form)?;
         e.u8(5)?.array(self.local_labels.len() as u64)?;
-        self.local_labels.iter().try_for_each(|label| encode_label(e, label))?;
+        self.local_labels
+            .iter()
+            .try_for_each(|label| encode_label(e, label))?;
         set(e, 6, self.age_depicted)?;
         one(e, 7, self.age_basis, AgeBasis::Classifier)?;
         one(e, 8, self.age_confidence, Confidence::Low)?;
@@ -92,7 +98,10 @@ impl Fields {
             self.review_on.is_some(),
             self.retention != Retention::Suspected,
         ];
-        3 + optional.iter().map(|stated| u64::from(*stated)).sum::<u64>()
+        3 + optional
+            .iter()
+            .map(|stated| u64::from(*stated))
+            .sum::<u64>()
     }
 }
 
@@ -148,12 +157,19 @@ fn encode_print(e: &mut Out<'_>, print: &Print) -> Done {
 }
 
 fn encode_label(e: &mut Out<'_>, label: &LocalLabel) -> Done {
-    e.array(4)?.str(&label.scheme)?.str(&label.version)?.str(&label.issuer)?.str(&label.value)?;
+    e.array(4)?
+        .str(&label.scheme)?
+        .str(&label.version)?
+        .str(&label.issuer)?
+        .str(&label.value)?;
     Ok(())
 }
 
 fn encode_classifier(e: &mut Out<'_>, classifier: &Classifier) -> Done {
-    e.u8(15)?.array(4)?.str(&classifier.id)?.str(&classifier.version)?;
+    e.u8(15)?
+        .array(4)?
+        .str(&classifier.id)?
+        .str(&classifier.version)?;
     e.u16(classifier.score)?.u16(classifier.threshold)?;
     Ok(())
 }

@@ -6,9 +6,7 @@ use crate::testing;
 fn full_record_round_trips() {
     let mut record = testing::record(7);
     record.fields.prints.push(Print {
-        value: PrintValue::Inline(
-            Fingerprint::new(Algorithm::Pdq, &[0b0101_0101; 32]).unwrap(),
-        ),
+        value: PrintValue::Inline(Fingerprint::new(Algorithm::Pdq, &[0b0101_0101; 32]).unwrap()),
         quality: Some(88),
         disabled: Some(DisabledReason::Wrong),
     });
@@ -54,7 +52,10 @@ fn unknown_key_is_refused() {
     let map = bytes.iter().position(|b| *b == 0xa3).unwrap();
     bytes[map] = 0xa4;
     bytes.extend_from_slice(&[0x14, 0x01]);
-    assert_eq!(Record::from_bytes(&bytes), Err(RecordError::UnknownKey { key: 20 }));
+    assert_eq!(
+        Record::from_bytes(&bytes),
+        Err(RecordError::UnknownKey { key: 20 })
+    );
 }
 
 #[test]
@@ -63,7 +64,10 @@ fn stated_default_is_refused() {
     let map = bytes.iter().position(|b| *b == 0xa3).unwrap();
     bytes[map] = 0xa4;
     bytes.extend_from_slice(&[0x0e, 0x00]); // priority normal
-    assert_eq!(Record::from_bytes(&bytes), Err(RecordError::Default { key: 14 }));
+    assert_eq!(
+        Record::from_bytes(&bytes),
+        Err(RecordError::Default { key: 14 })
+    );
 }
 
 #[test]
@@ -71,14 +75,18 @@ fn empty_file_digest_from_a_peer_is_refused() {
     let mut record = testing::record(1);
     let mut bytes = record.to_bytes();
     let md5 = hex::decode("d41d8cd98f00b204e9800998ecf8427e").unwrap();
-    let PrintValue::Inline(value) = record.fields.prints.remove(0).value else { panic!() };
+    let PrintValue::Inline(value) = record.fields.prints.remove(0).value else {
+        panic!()
+    };
     let at = bytes.windows(16).position(|w| w == value.bytes()).unwrap();
     bytes[at..at + 16].copy_from_slice(&md5);
     assert_eq!(
         Record::from_bytes(&bytes),
         Err(RecordError::Fingerprint {
             index: 0,
-            source: FingerprintError::Guarded { what: "the empty file" }
+            source: FingerprintError::Guarded {
+                what: "the empty file"
+            }
         })
     );
 }
@@ -89,7 +97,10 @@ fn same_fingerprint_twice_is_refused() {
     let again = record.fields.prints[0].clone();
     record.fields.prints.push(again);
     let index = record.fields.prints.len() - 1;
-    assert_eq!(Record::from_bytes(&record.to_bytes()), Err(RecordError::Repeated { index }));
+    assert_eq!(
+        Record::from_bytes(&record.to_bytes()),
+        Err(RecordError::Repeated { index })
+    );
 }
 
 #[test]
@@ -97,11 +108,17 @@ fn picture_bytes_fit_in_no_field() {
     // A data URI as a local label, and a kilobyte of file bytes as an opaque value.
     let mut record = testing::record(1);
     record.fields.local_labels[0].value = format!("data:image/png;base64,{}", "A".repeat(400));
-    assert_eq!(Record::from_bytes(&record.to_bytes()), Err(RecordError::Value { key: 5 }));
+    assert_eq!(
+        Record::from_bytes(&record.to_bytes()),
+        Err(RecordError::Value { key: 5 })
+    );
     let other = Algorithm::Other("x".to_owned());
     assert_eq!(
         Fingerprint::new(other, &[1; 1025]).unwrap_err(),
-        FingerprintError::Length { expected: 1_024, got: 1_025 }
+        FingerprintError::Length {
+            expected: 1_024,
+            got: 1_025
+        }
     );
 }
 
@@ -109,7 +126,10 @@ fn picture_bytes_fit_in_no_field() {
 fn revision_zero_is_refused() {
     let mut record = testing::record(1);
     record.revision = Revision(0);
-    assert_eq!(Record::from_bytes(&record.to_bytes()), Err(RecordError::Revision));
+    assert_eq!(
+        Record::from_bytes(&record.to_bytes()),
+        Err(RecordError::Revision)
+    );
 }
 
 #[test]
@@ -120,14 +140,20 @@ fn seventeen_fingerprints_are_refused() {
         .collect();
     assert_eq!(
         Record::from_bytes(&record.to_bytes()),
-        Err(RecordError::Count { key: 1, got: 17, max: 16 })
+        Err(RecordError::Count {
+            key: 1,
+            got: 17,
+            max: 16
+        })
     );
 }
 
 #[test]
 fn debug_of_a_record_shows_no_fingerprint() {
     let record = testing::record(5);
-    let PrintValue::Inline(value) = &record.fields.prints[0].value else { panic!() };
+    let PrintValue::Inline(value) = &record.fields.prints[0].value else {
+        panic!()
+    };
     let shown = format!("{record:?}");
     let decimal = format!("{:?}", value.bytes());
     assert!(!shown.contains(&hex::encode(value.bytes())));

@@ -107,9 +107,8 @@ async fn send() -> Result<()> {
 
 async fn receive(address: Multiaddr) -> Result<()> {
     let mut swarm = swarm()?;
-    let peer = address.iter().find_map(|part| match part {
-        libp2p::multiaddr::Protocol::P2p(peer) => Some(peer),
-        _ => None,
+    let peer = address.iter().find_map(|part| {
+        if let libp2p::multiaddr::Protocol::P2p(peer) = part { Some(peer) } else { None }
     });
     let peer: PeerId = peer.context("the address names a peer")?;
     let mut control = swarm.behaviour().new_control();

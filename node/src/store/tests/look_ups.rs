@@ -183,3 +183,23 @@ fn more_bodies_than_are_kept_open_are_all_found() {
         assert_eq!(answers(&store, count).len(), 300);
     }
 }
+
+#[test]
+fn a_log_that_repeats_a_fingerprint_hides_no_other_logs_entry() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = with_classes(dir.path());
+    // More places than a look-up reads at once, each of them ended, in the log with the lower number.
+    let count = u64::try_from(crate::store::index::MAX_HITS).unwrap() + 8;
+    let numbered = |n: u64| Record { entry: entry(1_000 + n), ..record(7, 1) };
+    let records: Vec<_> = (0..count).map(|n| (0, numbered(n))).collect();
+    let mut ended: Vec<_> = (0..count).map(|n| retraction(1_000 + n, 1)).collect();
+    ended.sort_unstable();
+    commit(&store, vec![body(&eu(), 0, &records, &[])]);
+    commit(&store, vec![body(&eu(), 1, &[], &ended)]);
+    commit(&store, vec![body(&us(), 0, &[(0, record(7, 1))], &[])]);
+    let found = store.lookup(&prints(7)[0]).unwrap();
+    let live: Vec<_> = found.iter().filter(|found| !found.retracted).collect();
+    assert_eq!(live.len(), 1);
+    assert_eq!((&live[0].origin, live[0].record.entry), (&us(), entry(7)));
+    assert!(found.len() <= 65);
+}
