@@ -10,268 +10,31 @@
 //! | `heads` | what peers say their logs are, and which of it is a fault |
 //! | `logs` | how a mirrored log grows |
 //! | `bodies` | how bodies are fetched, admitted and applied in order |
+//! | `mirror` | what is remembered of a mirrored log |
+//! | `say` | inputs, outputs, jobs and events |
 
 mod bodies;
 mod commands;
 mod heads;
 mod logs;
+mod mirror;
+mod say;
 
 use std::collections::BTreeMap;
 
 use hashpact_keys::{CentreId, Origin, Roster, SignedRoster, Signer, Timestamp};
 use rand_core::CryptoRng;
 
-use crate::delta::{BodyError, Draft, Expected, Retraction, Seq};
 use crate::labels::{ClassId, Labels};
 use crate::limits;
-use crate::log::{CheckpointError, SignedCheckpoint};
-use crate::policy::{Closed, Policy, VerifiedBody};
-use crate::verify::SuffixError;
-use crate::view::{Batch, Damaged, LogState, View};
-use crate::wire::{BulkRequest, Frame, Message, WireError};
+use crate::policy::Policy;
+use crate::view::{Damaged, LogState, View};
+use crate::wire::Message;
 
 pub use commands::CommandError;
+pub use say::{Command, CommandId, Event, Input, Job, JobId, JobResult, Outcome, Output, Reason};
 
-/// Number of a job, unique within a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct JobId(pub u64);
-
-/// Number of a command, given by whoever asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CommandId(pub u64);
-
-/// What happens to a centre.
-pub enum Input {
-    /// A connection to a centre of the roster opened.
-    PeerUp(CentreId),
-    /// The last connection to it closed.
-    PeerDown(CentreId),
-    /// It sent a control message.
-    Received(CentreId, Frame),
-    /// The operator asks for something.
-    Command(CommandId, Command),
-    /// A job ended.
-    JobDone(JobId, JobResult),
-    /// The time asked for came.
-    Wake,
-}
-
-/// What an operator may ask.
-pub enum Command {
-    /// Give these label tuples class numbers, logging definitions for the new ones.
-    Define(Vec<Labels>),
-    /// Sign a draft and log it.
-    Append(Draft),
-    /// Retract entries.
-    Retract(Vec<Retraction>),
-    /// Begin a log: every roster from the pinned first one to the one in force, as signed bytes.
-    Begin(Vec<Vec<u8>>),
-    /// Take the next roster.
-    ApplyRoster(Vec<u8>),
-}
-
-/// How a command ended well.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The class numbers, in the order asked.
-    Classes(Vec<ClassId>),
-    /// The delta is durable under this number.
-    Appended(Seq),
-    /// The roster is in force.
-    RosterApplied,
-}
-
-/// Heavy work for the node.
-#[derive(Debug)]
-pub enum Job {
-    /// Fetch the next piece of a log from a peer.
-    FetchSuffix {
-        /// From whom.
-        peer: CentreId,
-        /// What to ask.
-        request: BulkRequest,
-    },
-    /// Fetch a body from its origin and verify it.
-    FetchBody {
-        /// From whom.
-        peer: CentreId,
-        /// What to ask.
-        request: BulkRequest,
-        /// What to verify it against.
-        expected: Expected,
-    },
-    /// Fetch a delta's retractions alone and verify them.
-    FetchRetractions {
-        /// From whom.
-        peer: CentreId,
-        /// What to ask.
-        request: BulkRequest,
-        /// What to verify them against.
-        expected: Expected,
-    },
-}
-
-/// How a job ended.
-#[derive(Debug)]
-pub enum JobResult {
-    /// Bytes of a piece of a log, not checked.
-    Suffix(Vec<u8>),
-    /// A body that its origin's signature covers.
-    Body(VerifiedBody),
-    /// Retractions that their origin's signature covers.
-    Retractions(Vec<Retraction>),
-    /// The transfer failed; nothing is said of the peer's honesty.
-    Failed,
-    /// The bytes are not what the origin signed.
-    Bad(BodyError),
-}
-
-/// What the node does after a step, in order.
-#[derive(Debug)]
-pub enum Output {
-    /// Make durable, whole, before anything behind it.
-    Commit(Batch),
-    /// Send a control message.
-    Send(CentreId, Message),
-    /// Start a job.
-    Spawn(JobId, Job),
-    /// Tell whoever watches.
-    Emit(Event),
-    /// Come back with [`Input::Wake`] at this time.
-    WakeAt(Timestamp),
-    /// Close the connection.
-    Drop(CentreId, Reason),
-    /// Answer a command.
-    Reply(CommandId, Result<Outcome, CommandError>),
-    /// The roster changed: open and close connections.
-    RosterChanged,
-}
-
-/// Something that people should know. Nothing here holds a fingerprint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// A mirrored log grew.
-    LogGrew {
-        /// The log.
-        origin: Origin,
-        /// Leaves.
-        size: u64,
-        /// Leaves of the checkpoint that it is going for.
-        head: u64,
-    },
-    /// A delta's body is stored and acts.
-    DeltaApplied {
-        /// The log.
-        origin: Origin,
-        /// The delta.
-        seq: Seq,
-        /// Records disclosed.
-        records: u64,
-        /// Records withheld.
-        withheld: u64,
-        /// Retractions.
-        retractions: u64,
-    },
-    /// Retractions act although their delta's records may not be opened.
-    RetractionsApplied {
-        /// The log.
-        origin: Origin,
-        /// The delta.
-        seq: Seq,
-        /// How many.
-        retractions: u64,
-    },
-    /// A centre showed a smaller log of its own than before.
-    Rollback {
-        /// The log.
-        origin: Origin,
-        /// Leaves that it showed before.
-        held: u64,
-        /// Leaves that it shows.
-        shown: u64,
-    },
-    /// Two checkpoints of one log do not continue each other.
-    Fork {
-        /// The log.
-        origin: Origin,
-        /// Leaves of the smaller.
-        size: u64,
-        /// Who showed the other one.
-        shown_by: CentreId,
-    },
-    /// Peers have seen more of our own log than we hold: signing has stopped.
-    OwnLogBehind {
-        /// Leaves held.
-        held: u64,
-        /// Leaves seen.
-        seen: u64,
-    },
-    /// A centre committed to a leaf that is not acceptable; its log is mirrored no further.
-    LeafRefused {
-        /// The log.
-        origin: Origin,
-        /// Why.
-        error: SuffixError,
-    },
-    /// A piece of a log does not continue what is held.
-    SuffixRefused {
-        /// The log.
-        origin: Origin,
-        /// Who sent it.
-        from: CentreId,
-        /// Why.
-        error: SuffixError,
-    },
-    /// A body is not what its origin signed.
-    BodyRefused {
-        /// The log.
-        origin: Origin,
-        /// The delta.
-        seq: Seq,
-        /// Who sent it.
-        from: CentreId,
-        /// Why.
-        error: BodyError,
-    },
-    /// Bodies wait because nothing may be opened.
-    Closed {
-        /// Why.
-        why: Closed,
-    },
-    /// A roster came into force.
-    RosterApplied {
-        /// Its version.
-        version: u64,
-    },
-}
-
-/// Why a connection is closed: the peer's fault.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Reason {
-    /// A frame that is no message.
-    #[error("malformed message: {0}")]
-    Malformed(WireError),
-    /// A checkpoint that does not verify.
-    #[error("bad checkpoint: {0}")]
-    Checkpoint(CheckpointError),
-    /// A smaller log of its own.
-    #[error("rolled its own log back from {held} to {shown} leaves")]
-    Rollback {
-        /// Leaves that it showed before.
-        held: u64,
-        /// Leaves that it shows.
-        shown: u64,
-    },
-    /// A log that does not continue the one held.
-    #[error("showed a log that does not continue the one held")]
-    Fork,
-    /// A piece of a log that does not verify.
-    #[error("bad suffix: {0}")]
-    Suffix(SuffixError),
-    /// A body that its signature does not cover.
-    #[error("bad body: {0}")]
-    Body(BodyError),
-}
+use mirror::{Mirror, Pace, later};
 
 /// The keys that the core signs with.
 pub struct CentreKeys {
@@ -295,58 +58,6 @@ struct Peer {
     newest: (u64, u64),
     /// Leaves that its own log had, as it showed itself or as was known before it connected.
     reached: u64,
-}
-
-/// A log that this node mirrors, as far as memory goes.
-#[derive(Default)]
-struct Mirror {
-    state: LogState,
-    /// Larger checkpoints that peers offer.
-    offers: BTreeMap<CentreId, SignedCheckpoint>,
-    /// Log job under way, with the checkpoint that it goes for.
-    fetching: Option<(JobId, CentreId, SignedCheckpoint)>,
-    /// A size whose next leaf was refused: asked for again only when the roster changes.
-    refused_at: Option<u64>,
-    /// Body jobs under way.
-    body_jobs: BTreeMap<Seq, JobId>,
-    /// Bodies that arrived before their turn.
-    ready: BTreeMap<Seq, VerifiedBody>,
-    /// When the log is asked for again.
-    log_pace: Pace,
-    /// When bodies are asked for again.
-    body_pace: Pace,
-    /// A body could not be had: retractions are fetched alone, so that they do not wait for it.
-    body_stuck: bool,
-}
-
-impl Mirror {
-    /// Goes on with retractions alone. Bodies that are ready out of turn would stand in their way.
-    fn stick(&mut self) {
-        self.body_stuck = true;
-        self.ready.clear();
-    }
-}
-
-/// Waiting between failed transfers: twice as long after each in a row, at most about a minute.
-#[derive(Default)]
-struct Pace {
-    not_before: Option<Timestamp>,
-    failures: u32,
-    failed_with: Option<CentreId>,
-}
-
-impl Pace {
-    fn is_waiting(&self, now: Timestamp) -> bool {
-        // A clock that jumped back must not make the wait longer than it ever is.
-        self.not_before
-            .is_some_and(|at| at > now && at <= later(now, limits::RETRY_S << 5))
-    }
-
-    fn fail(&mut self, now: Timestamp, with: Option<CentreId>) {
-        self.not_before = Some(later(now, limits::RETRY_S << self.failures.min(5)));
-        self.failures = self.failures.saturating_add(1);
-        self.failed_with = with;
-    }
 }
 
 /// One centre.
@@ -630,10 +341,6 @@ impl Centre {
     fn policy(&self, now: Timestamp) -> Policy {
         Policy::in_force(self.roster(), now)
     }
-}
-
-fn later(now: Timestamp, seconds: u64) -> Timestamp {
-    Timestamp::new(now.get().saturating_add(seconds))
 }
 
 impl From<Damaged> for CommandError {

@@ -1,0 +1,253 @@
+//! What happens to a centre, what it answers, and what people should know: the whole vocabulary of the core.
+
+use hashpact_keys::{CentreId, Origin, Timestamp};
+
+use super::CommandError;
+use crate::delta::{BodyError, Draft, Expected, Retraction, Seq};
+use crate::labels::{ClassId, Labels};
+use crate::log::CheckpointError;
+use crate::policy::{Closed, VerifiedBody};
+use crate::verify::SuffixError;
+use crate::view::Batch;
+use crate::wire::{BulkRequest, Frame, Message, WireError};
+
+/// Number of a job, unique within a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JobId(pub u64);
+
+/// Number of a command, given by whoever asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CommandId(pub u64);
+
+/// What happens to a centre.
+pub enum Input {
+    /// A connection to a centre of the roster opened.
+    PeerUp(CentreId),
+    /// The last connection to it closed.
+    PeerDown(CentreId),
+    /// It sent a control message.
+    Received(CentreId, Frame),
+    /// The operator asks for something.
+    Command(CommandId, Command),
+    /// A job ended.
+    JobDone(JobId, JobResult),
+    /// The time asked for came.
+    Wake,
+}
+
+/// What an operator may ask.
+pub enum Command {
+    /// Give these label tuples class numbers, logging definitions for the new ones.
+    Define(Vec<Labels>),
+    /// Sign a draft and log it.
+    Append(Draft),
+    /// Retract entries.
+    Retract(Vec<Retraction>),
+    /// Begin a log: every roster from the pinned first one to the one in force, as signed bytes.
+    Begin(Vec<Vec<u8>>),
+    /// Take the next roster.
+    ApplyRoster(Vec<u8>),
+}
+
+/// How a command ended well.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The class numbers, in the order asked.
+    Classes(Vec<ClassId>),
+    /// The delta is durable under this number.
+    Appended(Seq),
+    /// The roster is in force.
+    RosterApplied,
+}
+
+/// Heavy work for the node.
+#[derive(Debug)]
+pub enum Job {
+    /// Fetch the next piece of a log from a peer.
+    FetchSuffix {
+        /// From whom.
+        peer: CentreId,
+        /// What to ask.
+        request: BulkRequest,
+    },
+    /// Fetch a body from its origin and verify it.
+    FetchBody {
+        /// From whom.
+        peer: CentreId,
+        /// What to ask.
+        request: BulkRequest,
+        /// What to verify it against.
+        expected: Expected,
+    },
+    /// Fetch a delta's retractions alone and verify them.
+    FetchRetractions {
+        /// From whom.
+        peer: CentreId,
+        /// What to ask.
+        request: BulkRequest,
+        /// What to verify them against.
+        expected: Expected,
+    },
+}
+
+/// How a job ended.
+#[derive(Debug)]
+pub enum JobResult {
+    /// Bytes of a piece of a log, not checked.
+    Suffix(Vec<u8>),
+    /// A body that its origin's signature covers.
+    Body(VerifiedBody),
+    /// Retractions that their origin's signature covers.
+    Retractions(Vec<Retraction>),
+    /// The transfer failed; nothing is said of the peer's honesty.
+    Failed,
+    /// The bytes are not what the origin signed.
+    Bad(BodyError),
+}
+
+/// What the node does after a step, in order.
+#[derive(Debug)]
+pub enum Output {
+    /// Make durable, whole, before anything behind it.
+    Commit(Batch),
+    /// Send a control message.
+    Send(CentreId, Message),
+    /// Start a job.
+    Spawn(JobId, Job),
+    /// Tell whoever watches.
+    Emit(Event),
+    /// Come back with [`Input::Wake`] at this time.
+    WakeAt(Timestamp),
+    /// Close the connection.
+    Drop(CentreId, Reason),
+    /// Answer a command.
+    Reply(CommandId, Result<Outcome, CommandError>),
+    /// The roster changed: open and close connections.
+    RosterChanged,
+}
+
+/// Something that people should know. Nothing here holds a fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A mirrored log grew.
+    LogGrew {
+        /// The log.
+        origin: Origin,
+        /// Leaves.
+        size: u64,
+        /// Leaves of the checkpoint that it is going for.
+        head: u64,
+    },
+    /// A delta's body is stored and acts.
+    DeltaApplied {
+        /// The log.
+        origin: Origin,
+        /// The delta.
+        seq: Seq,
+        /// Records disclosed.
+        records: u64,
+        /// Records withheld.
+        withheld: u64,
+        /// Retractions.
+        retractions: u64,
+    },
+    /// Retractions act although their delta's records may not be opened.
+    RetractionsApplied {
+        /// The log.
+        origin: Origin,
+        /// The delta.
+        seq: Seq,
+        /// How many.
+        retractions: u64,
+    },
+    /// A centre showed a smaller log of its own than before.
+    Rollback {
+        /// The log.
+        origin: Origin,
+        /// Leaves that it showed before.
+        held: u64,
+        /// Leaves that it shows.
+        shown: u64,
+    },
+    /// Two checkpoints of one log do not continue each other.
+    Fork {
+        /// The log.
+        origin: Origin,
+        /// Leaves of the smaller.
+        size: u64,
+        /// Who showed the other one.
+        shown_by: CentreId,
+    },
+    /// Peers have seen more of our own log than we hold: signing has stopped.
+    OwnLogBehind {
+        /// Leaves held.
+        held: u64,
+        /// Leaves seen.
+        seen: u64,
+    },
+    /// A centre committed to a leaf that is not acceptable; its log is mirrored no further.
+    LeafRefused {
+        /// The log.
+        origin: Origin,
+        /// Why.
+        error: SuffixError,
+    },
+    /// A piece of a log does not continue what is held.
+    SuffixRefused {
+        /// The log.
+        origin: Origin,
+        /// Who sent it.
+        from: CentreId,
+        /// Why.
+        error: SuffixError,
+    },
+    /// A body is not what its origin signed.
+    BodyRefused {
+        /// The log.
+        origin: Origin,
+        /// The delta.
+        seq: Seq,
+        /// Who sent it.
+        from: CentreId,
+        /// Why.
+        error: BodyError,
+    },
+    /// Bodies wait because nothing may be opened.
+    Closed {
+        /// Why.
+        why: Closed,
+    },
+    /// A roster came into force.
+    RosterApplied {
+        /// Its version.
+        version: u64,
+    },
+}
+
+/// Why a connection is closed: the peer's fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// A frame that is no message.
+    #[error("malformed message: {0}")]
+    Malformed(WireError),
+    /// A checkpoint that does not verify.
+    #[error("bad checkpoint: {0}")]
+    Checkpoint(CheckpointError),
+    /// A smaller log of its own.
+    #[error("rolled its own log back from {held} to {shown} leaves")]
+    Rollback {
+        /// Leaves that it showed before.
+        held: u64,
+        /// Leaves that it shows.
+        shown: u64,
+    },
+    /// A log that does not continue the one held.
+    #[error("showed a log that does not continue the one held")]
+    Fork,
+    /// A piece of a log that does not verify.
+    #[error("bad suffix: {0}")]
+    Suffix(SuffixError),
+    /// A body that its signature does not cover.
+    #[error("bad body: {0}")]
+    Body(BodyError),
+}
