@@ -21,14 +21,22 @@ fn both_ways(eu: &Node, us: &Node, folder: &std::path::Path) -> Result<()> {
         node.ingest(&list, &[])?.ends(0)?;
         other.catches_up_with(node)?;
         ensure!(other.lookup(&list.sha256(39))?.len() == 1, "{name}");
-        node.run(&["retract", &node.entry(&list.sha256(39))?])?.ends(0)?;
+        node.run(&["retract", &node.entry(&list.sha256(39))?])?
+            .ends(0)?;
         other.catches_up_with(node)?;
         let entries = other.lookup(&list.sha256(39))?;
-        ensure!(entries[0]["retracted"] == json!(true), "{name}: {entries:?}");
+        ensure!(
+            entries[0]["retracted"] == json!(true),
+            "{name}: {entries:?}"
+        );
     }
     for node in [eu, us] {
-        let alarms: Vec<_> =
-            node.status()?.events.into_iter().filter(|seen| seen.is_alarm()).collect();
+        let alarms: Vec<_> = node
+            .status()?
+            .events
+            .into_iter()
+            .filter(|seen| seen.is_alarm())
+            .collect();
         ensure!(alarms.is_empty(), "{}: {alarms:?}", node.id);
     }
     Ok(())
@@ -67,18 +75,25 @@ fn node_that_was_offline_catches_up() -> Result<()> {
     eu.ingest(&first, &[])?.ends(0)?;
     us.catches_up_with(&eu)?;
     us.stop()?;
-    until("eu notices", || Ok((!eu.status()?.peers[0].up).then_some(())))?;
+    until("eu notices", || {
+        Ok((!eu.status()?.peers[0].up).then_some(()))
+    })?;
     for name in ["second", "third", "fourth"] {
         let list = List::write(folder.path(), name, 40)?;
         eu.ingest(&list, &[])?.ends(0)?;
         eu.run(&["retract", &eu.entry(&list.sha256(1))?])?.ends(0)?;
     }
-    eu.run(&["retract", &eu.entry(&first.sha256(1))?])?.ends(0)?;
+    eu.run(&["retract", &eu.entry(&first.sha256(1))?])?
+        .ends(0)?;
     us.start()?;
     us.catches_up_with(&eu)?;
     let log = us.mirrored("eu")?;
-    ensure!((log.held, log.retracted, log.applied) == (156, 4, 8), "{log:?}");
-    us.run(&["lookup", &format!("sha256:{}", first.sha256(1))])?.ends(1)?;
+    ensure!(
+        (log.held, log.retracted, log.applied) == (156, 4, 8),
+        "{log:?}"
+    );
+    us.run(&["lookup", &format!("sha256:{}", first.sha256(1))])?
+        .ends(1)?;
     Ok(())
 }
 
@@ -103,7 +118,9 @@ fn log_comes_past_a_relay_and_bodies_from_their_origin_alone() -> Result<()> {
         nodes.push(Node::init(folder.path(), id, Over::Both)?);
     }
     let _network = Network::found(folder.path(), &nodes.iter().collect::<Vec<_>>())?;
-    let [eu, us, ca] = nodes.as_mut_slice() else { anyhow::bail!("three nodes") };
+    let [eu, us, ca] = nodes.as_mut_slice() else {
+        anyhow::bail!("three nodes")
+    };
     eu.start()?;
     us.start()?;
     let list = List::write(folder.path(), "list", 40)?;
@@ -116,7 +133,10 @@ fn log_comes_past_a_relay_and_bodies_from_their_origin_alone() -> Result<()> {
         let log = ca.mirrored("eu")?;
         Ok((log.size == own.size).then_some(log))
     })?;
-    ensure!((log.head, log.deltas, log.applied, log.held) == (own.size, 1, 0, 0), "{log:?}");
+    ensure!(
+        (log.head, log.deltas, log.applied, log.held) == (own.size, 1, 0, 0),
+        "{log:?}"
+    );
     ensure!(us.mirrored("eu")?.held == 40 && ca.lookup(&list.sha256(0))?.is_empty());
     eu.start()?;
     ca.catches_up_with(eu)?;
@@ -130,11 +150,16 @@ fn expired(network: &mut Network) -> Result<String> {
     let bytes = Kind::Roster.unwrap(&fs::read_to_string(&last)?)?;
     let now = clock::now().get();
     let parsed = UnsignedRoster::parse(&bytes)?;
-    let draft = parsed.roster().next_draft(Timestamp::new(now - 20), Timestamp::new(now - 10));
+    let draft = parsed
+        .roster()
+        .next_draft(Timestamp::new(now - 20), Timestamp::new(now - 10));
     let roster = Roster::from_draft(draft.context("the last version")?)?;
     let root = KeyFile::load(&network.root, KeyUse::Root)?;
     let file = last.with_file_name("expired.txt");
-    fs::write(&file, Kind::Roster.wrap(&sign_roster(&draft_bytes(&roster), &root)?))?;
+    fs::write(
+        &file,
+        Kind::Roster.wrap(&sign_roster(&draft_bytes(&roster), &root)?),
+    )?;
     network.rosters.push(file.clone());
     Ok(text(&file))
 }
@@ -143,7 +168,10 @@ fn expired(network: &mut Network) -> Result<String> {
 fn under_an_expired_roster_retractions_act_and_records_wait() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (eu, us, mut network) = two(folder.path(), Over::Both)?;
-    let (list, other) = (List::write(folder.path(), "list", 40)?, List::write(folder.path(), "other", 40)?);
+    let (list, other) = (
+        List::write(folder.path(), "list", 40)?,
+        List::write(folder.path(), "other", 40)?,
+    );
     eu.ingest(&list, &[])?.ends(0)?;
     us.catches_up_with(&eu)?;
     let old = expired(&mut network)?;
@@ -157,10 +185,17 @@ fn under_an_expired_roster_retractions_act_and_records_wait() -> Result<()> {
         Ok((log.retracted == 1).then_some(log))
     })?;
     ensure!((log.deltas, log.applied, log.held) == (3, 1, 39), "{log:?}");
-    us.run(&["lookup", &format!("sha256:{}", list.sha256(3))])?.ends(1)?;
-    ensure!(us.lookup(&other.sha256(0))?.is_empty(), "a record was opened");
+    us.run(&["lookup", &format!("sha256:{}", list.sha256(3))])?
+        .ends(1)?;
+    ensure!(
+        us.lookup(&other.sha256(0))?.is_empty(),
+        "a record was opened"
+    );
     let told = us.read(&["status"])?;
-    ensure!(told.code == 0 && told.out.contains("roster has expired"), "{told:?}");
+    ensure!(
+        told.code == 0 && told.out.contains("roster has expired"),
+        "{told:?}"
+    );
 
     let next = network.next(&[])?;
     for node in [&eu, &us] {
@@ -170,6 +205,7 @@ fn under_an_expired_roster_retractions_act_and_records_wait() -> Result<()> {
     ensure!(us.lookup(&other.sha256(0))?.len() == 1);
     let told = us.read(&["status"])?;
     ensure!(told.code == 0 && !told.out.contains("expired"), "{told:?}");
-    us.run(&["lookup", &format!("sha256:{}", list.sha256(3))])?.ends(1)?;
+    us.run(&["lookup", &format!("sha256:{}", list.sha256(3))])?
+        .ends(1)?;
     Ok(())
 }
