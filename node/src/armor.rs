@@ -59,12 +59,19 @@ impl Kind {
     /// [`ArmorError`].
     pub fn unwrap(self, text: &str) -> Result<Vec<u8>, ArmorError> {
         let name = self.name();
-        let (begin, end) =
-            (format!("-----BEGIN HASHPACT {name}-----"), format!("-----END HASHPACT {name}-----"));
-        let body = text.trim().strip_prefix(&begin).and_then(|rest| rest.strip_suffix(&end));
+        let (begin, end) = (
+            format!("-----BEGIN HASHPACT {name}-----"),
+            format!("-----END HASHPACT {name}-----"),
+        );
+        let body = text
+            .trim()
+            .strip_prefix(&begin)
+            .and_then(|rest| rest.strip_suffix(&end));
         let body = body.ok_or(ArmorError::Lines { name })?;
         let encoded: String = body.split_ascii_whitespace().collect();
-        BASE64.decode(encoded).map_err(|_| ArmorError::Base64 { name })
+        BASE64
+            .decode(encoded)
+            .map_err(|_| ArmorError::Base64 { name })
     }
 }
 
@@ -77,8 +84,14 @@ mod tests {
         let bytes: Vec<u8> = (0..=255).collect();
         let text = Kind::Roster.wrap(&bytes);
         assert_eq!(Kind::Roster.unwrap(&text.replace('\n', "\r\n")), Ok(bytes));
-        assert_eq!(Kind::Enrolment.unwrap(&text), Err(ArmorError::Lines { name: "ENROLMENT" }));
+        assert_eq!(
+            Kind::Enrolment.unwrap(&text),
+            Err(ArmorError::Lines { name: "ENROLMENT" })
+        );
         let broken = text.replace("AAEC", "A*EC");
-        assert_eq!(Kind::Roster.unwrap(&broken), Err(ArmorError::Base64 { name: "ROSTER" }));
+        assert_eq!(
+            Kind::Roster.unwrap(&broken),
+            Err(ArmorError::Base64 { name: "ROSTER" })
+        );
     }
 }

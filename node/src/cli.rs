@@ -45,7 +45,13 @@ Examples:
 #[derive(Args)]
 struct Global {
     /// The node's home folder.
-    #[arg(long, global = true, env = "HASHPACT_HOME", default_value = "hashpact-home", value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        env = "HASHPACT_HOME",
+        default_value = "hashpact-home",
+        value_name = "DIR"
+    )]
     home: PathBuf,
     /// One JSON object on standard output.
     #[arg(long, global = true)]
@@ -95,7 +101,11 @@ impl Failure {
     }
 
     fn new(code: u8, why: impl Into<Box<dyn Error>>) -> Self {
-        Self { code, text: chain(&*why.into()), detail: None }
+        Self {
+            code,
+            text: chain(&*why.into()),
+            detail: None,
+        }
     }
 }
 
@@ -127,7 +137,11 @@ struct Answer {
 
 impl Answer {
     fn new(json: Value, text: String) -> Self {
-        Self { json, text, code: 0 }
+        Self {
+            json,
+            text,
+            code: 0,
+        }
     }
 }
 

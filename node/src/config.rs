@@ -73,10 +73,14 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] naming file, line or key.
     pub fn read(path: &Path) -> Result<Checked, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let config: Self = toml::from_str(&text)
-            .map_err(|source| ConfigError::Toml { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let config: Self = toml::from_str(&text).map_err(|source| ConfigError::Toml {
+            path: path.to_owned(),
+            source,
+        })?;
         config.check()
     }
 
@@ -135,7 +139,10 @@ fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
     field: &'static str,
     text: &str,
 ) -> Result<T, ConfigError> {
-    text.parse().map_err(|error: T::Err| ConfigError::Value { field, fault: error.to_string() })
+    text.parse().map_err(|error: T::Err| ConfigError::Value {
+        field,
+        fault: error.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -162,7 +169,10 @@ mod tests {
     fn unknown_key_is_refused_with_its_line() {
         let text = format!("{}lisen = []\n", config().to_text());
         let error = toml::from_str::<Config>(&text).unwrap_err().to_string();
-        assert!(error.contains("lisen") && error.contains("line 13"), "{error}");
+        assert!(
+            error.contains("lisen") && error.contains("line 13"),
+            "{error}"
+        );
     }
 
     #[test]

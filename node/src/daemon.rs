@@ -90,14 +90,19 @@ impl Handle {
     /// [`AskError`].
     pub async fn command(&self, command: Command) -> Result<Outcome, AskError> {
         let (answer, answered) = oneshot::channel();
-        self.asks.send(Ask::Command(command, answer)).await.map_err(|_| Stopped)?;
+        self.asks
+            .send(Ask::Command(command, answer))
+            .await
+            .map_err(|_| Stopped)?;
         Ok(answered.await.map_err(|_| Stopped)??)
     }
 
     /// As [`Handle::command`], from a thread that may block; the answer is waited for later.
     pub(crate) fn command_later(&self, command: Command) -> Result<Pending, Stopped> {
         let (answer, answered) = oneshot::channel();
-        self.asks.blocking_send(Ask::Command(command, answer)).map_err(|_| Stopped)?;
+        self.asks
+            .blocking_send(Ask::Command(command, answer))
+            .map_err(|_| Stopped)?;
         Ok(Pending(answered))
     }
 
@@ -107,7 +112,10 @@ impl Handle {
     /// [`Stopped`].
     pub async fn status(&self) -> Result<Status, Stopped> {
         let (answer, answered) = oneshot::channel();
-        self.asks.send(Ask::Status(answer)).await.map_err(|_| Stopped)?;
+        self.asks
+            .send(Ask::Status(answer))
+            .await
+            .map_err(|_| Stopped)?;
         answered.await.map_err(|_| Stopped)
     }
 }
@@ -188,7 +196,12 @@ pub struct Daemon {
 /// # Errors
 /// [`RunError`].
 pub fn open_store(home: &Home, checked: &Checked, steps: Steps) -> Result<Store, RunError> {
-    Ok(Store::open(&home.data(), home.store_keys()?, checked.origin.clone(), steps)?)
+    Ok(Store::open(
+        &home.data(),
+        home.store_keys()?,
+        checked.origin.clone(),
+        steps,
+    )?)
 }
 
 /// The rosters that a store holds, verified again from the first to the last.
@@ -212,7 +225,10 @@ pub fn roster_in_force(store: &Store) -> Result<SignedRoster, RunError> {
 /// # Errors
 /// [`HomeError`].
 pub fn centre_keys(home: &Home) -> Result<CentreKeys, HomeError> {
-    Ok(CentreKeys { delta: home.signer(KeyUse::Delta)?, log: home.signer(KeyUse::Log)? })
+    Ok(CentreKeys {
+        delta: home.signer(KeyUse::Delta)?,
+        log: home.signer(KeyUse::Log)?,
+    })
 }
 
 fn random() -> Result<ChaCha20Rng, RunError> {
@@ -349,7 +365,9 @@ impl Daemon {
 
     /// One step of the core and everything that follows from it.
     async fn step(&mut self, input: Input) -> Result<(), RunError> {
-        let outputs = self.centre.handle(input, clock::now(), &mut self.rng, &*self.store);
+        let outputs = self
+            .centre
+            .handle(input, clock::now(), &mut self.rng, &*self.store);
         let mut rest = Vec::with_capacity(outputs.len());
         for output in outputs {
             if let Output::Commit(batch) = output {
@@ -432,7 +450,9 @@ impl Daemon {
     }
 
     fn send(&self, peer: &CentreId, frame: Vec<u8>) {
-        let Some(peer_id) = self.directory.peer(peer) else { return };
+        let Some(peer_id) = self.directory.peer(peer) else {
+            return;
+        };
         if let Err(error) = self.net.send(peer_id, frame) {
             tracing::debug!(centre = %peer, %error, "not sent");
         }
@@ -458,7 +478,11 @@ impl Daemon {
     fn remember(&mut self, seen: Seen) {
         // Alarms must not be washed away by the traffic of a catch-up.
         if self.seen.len() == EVENTS_KEPT {
-            let at = self.seen.iter().position(|seen| !seen.is_alarm()).unwrap_or(0);
+            let at = self
+                .seen
+                .iter()
+                .position(|seen| !seen.is_alarm())
+                .unwrap_or(0);
             self.seen.remove(at);
         }
         self.seen.push_back(seen);

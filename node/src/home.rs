@@ -140,11 +140,14 @@ impl Home {
         mut seed: impl FnMut() -> io::Result<Zeroizing<[u8; 32]>>,
     ) -> Result<Vec<(KeyUse, Signer)>, HomeError> {
         if self.config().exists() {
-            return Err(HomeError::Exists { path: self.path.clone() });
+            return Err(HomeError::Exists {
+                path: self.path.clone(),
+            });
         }
         fs::create_dir_all(&self.path).map_err(|source| self.io(&self.path, source))?;
         let only_owner = fs::Permissions::from_mode(0o700);
-        fs::set_permissions(&self.path, only_owner).map_err(|source| self.io(&self.path, source))?;
+        fs::set_permissions(&self.path, only_owner)
+            .map_err(|source| self.io(&self.path, source))?;
         let keys = self.keys();
         keys.make()?;
         let mut seed = || seed().map_err(|source| self.io(&self.path, source));
@@ -161,8 +164,11 @@ impl Home {
     fn write_secret(&self, path: &Path, secret: &[u8; 32]) -> Result<(), HomeError> {
         let text = Zeroizing::new(format!("hashpact-storage-key-v1 {}\n", hex::encode(secret)));
         let written = (|| {
-            let mut file =
-                OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(path)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()
         })();
@@ -175,15 +181,21 @@ impl Home {
     /// [`HomeError::Missing`] or [`HomeError::Locked`].
     pub fn lock(&self) -> Result<Lock, HomeError> {
         if !self.config().exists() {
-            return Err(HomeError::Missing { path: self.path.clone() });
+            return Err(HomeError::Missing {
+                path: self.path.clone(),
+            });
         }
         let path = self.path.join("lock");
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(&path).map_err(|source| self.io(&path, source))?;
+        let file = options
+            .open(&path)
+            .map_err(|source| self.io(&path, source))?;
         match file.try_lock() {
             Ok(()) => Ok(Lock { _file: file }),
-            Err(fs::TryLockError::WouldBlock) => Err(HomeError::Locked { path: self.path.clone() }),
+            Err(fs::TryLockError::WouldBlock) => Err(HomeError::Locked {
+                path: self.path.clone(),
+            }),
             Err(fs::TryLockError::Error(source)) => Err(self.io(&path, source)),
         }
     }
@@ -212,13 +224,21 @@ impl Home {
         let path = self.storage_key();
         let fault = || HomeError::StorageKey { path: path.clone() };
         let mut file = File::open(&path).map_err(|source| self.io(&path, source))?;
-        let mode = file.metadata().map_err(|source| self.io(&path, source))?.permissions().mode();
+        let mode = file
+            .metadata()
+            .map_err(|source| self.io(&path, source))?
+            .permissions()
+            .mode();
         if mode & 0o077 != 0 {
             return Err(fault());
         }
         let mut text = Zeroizing::new(String::new());
-        file.read_to_string(&mut text).map_err(|source| self.io(&path, source))?;
-        let hex_text = text.trim_end().strip_prefix("hashpact-storage-key-v1 ").ok_or_else(fault)?;
+        file.read_to_string(&mut text)
+            .map_err(|source| self.io(&path, source))?;
+        let hex_text = text
+            .trim_end()
+            .strip_prefix("hashpact-storage-key-v1 ")
+            .ok_or_else(fault)?;
         let mut secret = Zeroizing::new([0; 32]);
         hex::decode_to_slice(hex_text, &mut *secret).map_err(|_| fault())?;
         Ok(StoreKeys {
@@ -228,6 +248,9 @@ impl Home {
     }
 
     fn io(&self, path: &Path, source: io::Error) -> HomeError {
-        HomeError::Io { path: path.to_owned(), source }
+        HomeError::Io {
+            path: path.to_owned(),
+            source,
+        }
     }
 }

@@ -27,7 +27,7 @@ use rand_core::CryptoRng;
 
 use crate::labels::{ClassId, Labels};
 use crate::limits;
-use crate::policy::Policy;
+use crate::policy::{Closed, Policy};
 use crate::view::{Damaged, LogState, View};
 use crate::wire::Message;
 
@@ -76,6 +76,8 @@ pub struct Centre {
     counter: u64,
     next_job: u64,
     next_round: Timestamp,
+    /// Why nothing opens, as far as it was said.
+    told_closed: Option<Closed>,
 }
 
 impl Centre {
@@ -116,6 +118,7 @@ impl Centre {
             counter: 0,
             next_job: 0,
             next_round: Timestamp::new(0),
+            told_closed: None,
         };
         centre.load_mirrors(view);
         Ok(centre)

@@ -43,7 +43,11 @@ pub enum Attack {
 
 impl Attack {
     /// In this order, each against another centre.
-    pub const ALL: [Self; 3] = [Self::TamperedDelta, Self::UnknownPeer, Self::ReplayedCheckpoint];
+    pub const ALL: [Self; 3] = [
+        Self::TamperedDelta,
+        Self::UnknownPeer,
+        Self::ReplayedCheckpoint,
+    ];
 
     /// The check's name.
     #[must_use]
@@ -78,7 +82,11 @@ impl Attack {
         let is_new = |seen: &&hashpact_node::daemon::Seen| {
             seen.kind == self.event() && !before.events.contains(seen)
         };
-        after.events.iter().find(is_new).map(|seen| seen.text.as_str())
+        after
+            .events
+            .iter()
+            .find(is_new)
+            .map(|seen| seen.text.as_str())
     }
 
     /// Whether the target refused: it saw the attack, closed the connection, and holds what it held.
@@ -87,17 +95,30 @@ impl Attack {
         let Some(text) = self.new_event(before, after) else {
             return (false, format!("{} saw no {}", after.centre, self.event()));
         };
-        let held = |status: &Status| -> Vec<(String, u64, u64)> {
+        let held = |status: &Status| -> Vec<(String, u64, u64, u64)> {
             let log = |log: &hashpact_node::daemon::LogStatus| {
-                (log.origin.clone(), log.held, log.applied)
+                (log.origin.clone(), log.held, log.retracted, log.applied)
             };
-            status.mirrored.iter().map(log).collect()
+            let logs = std::iter::once(&status.own).chain(&status.mirrored);
+            logs.map(log).collect()
         };
         if held(before) != held(after) {
-            return (false, format!("{} holds something else than before", after.centre));
+            return (
+                false,
+                format!("{} holds something else than before", after.centre),
+            );
         }
-        let dropped = after.peers.iter().all(|peer| peer.centre != "nz" || !peer.up);
-        (dropped, format!("{}: {text}", after.centre))
+        if after
+            .peers
+            .iter()
+            .any(|peer| peer.centre == "nz" && peer.up)
+        {
+            return (
+                false,
+                format!("{} stays connected although it saw: {text}", after.centre),
+            );
+        }
+        (true, format!("{}: {text}", after.centre))
     }
 }
 
@@ -129,16 +150,31 @@ impl Adversary {
         directory.set(roster.roster(), clock::now());
         let honest_size = store.log(&checked.origin).size;
         let keys = centre_keys(&home)?;
-        let mut centre =
-            Centre::new(checked.centre.clone(), keys, roster, clock::now_ms(), &store)?;
+        let mut centre = Centre::new(
+            checked.centre.clone(),
+            keys,
+            roster,
+            clock::now_ms(),
+            &store,
+        )?;
         let mut rng = ChaCha20Rng::from_seed([7; 32]);
         let record = testing::record(1);
-        let draft =
-            Draft::new([(ClassId(0), record.entry, &record.to_bytes()[..])], Vec::new(), &mut rng)?;
+        let draft = Draft::new(
+            [(ClassId(0), record.entry, &record.to_bytes()[..])],
+            Vec::new(),
+            &mut rng,
+        )?;
         command_offline(&mut centre, &store, Command::Append(draft))??;
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(1).enable_all().build()?;
-        Ok(Self { home, checked, store: Arc::new(store), directory, honest_size, runtime })
+        Ok(Self {
+            home,
+            checked,
+            store: Arc::new(store),
+            directory,
+            honest_size,
+            runtime,
+        })
     }
 
     /// Tries an attack and waits until the target shows the event that it must, or `limit` passes.
@@ -152,14 +188,19 @@ impl Adversary {
             let peer = self.peer_of(target)?;
             if attack != Attack::UnknownPeer {
                 let up = wait_for_up(&mut heard, peer);
-                tokio::time::timeout(limit, up).await.context("the target did not connect")??;
+                tokio::time::timeout(limit, up)
+                    .await
+                    .context("the target did not connect")??;
                 net.send(peer, self.heads(attack)?.to_bytes())?;
             }
             let deadline = Instant::now() + limit;
             let after = loop {
                 let after = target.status()?;
                 let seen = attack.new_event(&before, &after).is_some();
-                let gone = after.peers.iter().all(|peer| peer.centre != "nz" || !peer.up);
+                let gone = after
+                    .peers
+                    .iter()
+                    .all(|peer| peer.centre != "nz" || !peer.up);
                 if (seen && gone) || Instant::now() > deadline {
                     break after;
                 }
@@ -178,14 +219,12 @@ impl Adversary {
 
     fn peer_of(&self, target: &Node) -> Result<PeerId> {
         let centre = target.id.parse()?;
-        self.directory.peer(&centre).context("the target is on the roster")
+        self.directory
+            .peer(&centre)
+            .context("the target is on the roster")
     }
 
-    fn connect(
-        &self,
-        attack: Attack,
-        target: &Node,
-    ) -> Result<(Net, mpsc::Receiver<NetEvent>)> {
+    fn connect(&self, attack: Attack, target: &Node) -> Result<(Net, mpsc::Receiver<NetEvent>)> {
         let mut seed = *self.home.node_seed()?;
         if attack == Attack::UnknownPeer {
             getrandom::fill(&mut seed).map_err(|error| anyhow!("no random numbers: {error}"))?;
@@ -215,10 +254,17 @@ impl Adversary {
                 let files = |path: &str| self.store.log_file(&origin, path);
                 let root = root_at(&files, state.size, size)?;
                 let log_key = self.home.signer(KeyUse::Log)?;
-                Checkpoint { origin, size, root }.sign(&log_key).note().to_vec()
+                Checkpoint { origin, size, root }
+                    .sign(&log_key)
+                    .note()
+                    .to_vec()
             }
         };
-        Ok(Message::Heads { session: clock::now_ms(), counter: 1, notes: vec![note] })
+        Ok(Message::Heads {
+            session: clock::now_ms(),
+            counter: 1,
+            notes: vec![note],
+        })
     }
 }
 
@@ -238,7 +284,10 @@ impl BulkSource for Tampering {
     fn open(&self, peer: PeerId, request: &[u8]) -> Result<Box<dyn BulkRead>, u8> {
         let honest = self.0.open(peer, request)?;
         match BulkRequest::from_bytes(request) {
-            Ok(BulkRequest::Body { .. }) => Ok(Box::new(Flipped { honest, done: false })),
+            Ok(BulkRequest::Body { .. }) => Ok(Box::new(Flipped {
+                honest,
+                done: false,
+            })),
             Ok(BulkRequest::Suffix { .. }) | Err(_) => Ok(honest),
         }
     }
@@ -285,11 +334,21 @@ mod tests {
     use crate::outcome::tests::{log, status};
 
     fn seen(kind: &str, at: u64) -> Seen {
-        Seen { at, kind: kind.to_owned(), about: None, text: format!("{kind} at {at}") }
+        Seen {
+            at,
+            kind: kind.to_owned(),
+            about: None,
+            text: format!("{kind} at {at}"),
+        }
     }
 
     fn peer(centre: &str, up: bool) -> PeerStatus {
-        PeerStatus { centre: centre.to_owned(), up, bytes_in: 0, bytes_out: 0 }
+        PeerStatus {
+            centre: centre.to_owned(),
+            up,
+            bytes_in: 0,
+            bytes_out: 0,
+        }
     }
 
     /// The target before an attack: nz, whom the adversary plays, is connected.
@@ -321,10 +380,16 @@ mod tests {
         for attack in Attack::ALL {
             let mut after = refused(attack);
             after.events.clear();
-            assert!(!attack.judge(&before(), &after).0, "{attack:?} without an event");
+            assert!(
+                !attack.judge(&before(), &after).0,
+                "{attack:?} without an event"
+            );
             after.events.push(seen("log_grew", 7));
             let (ok, detail) = attack.judge(&before(), &after);
-            assert!(!ok && detail == format!("eu saw no {}", attack.event()), "{detail}");
+            assert!(
+                !ok && detail == format!("eu saw no {}", attack.event()),
+                "{detail}"
+            );
         }
     }
 
@@ -350,7 +415,10 @@ mod tests {
                 let mut after = refused(attack);
                 change(&mut after);
                 let (ok, detail) = attack.judge(&before(), &after);
-                assert!(!ok && detail == "eu holds something else than before", "{n}: {detail}");
+                assert!(
+                    !ok && detail == "eu holds something else than before",
+                    "{n}: {detail}"
+                );
             }
         }
     }
@@ -370,8 +438,10 @@ mod tests {
 
     #[test]
     fn each_attack_is_another_check_on_another_centre() {
-        let names: std::collections::BTreeSet<_> =
-            Attack::ALL.iter().map(|attack| (attack.check(), attack.event())).collect();
+        let names: std::collections::BTreeSet<_> = Attack::ALL
+            .iter()
+            .map(|attack| (attack.check(), attack.event()))
+            .collect();
         let targets: std::collections::BTreeSet<_> =
             Attack::ALL.iter().map(|attack| attack.target()).collect();
         assert_eq!((names.len(), targets.len()), (3, 3));

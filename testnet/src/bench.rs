@@ -61,7 +61,9 @@ pub fn run(args: &BenchArgs) -> Result<Outcome> {
 }
 
 fn one_size(entries: u64, outcome: &mut Outcome) -> Result<()> {
-    let folder = tempfile::Builder::new().prefix("hashpact-bench-").tempdir()?;
+    let folder = tempfile::Builder::new()
+        .prefix("hashpact-bench-")
+        .tempdir()?;
     let mut figure = |name: &str, value: f64, unit: &'static str| {
         eprintln!("  {name:<40} {value:>14.2} {unit}");
         outcome.figure(format!("{name}_{entries}"), value, unit);
@@ -76,7 +78,10 @@ fn one_size(entries: u64, outcome: &mut Outcome) -> Result<()> {
     let started = Instant::now();
     let answer = cluster.node("eu")?.ingest(&list)?;
     let seconds = started.elapsed().as_secs_f64();
-    ensure!(answer["summary"]["accepted"] == serde_json::json!(entries), "not all was accepted");
+    ensure!(
+        answer["summary"]["accepted"] == serde_json::json!(entries),
+        "not all was accepted"
+    );
     let eu = cluster.node("eu")?;
     figure("ingest", count / seconds, "entries/s");
     figure("ingest_plain_write", count / plain, "entries/s");
@@ -85,8 +90,15 @@ fn one_size(entries: u64, outcome: &mut Outcome) -> Result<()> {
     figure("data_folder", folder_size(&eu.home.data())? / 1e6, "MB");
     let again = Instant::now();
     let answer = eu.ingest(&list)?;
-    ensure!(answer["summary"]["unchanged"] == serde_json::json!(entries), "not all is unchanged");
-    figure("ingest_again_unchanged", count / again.elapsed().as_secs_f64(), "entries/s");
+    ensure!(
+        answer["summary"]["unchanged"] == serde_json::json!(entries),
+        "not all is unchanged"
+    );
+    figure(
+        "ingest_again_unchanged",
+        count / again.elapsed().as_secs_f64(),
+        "entries/s",
+    );
 
     lookups(&mut cluster, entries, &mut figure)?;
     catch_up(&mut cluster, entries, &mut figure)?;
@@ -104,7 +116,11 @@ fn lookups(
     eu.start()?;
     let mut client = Client::connect(&eu.home)?;
     ensure!(ask(&mut client, 0)? == 1, "the first entry is found");
-    figure("cold_start_to_first_answer", cold.elapsed().as_secs_f64() * 1e3, "ms");
+    figure(
+        "cold_start_to_first_answer",
+        cold.elapsed().as_secs_f64() * 1e3,
+        "ms",
+    );
     let started = Instant::now();
     let mut hits = 0;
     for n in 0..LOOKUPS {
@@ -112,7 +128,11 @@ fn lookups(
         let within = n * (entries / LOOKUPS).max(1) % entries;
         hits += ask(&mut client, if n % 2 == 0 { within } else { entries + n })?;
     }
-    ensure!(hits == LOOKUPS / 2, "{hits} look-ups found something, {} should", LOOKUPS / 2);
+    ensure!(
+        hits == LOOKUPS / 2,
+        "{hits} look-ups found something, {} should",
+        LOOKUPS / 2
+    );
     let rate = count(LOOKUPS) / started.elapsed().as_secs_f64();
     let echo = reference::echo(LOOKUPS)?;
     figure("lookup", rate, "answers/s");
@@ -123,9 +143,14 @@ fn lookups(
 
 fn ask(client: &mut Client, n: u64) -> Result<u64> {
     let hash = Sha256::digest(format!("hashpact synthetic eu {n}"));
-    let request = Request::Lookup { algorithm: "sha256".to_owned(), value: hex::encode(hash) };
+    let request = Request::Lookup {
+        algorithm: "sha256".to_owned(),
+        value: hex::encode(hash),
+    };
     let answer = client.ask(&request, |_| {})?;
-    Ok(answer["entries"].as_array().map_or(0, |entries| entries.len() as u64))
+    Ok(answer["entries"]
+        .as_array()
+        .map_or(0, |entries| entries.len() as u64))
 }
 
 fn catch_up(
@@ -144,7 +169,10 @@ fn catch_up(
         if held == entries {
             break status;
         }
-        ensure!(started.elapsed() < CATCH_UP, "caught up with {held} entries only");
+        ensure!(
+            started.elapsed() < CATCH_UP,
+            "caught up with {held} entries only"
+        );
         std::thread::sleep(Duration::from_millis(10));
     };
     let seconds = started.elapsed().as_secs_f64();
@@ -158,7 +186,10 @@ fn catch_up(
     Ok(())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "figures have four digits at most")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "figures have four digits at most"
+)]
 fn count(n: u64) -> f64 {
     n as f64
 }
@@ -167,7 +198,10 @@ fn count(n: u64) -> f64 {
 fn peak_memory(node: &Node) -> Result<f64> {
     let pid = node.pid().context("the node runs")?;
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .context("VmHWM")?;
     let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
     Ok(kib / 1024.0)
 }
@@ -177,7 +211,11 @@ fn folder_size(folder: &Path) -> Result<f64> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let meta = entry.metadata()?;
-        bytes += if meta.is_dir() { folder_size(&entry.path())? } else { count(meta.len()) };
+        bytes += if meta.is_dir() {
+            folder_size(&entry.path())?
+        } else {
+            count(meta.len())
+        };
     }
     Ok(bytes)
 }

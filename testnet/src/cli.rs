@@ -1,12 +1,11 @@
 //! What may be asked of the testnet.
 #![allow(clippy::print_stdout, reason = "printing is what a command line does")]
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::bench::{self, BenchArgs};
@@ -29,8 +28,8 @@ struct Cli {
     #[arg(long)]
     json: bool,
     /// Ingest one's own list at a centre; its profile stands beside it as .toml.
-    #[arg(long, value_name = "CENTRE=FILE")]
-    list: Vec<String>,
+    #[arg(long, value_name = "CENTRE=FILE", value_parser = own_list)]
+    list: Vec<(String, PathBuf)>,
     /// Generate this many synthetic entries a centre instead of the carried lists.
     #[arg(long, value_name = "N", conflicts_with = "list")]
     entries: Option<u64>,
@@ -71,7 +70,7 @@ fn dispatch(cli: Cli) -> Result<bool> {
         return Ok(true);
     }
     let plan = Plan {
-        lists: own_lists(&cli.list)?,
+        lists: cli.list.into_iter().collect(),
         entries: cli.entries,
         keep: cli.keep,
         quiet: cli.json,
@@ -85,43 +84,46 @@ fn dispatch(cli: Cli) -> Result<bool> {
     Ok(outcome.is_ok())
 }
 
-fn own_lists(args: &[String]) -> Result<BTreeMap<String, PathBuf>> {
-    let pair = |text: &String| {
-        let (centre, file) = text.split_once('=').context("--list takes CENTRE=FILE")?;
-        Ok((centre.to_owned(), PathBuf::from(file)))
-    };
-    args.iter().map(pair).collect()
+fn own_list(text: &str) -> std::result::Result<(String, PathBuf), String> {
+    let (centre, file) = text.split_once('=').ok_or("it takes CENTRE=FILE")?;
+    if !scenario::has_list(centre) {
+        return Err(format!("there is no centre {centre}"));
+    }
+    Ok((centre.to_owned(), PathBuf::from(file)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn lists(args: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
-        own_lists(&args.iter().copied().map(str::to_owned).collect::<Vec<_>>())
-    }
-
     #[test]
-    fn list_without_a_centre_is_refused() {
-        for bad in ["list.csv", "", "eu:list.csv"] {
-            let error = lists(&["us=us.csv", bad]).unwrap_err();
-            assert_eq!(error.to_string(), "--list takes CENTRE=FILE", "{bad:?}");
+    fn list_without_a_centre_of_the_testnet_is_refused() {
+        for bad in ["list.csv", "", "eu:list.csv", "xx=list.csv"] {
+            let parsed = Cli::try_parse_from(["hashpact-testnet", "--list", bad]);
+            let error = parsed.err().unwrap();
+            assert_eq!(
+                error.kind(),
+                clap::error::ErrorKind::ValueValidation,
+                "{bad:?}"
+            );
         }
     }
 
     #[test]
     fn list_names_its_centre_before_the_first_sign() {
-        let lists = lists(&["eu=a=b.csv", "us=/tmp/us.csv"]).unwrap();
-        let expected = [("eu", "a=b.csv"), ("us", "/tmp/us.csv")];
-        let expected = expected.map(|(centre, file)| (centre.to_owned(), PathBuf::from(file)));
-        assert_eq!(lists, BTreeMap::from(expected));
+        assert_eq!(
+            own_list("eu=a=b.csv"),
+            Ok(("eu".to_owned(), PathBuf::from("a=b.csv")))
+        );
     }
 
     #[test]
     fn own_lists_and_synthetic_entries_exclude_each_other() {
         let parse = |args: &[&str]| Cli::try_parse_from(["hashpact-testnet"].iter().chain(args));
         assert!(parse(&["--list", "eu=a.csv", "--keep"]).is_ok());
-        let both = parse(&["--list", "eu=a.csv", "--entries", "5"]).err().unwrap();
+        let both = parse(&["--list", "eu=a.csv", "--entries", "5"])
+            .err()
+            .unwrap();
         assert_eq!(both.kind(), clap::error::ErrorKind::ArgumentConflict);
         let word = parse(&["--entries", "many"]).err().unwrap();
         assert_eq!(word.kind(), clap::error::ErrorKind::ValueValidation);

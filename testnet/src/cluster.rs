@@ -48,7 +48,11 @@ pub struct Cluster {
 /// Fails if it cannot be started or prints no JSON.
 pub fn node<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Result<(Value, i32)> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("node").arg("--json").args(args).stdin(Stdio::null());
+    command
+        .arg("node")
+        .arg("--json")
+        .args(args)
+        .stdin(Stdio::null());
     let output = command.output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let last = text.lines().last().unwrap_or_default();
@@ -64,7 +68,11 @@ pub fn node<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Result<(Value
 /// Fails unless the exit code is 0.
 pub fn node_ok<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Result<Value> {
     let (json, code) = node(args)?;
-    ensure!(code == 0, "exit {code}: {}", json["error"].as_str().unwrap_or("no reason given"));
+    ensure!(
+        code == 0,
+        "exit {code}: {}",
+        json["error"].as_str().unwrap_or("no reason given")
+    );
     Ok(json)
 }
 
@@ -88,17 +96,35 @@ impl Node {
     pub fn init(folder: &Path, id: &str, jurisdiction: &str) -> Result<Self> {
         let home = folder.join(id);
         let port = free_port()?;
-        let (quic, tcp) =
-            (format!("/ip4/127.0.0.1/udp/{port}/quic-v1"), format!("/ip4/127.0.0.1/tcp/{port}"));
+        let (quic, tcp) = (
+            format!("/ip4/127.0.0.1/udp/{port}/quic-v1"),
+            format!("/ip4/127.0.0.1/tcp/{port}"),
+        );
         let domain = format!("{id}.example");
         let home_text = home.display().to_string();
         node_ok([
-            "--home", &home_text, "init", "--centre", id, "--jurisdiction", jurisdiction,
-            "--domain", &domain, "--listen", &quic, "--listen", &tcp,
+            "--home",
+            &home_text,
+            "init",
+            "--centre",
+            id,
+            "--jurisdiction",
+            jurisdiction,
+            "--domain",
+            &domain,
+            "--listen",
+            &quic,
+            "--listen",
+            &tcp,
         ])
         .with_context(|| format!("init of {id}"))?;
         let (id, jurisdiction) = (id.to_owned(), jurisdiction.to_owned());
-        Ok(Self { id, jurisdiction, home: Home::new(home), process: None })
+        Ok(Self {
+            id,
+            jurisdiction,
+            home: Home::new(home),
+            process: None,
+        })
     }
 
     /// Runs a command of this node's shell.
@@ -107,7 +133,10 @@ impl Node {
     /// As [`node`].
     pub fn shell(&self, args: &[&str]) -> Result<(Value, i32)> {
         let home = self.home.path().display().to_string();
-        let args: Vec<&str> = ["--home", &home].into_iter().chain(args.iter().copied()).collect();
+        let args: Vec<&str> = ["--home", &home]
+            .into_iter()
+            .chain(args.iter().copied())
+            .collect();
         node(args)
     }
 
@@ -146,7 +175,12 @@ impl Node {
             if Client::connect(&self.home).is_ok() {
                 return Ok(());
             }
-            ensure!(Instant::now() < deadline, "{} does not answer: see {}", self.id, log.display());
+            ensure!(
+                Instant::now() < deadline,
+                "{} does not answer: see {}",
+                self.id,
+                log.display()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -177,9 +211,17 @@ impl Node {
     /// # Errors
     /// Fails if the file is refused.
     pub fn ingest(&self, list: &List) -> Result<Value> {
-        let (file, profile) = (list.file.display().to_string(), list.profile.display().to_string());
+        let (file, profile) = (
+            list.file.display().to_string(),
+            list.profile.display().to_string(),
+        );
         let (json, code) = self.shell(&["ingest", &file, "--profile", &profile])?;
-        ensure!(code <= 1, "{}: {}", self.id, json["error"].as_str().unwrap_or("ingest failed"));
+        ensure!(
+            code <= 1,
+            "{}: {}",
+            self.id,
+            json["error"].as_str().unwrap_or("ingest failed")
+        );
         Ok(json)
     }
 
@@ -197,7 +239,9 @@ impl Node {
     /// # Errors
     /// Fails if it does not stop in time or with another exit code than 0.
     pub fn stop(&mut self) -> Result<()> {
-        let Some(mut child) = self.process.take() else { return Ok(()) };
+        let Some(mut child) = self.process.take() else {
+            return Ok(());
+        };
         let kill = format!("kill -INT {}", child.id());
         Command::new("sh").args(["-c", &kill]).status()?;
         let deadline = Instant::now() + STOP;
@@ -238,15 +282,25 @@ impl Cluster {
         let roster = folder.join("roster-1.txt");
         let out = roster.display().to_string();
         let mut args = vec!["roster", "new", "--demo", "--root", &root, "--out", &out];
-        let enrolments: Vec<String> =
-            nodes.iter().map(|node| node.home.enrolment().display().to_string()).collect();
+        let enrolments: Vec<String> = nodes
+            .iter()
+            .map(|node| node.home.enrolment().display().to_string())
+            .collect();
         args.extend(enrolments.iter().flat_map(|file| ["--enrol", file]));
         let made = node_ok(args)?;
-        let pin = made["network"].as_str().context("no network hash")?.to_owned();
+        let pin = made["network"]
+            .as_str()
+            .context("no network hash")?
+            .to_owned();
         for node in &nodes {
             node.shell_ok(&["roster", "apply", &out, "--pin", &pin])?;
         }
-        Ok(Self { folder: folder.to_owned(), nodes, rosters: vec![roster], pin })
+        Ok(Self {
+            folder: folder.to_owned(),
+            nodes,
+            rosters: vec![roster],
+            pin,
+        })
     }
 
     /// Starts every node.
@@ -262,7 +316,10 @@ impl Cluster {
     /// # Errors
     /// Fails if there is none.
     pub fn node(&self, id: &str) -> Result<&Node> {
-        self.nodes.iter().find(|node| node.id == id).with_context(|| format!("no centre {id}"))
+        self.nodes
+            .iter()
+            .find(|node| node.id == id)
+            .with_context(|| format!("no centre {id}"))
     }
 
     /// As [`Cluster::node`].
@@ -281,8 +338,15 @@ impl Cluster {
     pub fn join(&mut self, id: &str, jurisdiction: &str) -> Result<()> {
         let mut node = Node::init(&self.folder, id, jurisdiction)?;
         let root = self.folder.join("root.key").display().to_string();
-        let last = self.rosters.last().context("no roster")?.display().to_string();
-        let next = self.folder.join(format!("roster-{}.txt", self.rosters.len() + 1));
+        let last = self
+            .rosters
+            .last()
+            .context("no roster")?
+            .display()
+            .to_string();
+        let next = self
+            .folder
+            .join(format!("roster-{}.txt", self.rosters.len() + 1));
         let out = next.display().to_string();
         let enrolment = node.home.enrolment().display().to_string();
         node_ok([
@@ -292,7 +356,12 @@ impl Cluster {
             running.shell_ok(&["roster", "apply", &out])?;
         }
         // The newcomer is on the second roster only, and pins the first: it needs both.
-        let first = self.rosters.first().context("no roster")?.display().to_string();
+        let first = self
+            .rosters
+            .first()
+            .context("no roster")?
+            .display()
+            .to_string();
         node.shell_ok(&["roster", "apply", &first, &out, "--pin", &self.pin])?;
         self.rosters.push(next);
         node.start()?;

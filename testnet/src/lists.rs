@@ -99,7 +99,12 @@ purposes = ["statistics"]
 ///
 /// # Errors
 /// Fails if the folder cannot be written.
-pub fn synthetic(centre: &str, jurisdiction: &str, entries: u64, folder: &Path) -> io::Result<List> {
+pub fn synthetic(
+    centre: &str,
+    jurisdiction: &str,
+    entries: u64,
+    folder: &Path,
+) -> io::Result<List> {
     let file = folder.join(format!("{centre}-synthetic.csv"));
     let mut out = BufWriter::with_capacity(1 << 20, File::create(&file)?);
     out.write_all(b"md5,sha256\n")?;
@@ -122,11 +127,17 @@ pub fn own(file: &Path) -> io::Result<List> {
     let profile = file.with_extension("toml");
     for path in [file, &profile] {
         if !path.is_file() {
-            let text = format!("{}: not there (a list needs its profile beside it)", path.display());
+            let text = format!(
+                "{}: not there (a list needs its profile beside it)",
+                path.display()
+            );
             return Err(io::Error::new(io::ErrorKind::NotFound, text));
         }
     }
-    Ok(List { file: file.to_owned(), profile })
+    Ok(List {
+        file: file.to_owned(),
+        profile,
+    })
 }
 
 /// The first fingerprint of a list, as `lookup` takes it. Understands the carried and the synthetic forms.
@@ -136,9 +147,8 @@ pub fn own(file: &Path) -> io::Result<List> {
 pub fn first_fingerprint(list: &List) -> io::Result<String> {
     let text = std::fs::read_to_string(&list.file)?;
     let none = || io::Error::new(io::ErrorKind::InvalidData, "the list holds no row");
-    let digest = |text: &str| -> String {
-        text.chars().take_while(char::is_ascii_hexdigit).collect()
-    };
+    let digest =
+        |text: &str| -> String { text.chars().take_while(char::is_ascii_hexdigit).collect() };
     let mut lines = text.lines();
     let first = lines.next().ok_or_else(none)?;
     let value = match digest(first) {
@@ -176,9 +186,11 @@ mod tests {
         let staged = stage(file, &profile, &context, &mut |_| {}, &mut |line| {
             panic!("{}", line.to_json())
         });
-        let resolved = staged.unwrap().resolve(&Index::default(), 0, &mut |_| {}, &mut |line| {
-            panic!("{}", line.to_json())
-        });
+        let resolved = staged
+            .unwrap()
+            .resolve(&Index::default(), 0, &mut |_| {}, &mut |line| {
+                panic!("{}", line.to_json())
+            });
         resolved.unwrap().summary().clone()
     }
 
@@ -191,7 +203,12 @@ mod tests {
                 let centre = carried_list.centre;
                 let list = carried(centre, folder.path()).unwrap();
                 let summary = summary(&list, &centre.to_uppercase(), folder.path());
-                assert_eq!(summary.accepted, summary.rows, "{centre}: {}", summary.to_json());
+                assert_eq!(
+                    summary.accepted,
+                    summary.rows,
+                    "{centre}: {}",
+                    summary.to_json()
+                );
                 (centre, summary.rows)
             })
             .collect();
@@ -204,7 +221,13 @@ mod tests {
     #[test]
     fn first_fingerprint_is_one_of_the_list_in_every_form() {
         let folder = tempfile::tempdir().unwrap();
-        let algorithms = [("eu", "md5"), ("us", "sha256"), ("ca", "md5"), ("au", "sha1"), ("nz", "sha256")];
+        let algorithms = [
+            ("eu", "md5"),
+            ("us", "sha256"),
+            ("ca", "md5"),
+            ("au", "sha1"),
+            ("nz", "sha256"),
+        ];
         for (centre, algorithm) in algorithms {
             let list = carried(centre, folder.path()).unwrap();
             let first = first_fingerprint(&list).unwrap();
@@ -219,7 +242,10 @@ mod tests {
     fn no_list_is_carried_for_another_centre() {
         let folder = tempfile::tempdir().unwrap();
         let error = carried("zz", folder.path()).unwrap_err();
-        assert_eq!((error.kind(), error.to_string().as_str()), (io::ErrorKind::NotFound, "zz"));
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (io::ErrorKind::NotFound, "zz")
+        );
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
@@ -238,7 +264,10 @@ mod tests {
         };
         assert!(lines(&eu).is_disjoint(&lines(&us)));
         let again = tempfile::tempdir().unwrap();
-        assert_eq!(lines(&synthetic("eu", "EU", 500, again.path()).unwrap()), lines(&eu));
+        assert_eq!(
+            lines(&synthetic("eu", "EU", 500, again.path()).unwrap()),
+            lines(&eu)
+        );
     }
 
     #[test]

@@ -58,7 +58,11 @@ impl From<&Status> for CentreOutcome {
             id: status.centre.clone(),
             log_size: status.own.size,
             entries: logs.map(|log| log.held).sum(),
-            mirrored: status.mirrored.iter().map(|log| (log.centre.clone(), log.size)).collect(),
+            mirrored: status
+                .mirrored
+                .iter()
+                .map(|log| (log.centre.clone(), log.size))
+                .collect(),
         }
     }
 }
@@ -66,12 +70,20 @@ impl From<&Status> for CentreOutcome {
 impl Outcome {
     /// Records a check.
     pub fn check(&mut self, name: &'static str, ok: bool, detail: impl Into<String>) {
-        self.checks.push(Check { name, ok, detail: detail.into() });
+        self.checks.push(Check {
+            name,
+            ok,
+            detail: detail.into(),
+        });
     }
 
     /// Records a figure.
     pub fn figure(&mut self, name: impl Into<String>, value: f64, unit: &'static str) {
-        self.figures.push(Figure { name: name.into(), value, unit });
+        self.figures.push(Figure {
+            name: name.into(),
+            value,
+            unit,
+        });
     }
 
     /// Whether every check holds.
@@ -90,11 +102,19 @@ impl Outcome {
                 centre.id,
                 centre.log_size,
                 centre.entries,
-                centre.mirrored.iter().map(|(id, n)| format!("{id} {n}")).collect::<Vec<_>>().join(", "),
+                centre
+                    .mirrored
+                    .iter()
+                    .map(|(id, n)| format!("{id} {n}"))
+                    .collect::<Vec<_>>()
+                    .join(", "),
             ));
         }
         for figure in &self.figures {
-            text.push_str(&format!("  {:<36} {:>12.1} {}\n", figure.name, figure.value, figure.unit));
+            text.push_str(&format!(
+                "  {:<36} {:>12.1} {}\n",
+                figure.name, figure.value, figure.unit
+            ));
         }
         for check in &self.checks {
             let mark = if check.ok { "ok    " } else { "FAILED" };
@@ -143,21 +163,34 @@ pub(crate) mod tests {
     }
 
     fn keys(value: &Value) -> Vec<&str> {
-        value.as_object().unwrap().keys().map(String::as_str).collect()
+        value
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect()
     }
 
     #[test]
     fn json_has_the_documented_keys_and_no_others() {
         let mut outcome = Outcome::default();
-        outcome.centres.push((&status(log("eu", 4), vec![log("us", 3)])).into());
+        outcome
+            .centres
+            .push((&status(log("eu", 4), vec![log("us", 3)])).into());
         outcome.check("converged", true, "all");
         outcome.figure("ingest_all", 1.5, "s");
         let json = serde_json::to_value(&outcome).unwrap();
         assert_eq!(keys(&json), ["centres", "checks", "figures"]);
         let centre = json!({ "id": "eu", "log_size": 4, "entries": 5, "mirrored": { "us": 3 } });
         assert_eq!(json["centres"], json!([centre]));
-        assert_eq!(json["checks"], json!([{ "name": "converged", "ok": true, "detail": "all" }]));
-        assert_eq!(json["figures"], json!([{ "name": "ingest_all", "value": 1.5, "unit": "s" }]));
+        assert_eq!(
+            json["checks"],
+            json!([{ "name": "converged", "ok": true, "detail": "all" }])
+        );
+        assert_eq!(
+            json["figures"],
+            json!([{ "name": "ingest_all", "value": 1.5, "unit": "s" }])
+        );
     }
 
     #[test]
@@ -168,6 +201,9 @@ pub(crate) mod tests {
         outcome.check("retraction_arrived", false, "still matching at us");
         assert!(!outcome.is_ok());
         let line = outcome.describe().lines().last().unwrap().to_owned();
-        assert!(line.contains("FAILED retraction_arrived") && line.ends_with("at us"), "{line}");
+        assert!(
+            line.contains("FAILED retraction_arrived") && line.ends_with("at us"),
+            "{line}"
+        );
     }
 }

@@ -23,6 +23,15 @@ const CONVERGE: Duration = Duration::from_secs(300);
 /// How long a retraction, or the answer to an attack, may take.
 const REACT: Duration = Duration::from_secs(60);
 
+/// Whether a centre of this name ingests a list.
+#[must_use]
+pub fn has_list(centre: &str) -> bool {
+    CENTRES
+        .iter()
+        .chain([&NEWCOMER])
+        .any(|(id, _)| *id == centre)
+}
+
 /// What a person asked for.
 #[derive(Debug, Default)]
 pub struct Plan {
@@ -51,18 +60,34 @@ struct Run<'a> {
 pub fn run(plan: &Plan) -> Result<Outcome> {
     let folder = tempfile::Builder::new().prefix("hashpact-").tempdir()?;
     let mut watch = Watch::default();
-    watch.say(&format!("Making four centres in {}", folder.path().display()));
+    watch.say(&format!(
+        "Making four centres in {}",
+        folder.path().display()
+    ));
     let cluster = Cluster::create(folder.path(), &CENTRES)?;
-    let mut run =
-        Run { plan, cluster, lists: BTreeMap::new(), watch, outcome: Outcome::default() };
+    let mut run = Run {
+        plan,
+        cluster,
+        lists: BTreeMap::new(),
+        watch,
+        outcome: Outcome::default(),
+    };
     let done = run.steps();
     let logs = run.log_tails(&done);
-    let Run { cluster, outcome, mut watch, .. } = run;
+    let Run {
+        cluster,
+        outcome,
+        mut watch,
+        ..
+    } = run;
     if plan.keep {
         let kept = folder.keep();
         watch.say(&format!("Kept in {}. For example:", kept.display()));
         for node in &cluster.nodes {
-            watch.say(&format!("  hashpact-testnet node --home {} run", node.home.path().display()));
+            watch.say(&format!(
+                "  hashpact-testnet node --home {} run",
+                node.home.path().display()
+            ));
         }
         watch.say("and in another terminal `status`, `lookup` or `retract` with the same --home.");
     }
@@ -108,30 +133,42 @@ impl Run<'_> {
                 let list = lists.get(&node.id).context("a list for every centre")?;
                 Ok((node.id.clone(), node.ingest(list)?))
             };
-            let threads: Vec<_> =
-                cluster.nodes.iter().map(|node| scope.spawn(move || ingest(node))).collect();
+            let threads: Vec<_> = cluster
+                .nodes
+                .iter()
+                .map(|node| scope.spawn(move || ingest(node)))
+                .collect();
             let joined = threads.into_iter().map(|thread| thread.join());
-            joined.map(|done| done.unwrap_or_else(|_| Err(anyhow!("a thread failed")))).collect()
+            joined
+                .map(|done| done.unwrap_or_else(|_| Err(anyhow!("a thread failed"))))
+                .collect()
         });
         for answer in answers {
             let (centre, json) = answer?;
             let accepted = json["summary"]["accepted"].as_f64().unwrap_or(0.0);
-            self.outcome.figure(format!("ingested_{centre}"), accepted, "entries");
+            self.outcome
+                .figure(format!("ingested_{centre}"), accepted, "entries");
         }
-        self.outcome.figure("ingest_all", started.elapsed().as_secs_f64(), "s");
+        self.outcome
+            .figure("ingest_all", started.elapsed().as_secs_f64(), "s");
         Ok(())
     }
 
     /// Waits until every centre holds what the rule of a demonstration allows: everything.
     fn converge(&mut self, check: &'static str) -> Result<()> {
-        self.watch.say("Signed deltas travel until every centre holds what it may hold");
+        self.watch
+            .say("Signed deltas travel until every centre holds what it may hold");
         let started = Instant::now();
         let waited = self.watch.until(&self.cluster, CONVERGE, check, all_equal);
         let (ok, detail) = match &waited {
             Ok(statuses) => (true, holdings(statuses)),
             Err(error) => (false, error.to_string()),
         };
-        self.outcome.figure(format!("{check}_after"), started.elapsed().as_secs_f64(), "s");
+        self.outcome.figure(
+            format!("{check}_after"),
+            started.elapsed().as_secs_f64(),
+            "s",
+        );
         self.outcome.check(check, ok, detail);
         Ok(())
     }
@@ -141,15 +178,17 @@ impl Run<'_> {
         let fingerprint = lists::first_fingerprint(list)?;
         let found = self.cluster.node("eu")?.lookup(&fingerprint)?;
         let own = found.iter().find(|entry| entry["centre"] == json!("eu"));
-        let entry = own.and_then(|entry| entry["entry"].as_str()).context("eu holds its own list")?;
+        let entry = own
+            .and_then(|entry| entry["entry"].as_str())
+            .context("eu holds its own list")?;
         self.watch.say(&format!("eu retracts entry {entry}"));
         let started = Instant::now();
         self.cluster.node("eu")?.shell_ok(&["retract", entry])?;
         let gone = |node: &crate::cluster::Node| -> Result<bool> {
             let entries = node.lookup(&fingerprint)?;
-            Ok(entries.iter().any(|found| {
-                found["entry"] == json!(entry) && found["retracted"] == json!(true)
-            }))
+            Ok(entries
+                .iter()
+                .any(|found| found["entry"] == json!(entry) && found["retracted"] == json!(true)))
         };
         let mut waiting: Vec<_> = self.cluster.nodes.iter().collect();
         while !waiting.is_empty() && started.elapsed() < REACT {
@@ -168,37 +207,47 @@ impl Run<'_> {
         } else {
             format!("still matching at {}", names.join(", "))
         };
-        self.outcome.figure("retraction_everywhere", started.elapsed().as_secs_f64() * 1e3, "ms");
+        self.outcome.figure(
+            "retraction_everywhere",
+            started.elapsed().as_secs_f64() * 1e3,
+            "ms",
+        );
         self.outcome.check("retraction_arrived", ok, detail);
         Ok(())
     }
 
     fn join(&mut self) -> Result<()> {
         let (id, jurisdiction) = NEWCOMER;
-        self.watch.say("A fifth centre, nz, joins while the four run");
+        self.watch
+            .say("A fifth centre, nz, joins while the four run");
         let list = self.list(id, jurisdiction)?;
         let started = Instant::now();
         self.cluster.join(id, jurisdiction)?;
         let expected: u64 = self.cluster.node("eu")?.status()?.own.held;
-        let caught_up = self.watch.until(&self.cluster, CONVERGE, "nz catches up", |all| {
-            all.last().is_some_and(|nz| held_of(nz, "eu") == expected) && all_equal(all)
-        });
+        let caught_up = self
+            .watch
+            .until(&self.cluster, CONVERGE, "nz catches up", |all| {
+                all.last().is_some_and(|nz| held_of(nz, "eu") == expected) && all_equal(all)
+            });
         let seconds = started.elapsed().as_secs_f64();
         let caught_up = caught_up.map(|_| ()).and_then(|()| {
             self.cluster.node(id)?.ingest(&list)?;
-            self.watch.until(&self.cluster, CONVERGE, "nz's list arrives", all_equal)
+            self.watch
+                .until(&self.cluster, CONVERGE, "nz's list arrives", all_equal)
         });
         let (ok, detail) = match &caught_up {
             Ok(statuses) => (true, holdings(statuses)),
             Err(error) => (false, error.to_string()),
         };
-        self.outcome.figure("fifth_centre_caught_up_after", seconds, "s");
+        self.outcome
+            .figure("fifth_centre_caught_up_after", seconds, "s");
         self.outcome.check("fifth_centre_joined", ok, detail);
         Ok(())
     }
 
     fn attacks(&mut self) -> Result<()> {
-        self.watch.say("An adversary has nz's keys, and tries three attacks");
+        self.watch
+            .say("An adversary has nz's keys, and tries three attacks");
         self.cluster.node_mut("nz")?.stop()?;
         let adversary = Adversary::with_keys_of(&self.cluster)?;
         let nz = self.cluster.nodes.pop();
@@ -227,13 +276,20 @@ impl Run<'_> {
             let last = lines[lines.len().saturating_sub(12)..].join("\n    ");
             format!("{} said last:\n    {last}", node.id)
         };
-        self.cluster.nodes.iter().map(tail).collect::<Vec<_>>().join("\n")
+        self.cluster
+            .nodes
+            .iter()
+            .map(tail)
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 }
 
 fn held_of(status: &Status, centre: &str) -> u64 {
     let logs = std::iter::once(&status.own).chain(&status.mirrored);
-    logs.filter(|log| log.centre == centre).map(|log| log.held).sum()
+    logs.filter(|log| log.centre == centre)
+        .map(|log| log.held)
+        .sum()
 }
 
 /// Whether every centre mirrors every log to its end, has applied every delta, and holds as many entries of each origin as
@@ -241,7 +297,9 @@ fn held_of(status: &Status, centre: &str) -> u64 {
 fn all_equal(statuses: &[Status]) -> bool {
     statuses.iter().all(|origin| {
         let own = &origin.own;
-        let others = statuses.iter().filter(|status| status.centre != origin.centre);
+        let others = statuses
+            .iter()
+            .filter(|status| status.centre != origin.centre);
         own.size > 1
             && others.into_iter().all(|status| {
                 status.mirrored.iter().any(|log| {
@@ -256,9 +314,16 @@ fn all_equal(statuses: &[Status]) -> bool {
 fn holdings(statuses: &[Status]) -> String {
     let one = |status: &Status| {
         let logs = std::iter::once(&status.own).chain(&status.mirrored);
-        format!("{} {}", status.centre, logs.map(|log| log.held).sum::<u64>())
+        format!(
+            "{} {}",
+            status.centre,
+            logs.map(|log| log.held).sum::<u64>()
+        )
     };
-    format!("entries held: {}", statuses.iter().map(one).collect::<Vec<_>>().join(", "))
+    format!(
+        "entries held: {}",
+        statuses.iter().map(one).collect::<Vec<_>>().join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -293,7 +358,9 @@ mod tests {
             ("an entry too many", |all| all[1].mirrored[0].held += 1),
             ("a retraction not applied", |all| all[0].own.retracted += 1),
             ("a log not mirrored", |all| all[0].mirrored.clear()),
-            ("another log of that centre", |all| all[0].mirrored[0].origin.push('0')),
+            ("another log of that centre", |all| {
+                all[0].mirrored[0].origin.push('0')
+            }),
             ("an origin that grew", |all| all[1].own.size += 1),
             ("an origin without a list", |all| {
                 all[0].own = log("eu", 1);
@@ -310,9 +377,13 @@ mod tests {
 
     #[test]
     fn every_pair_counts() {
-        let of = |own: &str, others: [&str; 2]| status(log(own, 3), others.map(|id| log(id, 3)).into());
-        let mut all =
-            [of("ca", ["eu", "us"]), of("eu", ["ca", "us"]), of("us", ["ca", "eu"])];
+        let of =
+            |own: &str, others: [&str; 2]| status(log(own, 3), others.map(|id| log(id, 3)).into());
+        let mut all = [
+            of("ca", ["eu", "us"]),
+            of("eu", ["ca", "us"]),
+            of("us", ["ca", "eu"]),
+        ];
         assert!(all_equal(&all));
         all[2].mirrored[1].held -= 1;
         assert!(!all_equal(&all));
@@ -322,6 +393,9 @@ mod tests {
     #[test]
     fn holdings_are_counted_by_origin() {
         let [eu, us] = equal();
-        assert_eq!((held_of(&eu, "eu"), held_of(&eu, "us"), held_of(&us, "nz")), (3, 5, 0));
+        assert_eq!(
+            (held_of(&eu, "eu"), held_of(&eu, "us"), held_of(&us, "nz")),
+            (3, 5, 0)
+        );
     }
 }

@@ -23,7 +23,11 @@ pub struct Watch {
 
 impl Default for Watch {
     fn default() -> Self {
-        Self { terminal: std::io::stderr().is_terminal(), lines: 0, last: None }
+        Self {
+            terminal: std::io::stderr().is_terminal(),
+            lines: 0,
+            last: None,
+        }
     }
 }
 
@@ -77,7 +81,11 @@ impl Watch {
                 self.show(&statuses);
                 return Ok(statuses);
             }
-            ensure!(Instant::now() < deadline, "not within {} s: {what}", limit.as_secs());
+            ensure!(
+                Instant::now() < deadline,
+                "not within {} s: {what}",
+                limit.as_secs()
+            );
             std::thread::sleep(Duration::from_millis(25));
         }
     }
@@ -85,7 +93,11 @@ impl Watch {
 
 /// Deltas that a node knows of and has not applied.
 fn lag(status: &Status) -> u64 {
-    status.mirrored.iter().map(|log| log.deltas - log.applied).sum()
+    status
+        .mirrored
+        .iter()
+        .map(|log| log.deltas - log.applied)
+        .sum()
 }
 
 fn held(status: &Status) -> u64 {
@@ -95,10 +107,22 @@ fn held(status: &Status) -> u64 {
 fn table(statuses: &[Status]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["centre", "own log", "mirrored logs", "entries held", "lag", "in", "out", "peers"]);
+    table.set_header([
+        "centre",
+        "own log",
+        "mirrored logs",
+        "entries held",
+        "lag",
+        "in",
+        "out",
+        "peers",
+    ]);
     for status in statuses {
-        let mirrored: Vec<String> =
-            status.mirrored.iter().map(|log| format!("{} {}", log.centre, log.size)).collect();
+        let mirrored: Vec<String> = status
+            .mirrored
+            .iter()
+            .map(|log| format!("{} {}", log.centre, log.size))
+            .collect();
         let bytes = |pick: fn(&hashpact_node::daemon::PeerStatus) -> u64| {
             size(status.peers.iter().map(pick).sum())
         };
@@ -110,14 +134,25 @@ fn table(statuses: &[Status]) -> Table {
             lag(status).to_string(),
             bytes(|peer| peer.bytes_in),
             bytes(|peer| peer.bytes_out),
-            status.peers.iter().filter(|peer| peer.up).count().to_string(),
+            status
+                .peers
+                .iter()
+                .filter(|peer| peer.up)
+                .count()
+                .to_string(),
         ]);
     }
     table
 }
 
 fn brief(status: &Status) -> String {
-    format!("{} log {} holds {} lag {}", status.centre, status.own.size, held(status), lag(status))
+    format!(
+        "{} log {} holds {} lag {}",
+        status.centre,
+        status.own.size,
+        held(status),
+        lag(status)
+    )
 }
 
 #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]

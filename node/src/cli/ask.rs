@@ -72,13 +72,24 @@ pub(super) fn status(home: &Home) -> Result<Answer, Failure> {
 fn describe(status: &Status) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["log", "leaves", "deltas applied", "entries", "retracted", "peer", "in", "out"]);
+    table.set_header([
+        "log",
+        "leaves",
+        "deltas applied",
+        "entries",
+        "retracted",
+        "peer",
+        "in",
+        "out",
+    ]);
     let logs = std::iter::once(&status.own).chain(&status.mirrored);
     for log in logs {
         let peer = status.peers.iter().find(|peer| peer.centre == log.centre);
         let up = peer.map_or("this node", |peer| if peer.up { "up" } else { "down" });
         let bytes = |pick: fn(&crate::daemon::PeerStatus) -> u64| {
-            peer.map(pick).map(|bytes| indicatif::HumanBytes(bytes).to_string()).unwrap_or_default()
+            peer.map(pick)
+                .map(|bytes| indicatif::HumanBytes(bytes).to_string())
+                .unwrap_or_default()
         };
         table.add_row([
             log.origin.clone(),
@@ -104,7 +115,9 @@ fn describe(status: &Status) -> String {
         ));
     }
     if status.roster_expires_at <= clock::now().get() {
-        text.push_str("The roster has expired: retractions act, records wait. Apply its successor.\n");
+        text.push_str(
+            "The roster has expired: retractions act, records wait. Apply its successor.\n",
+        );
     }
     if status.ingesting {
         text.push_str("A file is being ingested.\n");
@@ -116,7 +129,11 @@ fn describe(status: &Status) -> String {
 }
 
 fn leaves(log: &LogStatus) -> String {
-    if log.size == log.head { log.size.to_string() } else { format!("{} of {}", log.size, log.head) }
+    if log.size == log.head {
+        log.size.to_string()
+    } else {
+        format!("{} of {}", log.size, log.head)
+    }
 }
 
 pub(super) fn ingest(home: &Home, args: &IngestArgs, json: bool) -> Result<Answer, Failure> {
@@ -159,7 +176,11 @@ pub(super) fn ingest(home: &Home, args: &IngestArgs, json: bool) -> Result<Answe
             ""
         },
     );
-    Ok(Answer { json: answer, text, code: u8::from(refused > 0) })
+    Ok(Answer {
+        json: answer,
+        text,
+        code: u8::from(refused > 0),
+    })
 }
 
 /// What an operator sees while a file is taken in.
@@ -175,12 +196,18 @@ struct Screen {
 
 impl Screen {
     fn new(args: &IngestArgs, json: bool) -> Result<Self, Failure> {
-        let report = args.report.as_ref().map(File::create).transpose().map_err(Failure::input)?;
+        let report = args
+            .report
+            .as_ref()
+            .map(File::create)
+            .transpose()
+            .map_err(Failure::input)?;
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = "{msg:9} {wide_bar} {human_pos} of {human_len}  {per_sec}  {eta}";
             let bar = ProgressBar::new(0);
             bar.with_style(
-                ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+                ProgressStyle::with_template(style)
+                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
             )
         });
         Ok(Self {
@@ -217,7 +244,10 @@ impl Screen {
             bar.set_position(step.done);
         } else if new_phase || self.last_line.elapsed() > Duration::from_secs(5) {
             self.last_line = Instant::now();
-            let of = step.total.map(|total| format!(" of {total}")).unwrap_or_default();
+            let of = step
+                .total
+                .map(|total| format!(" of {total}"))
+                .unwrap_or_default();
             eprintln!("{name}: {}{of}", step.done);
         }
     }
@@ -241,7 +271,9 @@ impl Screen {
         let flushed = self.report.map_or(Ok(()), |mut report| report.flush());
         match self.fault.map_or(flushed, Err) {
             Ok(()) => Ok(self.lines),
-            Err(error) => Err(Failure::failed(format!("the report could not be written: {error}"))),
+            Err(error) => Err(Failure::failed(format!(
+                "the report could not be written: {error}"
+            ))),
         }
     }
 }
@@ -254,24 +286,36 @@ pub(super) fn retract(home: &Home, args: &RetractArgs) -> Result<Answer, Failure
         entries.extend(text.split_whitespace().map(str::to_owned));
     }
     if entries.is_empty() {
-        return Err(Failure::input("give entry ids, as `lookup` prints them, or --from FILE"));
+        return Err(Failure::input(
+            "give entry ids, as `lookup` prints them, or --from FILE",
+        ));
     }
     let mut client = Client::connect(home)?;
     let (mut retracted, mut deltas) = (0, Vec::new());
     for part in entries.chunks(RETRACTED_AT_ONCE) {
-        let answer = client.ask(&Request::Retract { entries: part.to_vec() }, |_| {})?;
+        let answer = client.ask(
+            &Request::Retract {
+                entries: part.to_vec(),
+            },
+            |_| {},
+        )?;
         retracted += answer["retracted"].as_u64().unwrap_or(0);
         deltas.push(answer["delta"].clone());
     }
     let text = format!("{retracted} retracted in {} deltas.", deltas.len());
-    Ok(Answer::new(json!({ "retracted": retracted, "deltas": deltas }), text))
+    Ok(Answer::new(
+        json!({ "retracted": retracted, "deltas": deltas }),
+        text,
+    ))
 }
 
 pub(super) fn lookup(home: &Home, args: &LookupArgs) -> Result<Answer, Failure> {
     let mut fingerprint = args.fingerprint.clone();
     if fingerprint == "-" {
         fingerprint.clear();
-        std::io::stdin().read_line(&mut fingerprint).map_err(Failure::failed)?;
+        std::io::stdin()
+            .read_line(&mut fingerprint)
+            .map_err(Failure::failed)?;
     }
     let (algorithm, value) = fingerprint
         .trim()
@@ -280,9 +324,20 @@ pub(super) fn lookup(home: &Home, args: &LookupArgs) -> Result<Answer, Failure> 
     let (algorithm, value) = (algorithm.to_owned(), value.to_owned());
     let json = Client::connect(home)?.ask(&Request::Lookup { algorithm, value }, |_| {})?;
     let entries = json["entries"].as_array().cloned().unwrap_or_default();
-    if entries.iter().all(|entry| entry["retracted"] == json!(true)) {
-        let text = if entries.is_empty() { "no known match" } else { "no known match: retracted" };
-        return Ok(Answer { json, text: text.to_owned(), code: 1 });
+    if entries
+        .iter()
+        .all(|entry| entry["retracted"] == json!(true))
+    {
+        let text = if entries.is_empty() {
+            "no known match"
+        } else {
+            "no known match: retracted"
+        };
+        return Ok(Answer {
+            json,
+            text: text.to_owned(),
+            code: 1,
+        });
     }
     let text = entries.iter().map(describe_entry).collect();
     Ok(Answer::new(json, text))
@@ -290,7 +345,10 @@ pub(super) fn lookup(home: &Home, args: &LookupArgs) -> Result<Answer, Failure> 
 
 fn describe_entry(entry: &Value) -> String {
     let text = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
-    let locals = entry["local_labels"].as_array().cloned().unwrap_or_default();
+    let locals = entry["local_labels"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     let locals: Vec<String> = locals
         .iter()
         .map(|label| {
@@ -303,7 +361,11 @@ fn describe_entry(entry: &Value) -> String {
         text("origin"),
         text("entry"),
         entry["revision"],
-        if entry["retracted"] == json!(true) { " RETRACTED" } else { "" },
+        if entry["retracted"] == json!(true) {
+            " RETRACTED"
+        } else {
+            ""
+        },
         text("state"),
         text("tlp"),
         locals.join(", "),

@@ -14,7 +14,9 @@ use crate::config::{Checked, Config};
 use crate::home::{Home, HomeError, NODE_KEYS};
 
 #[derive(Args)]
-#[command(after_help = "Example:\n  hashpact init --home eu --centre eu --jurisdiction EU --domain eu.example \\\n    --listen /ip4/0.0.0.0/udp/4010/quic-v1 --listen /ip4/0.0.0.0/tcp/4010 \\\n    --address /ip4/192.0.2.7/udp/4010/quic-v1 --address /ip4/192.0.2.7/tcp/4010")]
+#[command(
+    after_help = "Example:\n  hashpact init --home eu --centre eu --jurisdiction EU --domain eu.example \\\n    --listen /ip4/0.0.0.0/udp/4010/quic-v1 --listen /ip4/0.0.0.0/tcp/4010 \\\n    --address /ip4/192.0.2.7/udp/4010/quic-v1 --address /ip4/192.0.2.7/tcp/4010"
+)]
 pub(super) struct InitArgs {
     /// The centre's id on the roster, such as eu.
     #[arg(long)]
@@ -34,7 +36,11 @@ pub(super) struct InitArgs {
 }
 
 pub(super) fn init(home: &Home, args: &InitArgs) -> Result<Answer, Failure> {
-    let addresses = if args.address.is_empty() { &args.listen } else { &args.address };
+    let addresses = if args.address.is_empty() {
+        &args.listen
+    } else {
+        &args.address
+    };
     let config = Config {
         centre: args.centre.clone(),
         jurisdiction: args.jurisdiction.clone(),
@@ -45,15 +51,25 @@ pub(super) fn init(home: &Home, args: &InitArgs) -> Result<Answer, Failure> {
     let checked = config.check().map_err(Failure::input)?;
     let keys = home.create(&config.to_text(), seed).map_err(home_failure)?;
     let answer = enrolment(home, checked, &keys)?;
-    eprintln!("Made {}. Its enrolment goes to whoever makes the roster:", home.path().display());
+    eprintln!(
+        "Made {}. Its enrolment goes to whoever makes the roster:",
+        home.path().display()
+    );
     Ok(answer)
 }
 
 /// `hashpact enrol`: the same keys with the addresses that the configuration says today.
 pub(super) fn enrol(home: &Home) -> Result<Answer, Failure> {
     let checked = Config::read(&home.config()).map_err(Failure::input)?;
-    let load = |use_| home.signer(use_).map(|signer| (use_, signer)).map_err(home_failure);
-    let keys = NODE_KEYS.into_iter().map(load).collect::<Result<Vec<_>, _>>()?;
+    let load = |use_| {
+        home.signer(use_)
+            .map(|signer| (use_, signer))
+            .map_err(home_failure)
+    };
+    let keys = NODE_KEYS
+        .into_iter()
+        .map(load)
+        .collect::<Result<Vec<_>, _>>()?;
     enrolment(home, checked, &keys)
 }
 
@@ -61,7 +77,13 @@ fn enrolment(home: &Home, checked: Checked, keys: &[(KeyUse, Signer)]) -> Result
     let (centre, origin) = (checked.centre.to_string(), checked.origin.to_string());
     let signers: Vec<(KeyUse, &Signer)> =
         keys.iter().map(|(use_, signer)| (*use_, signer)).collect();
-    let Checked { centre: id, jurisdiction, origin: log, addresses, .. } = checked;
+    let Checked {
+        centre: id,
+        jurisdiction,
+        origin: log,
+        addresses,
+        ..
+    } = checked;
     let signed = Enrolment::sign(id, jurisdiction, log, addresses, &signers);
     let text = Kind::Enrolment.wrap(&signed.map_err(Failure::input)?);
     let file = home.enrolment();

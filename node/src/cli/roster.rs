@@ -111,7 +111,8 @@ fn key(file: &Path) -> Result<Answer, Failure> {
 }
 
 fn read(file: &Path, kind: Kind) -> Result<Vec<u8>, Failure> {
-    let named = |error: &dyn std::fmt::Display| Failure::input(format!("{}: {error}", file.display()));
+    let named =
+        |error: &dyn std::fmt::Display| Failure::input(format!("{}: {error}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| named(&error))?;
     kind.unwrap(&text).map_err(|error| named(&error))
 }
@@ -126,7 +127,10 @@ fn read_roster(file: &Path) -> Result<(Vec<u8>, Roster), Failure> {
 }
 
 fn signers(files: &[PathBuf]) -> Result<Vec<Signer>, Failure> {
-    files.iter().map(|file| KeyFile::load(file, KeyUse::Root).map_err(Failure::input)).collect()
+    files
+        .iter()
+        .map(|file| KeyFile::load(file, KeyUse::Root).map_err(Failure::input))
+        .collect()
 }
 
 fn new(args: &NewArgs) -> Result<Answer, Failure> {
@@ -160,7 +164,11 @@ fn new(args: &NewArgs) -> Result<Answer, Failure> {
     for file in &args.enrol {
         let enrolment = Enrolment::open(&read(file, Kind::Enrolment)?)
             .map_err(|error| Failure::input(format!("{}: {error}", file.display())))?;
-        match draft.centres.iter_mut().find(|centre| centre.id == enrolment.id) {
+        match draft
+            .centres
+            .iter_mut()
+            .find(|centre| centre.id == enrolment.id)
+        {
             Some(centre) => *centre = enrolment.renew(centre, now),
             None => draft.centres.push(enrolment.centre_entry(now, None)),
         }
@@ -218,8 +226,11 @@ fn described(bytes: &[u8], file: &Path) -> Result<Answer, Failure> {
         "signatures": signatures,
         "centres": centres,
     });
-    let names: Vec<String> =
-        roster.centres.iter().map(|centre| format!("{} ({})", centre.id, centre.origin)).collect();
+    let names: Vec<String> = roster
+        .centres
+        .iter()
+        .map(|centre| format!("{} ({})", centre.id, centre.origin))
+        .collect();
     let text = format!(
         "Roster {} of network {}{}\n  centres     {}\n  signatures  {signatures} of {} needed\n  expires     {} (Unix seconds)\nCompare the network's hash out of band; the first `roster apply` wants it as --pin.",
         roster.version.get(),
@@ -233,8 +244,10 @@ fn described(bytes: &[u8], file: &Path) -> Result<Answer, Failure> {
 }
 
 fn apply(home: &Home, files: &[PathBuf], pin: Option<&str>) -> Result<Answer, Failure> {
-    let chain: Vec<Vec<u8>> =
-        files.iter().map(|file| read(file, Kind::Roster)).collect::<Result<_, _>>()?;
+    let chain: Vec<Vec<u8>> = files
+        .iter()
+        .map(|file| read(file, Kind::Roster))
+        .collect::<Result<_, _>>()?;
     let mut client = match Client::connect(home) {
         Ok(client) => client,
         Err(ClientError::NotRunning { .. }) => return apply_stopped(home, &chain, pin),
@@ -256,9 +269,10 @@ fn apply_stopped(home: &Home, chain: &[Vec<u8>], pin: Option<&str>) -> Result<An
     let keys = centre_keys(home).map_err(Failure::failed)?;
     let session = clock::now_ms();
     let (in_force, commands) = match roster_in_force(&store) {
-        Ok(roster) => {
-            (roster, chain.iter().cloned().map(Command::ApplyRoster).collect())
-        }
+        Ok(roster) => (
+            roster,
+            chain.iter().cloned().map(Command::ApplyRoster).collect(),
+        ),
         Err(RunError::NoRoster) => (pinned(chain, pin)?, vec![Command::Begin(chain.to_vec())]),
         Err(error) => return Err(run_failure(error)),
     };
@@ -281,7 +295,9 @@ fn pinned(chain: &[Vec<u8>], pin: Option<&str>) -> Result<SignedRoster, Failure>
         )
     })?;
     let pin: NetworkId = pin.parse().map_err(Failure::input)?;
-    let (first, later) = chain.split_first().ok_or_else(|| Failure::input("no roster given"))?;
+    let (first, later) = chain
+        .split_first()
+        .ok_or_else(|| Failure::input("no roster given"))?;
     let mut roster = SignedRoster::open_first(first, &pin).map_err(Failure::no)?;
     for bytes in later {
         roster = roster.succeed(bytes).map_err(Failure::no)?;

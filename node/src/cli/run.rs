@@ -25,7 +25,12 @@ const STRAGGLERS: Duration = Duration::from_secs(5);
 )]
 pub(super) struct RunArgs {
     /// What to log: error, warn, info, debug, or a filter such as hashpact_node=debug.
-    #[arg(long, default_value = "info", env = "HASHPACT_LOG", value_name = "FILTER")]
+    #[arg(
+        long,
+        default_value = "info",
+        env = "HASHPACT_LOG",
+        value_name = "FILTER"
+    )]
     log: String,
     /// Ends the process at this durable step, for tests of what survives.
     #[arg(long, hide = true, value_name = "N")]
@@ -34,14 +39,20 @@ pub(super) struct RunArgs {
 
 pub(super) fn run(home: Home, args: &RunArgs) -> Result<Answer, Failure> {
     let filter = EnvFilter::try_new(&args.log).map_err(Failure::input)?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A second subscriber in one process is a test's; the first one stays.
     let _ = log.with_ansi(false).try_init();
     let _lock = home.lock().map_err(home_failure)?;
     let checked = Config::read(&home.config()).map_err(Failure::input)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(Failure::failed)?;
-    let steps = args.stop_at_step.map_or_else(Steps::default, Steps::stop_at);
+    let steps = args
+        .stop_at_step
+        .map_or_else(Steps::default, Steps::stop_at);
     let ended = runtime.block_on(serve(home, checked, steps));
     // A file that is being read must not keep a node from stopping: nothing of it counts before its last commit.
     runtime.shutdown_timeout(STRAGGLERS);
@@ -72,8 +83,13 @@ async fn serve(home: Home, checked: Checked, steps: Steps) -> Result<Answer, Fai
     // The socket disappears with the control task; its fault matters less than the daemon's.
     let control = control.await;
     ended.map_err(run_failure)?;
-    control.map_err(|_| Failure::failed(RunError::Task))?.map_err(Failure::failed)?;
-    Ok(Answer::new(json!({ "stopped": true, "centre": centre }), String::new()))
+    control
+        .map_err(|_| Failure::failed(RunError::Task))?
+        .map_err(Failure::failed)?;
+    Ok(Answer::new(
+        json!({ "stopped": true, "centre": centre }),
+        String::new(),
+    ))
 }
 
 type Running = tokio::task::JoinHandle<Result<(), RunError>>;

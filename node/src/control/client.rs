@@ -30,7 +30,9 @@ pub enum ClientError {
     #[error("the node answered in a form that this version does not know: {0}")]
     Form(#[from] serde_json::Error),
     /// It closed the connection before it answered.
-    #[error("the node stopped before it answered: what it had acknowledged is durable; repeat the command")]
+    #[error(
+        "the node stopped before it answered: what it had acknowledged is durable; repeat the command"
+    )]
     Closed,
     /// It said why not.
     #[error("{}", .0.text)]
@@ -43,13 +45,17 @@ impl Client {
     /// # Errors
     /// [`ClientError::NotRunning`].
     pub fn connect(home: &crate::home::Home) -> Result<Self, ClientError> {
-        Self::connect_path(&home.socket())
-            .map_err(|_| ClientError::NotRunning { home: home.path().to_owned() })
+        Self::connect_path(&home.socket()).map_err(|_| ClientError::NotRunning {
+            home: home.path().to_owned(),
+        })
     }
 
     fn connect_path(path: &Path) -> io::Result<Self> {
         let write = UnixStream::connect(path)?;
-        Ok(Self { read: BufReader::new(write.try_clone()?), write })
+        Ok(Self {
+            read: BufReader::new(write.try_clone()?),
+            write,
+        })
     }
 
     /// Asks, hands every line before the last to `each`, and returns the answer.

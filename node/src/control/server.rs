@@ -30,11 +30,7 @@ const LINES_WAITING: usize = 256;
 ///
 /// # Errors
 /// Fails if the socket cannot be made.
-pub async fn serve(
-    path: &Path,
-    handle: Handle,
-    mut stop: watch::Receiver<bool>,
-) -> io::Result<()> {
+pub async fn serve(path: &Path, handle: Handle, mut stop: watch::Receiver<bool>) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
@@ -50,7 +46,9 @@ pub async fn serve(
             _ = stop.wait_for(|stop| *stop) => break,
             accepted = accept => accepted,
         };
-        let (Ok(place), Ok((stream, _))) = accepted else { continue };
+        let (Ok(place), Ok((stream, _))) = accepted else {
+            continue;
+        };
         let handle = handle.clone();
         tokio::spawn(async move {
             let _place = place;
@@ -91,8 +89,20 @@ async fn converse(stream: UnixStream, handle: Handle) -> io::Result<()> {
             serde_json::from_slice::<Request>(&line).map_err(|error| input(error.to_string()))
         };
         let answer = match request {
-            Ok(Request::Ingest { file, profile, profile_path, strict, accept_bad }) => {
-                let order = IngestOrder { file, profile, profile_path, strict, accept_bad };
+            Ok(Request::Ingest {
+                file,
+                profile,
+                profile_path,
+                strict,
+                accept_bad,
+            }) => {
+                let order = IngestOrder {
+                    file,
+                    profile,
+                    profile_path,
+                    strict,
+                    accept_bad,
+                };
                 ingest(&handle, order, &mut write).await?
             }
             Ok(request) => answer(&handle, request).await,
@@ -112,15 +122,26 @@ async fn send(write: &mut (impl tokio::io::AsyncWrite + Unpin), line: &Line) -> 
 async fn answer(handle: &Handle, request: Request) -> Result<Value, Fault> {
     match request {
         Request::Status => {
-            let status = handle.status().await.map_err(|error| failed(error.to_string()))?;
+            let status = handle
+                .status()
+                .await
+                .map_err(|error| failed(error.to_string()))?;
             serde_json::to_value(status).map_err(|error| failed(error.to_string()))
         }
         Request::Lookup { algorithm, value } => lookup(handle, &algorithm, &value),
         Request::Retract { entries } => retract(handle, &entries).await,
         Request::RosterApply { roster } => {
-            let bytes = Kind::Roster.unwrap(&roster).map_err(|error| input(error.to_string()))?;
-            handle.command(Command::ApplyRoster(bytes)).await.map_err(refused)?;
-            let status = handle.status().await.map_err(|error| failed(error.to_string()))?;
+            let bytes = Kind::Roster
+                .unwrap(&roster)
+                .map_err(|error| input(error.to_string()))?;
+            handle
+                .command(Command::ApplyRoster(bytes))
+                .await
+                .map_err(refused)?;
+            let status = handle
+                .status()
+                .await
+                .map_err(|error| failed(error.to_string()))?;
             Ok(json!({ "roster_version": status.roster_version }))
         }
         // Answered where lines can be sent while it runs.
@@ -129,15 +150,27 @@ async fn answer(handle: &Handle, request: Request) -> Result<Value, Fault> {
 }
 
 fn input(text: String) -> Fault {
-    Fault { kind: FaultKind::Input, text, detail: None }
+    Fault {
+        kind: FaultKind::Input,
+        text,
+        detail: None,
+    }
 }
 
 fn no(text: String) -> Fault {
-    Fault { kind: FaultKind::No, text, detail: None }
+    Fault {
+        kind: FaultKind::No,
+        text,
+        detail: None,
+    }
 }
 
 fn failed(text: String) -> Fault {
-    Fault { kind: FaultKind::Failed, text, detail: None }
+    Fault {
+        kind: FaultKind::Failed,
+        text,
+        detail: None,
+    }
 }
 
 fn refused(error: AskError) -> Fault {
@@ -157,7 +190,8 @@ fn lookup(handle: &Handle, algorithm: &str, value: &str) -> Result<Value, Fault>
     let algorithm = known.ok_or_else(|| {
         input("unknown algorithm: use md5, sha1, sha256, blake3, pdq or photodna".to_owned())
     })?;
-    let print = Fingerprint::from_text(algorithm, value).map_err(|error| input(error.to_string()))?;
+    let print =
+        Fingerprint::from_text(algorithm, value).map_err(|error| input(error.to_string()))?;
     let found = handle.store.lookup(&print).map_err(store_failed)?;
     let entries: Vec<Value> = found.iter().map(describe).collect();
     Ok(json!({ "entries": entries }))
@@ -200,12 +234,18 @@ fn live_entries(handle: &Handle, entries: &[String]) -> Result<Vec<Retraction>, 
         // Not repeated: it may be a fingerprint, pasted by mistake.
         let refused = |_| input(format!("number {number} of the list is not an entry id"));
         let entry: EntryId = text.parse().map_err(refused)?;
-        let found = handle.store.lookup_entry(own, entry).map_err(store_failed)?;
+        let found = handle
+            .store
+            .lookup_entry(own, entry)
+            .map_err(store_failed)?;
         let found = found.ok_or_else(|| no(format!("{entry}: no entry of this centre")))?;
         if found.retracted {
             return Err(no(format!("{entry}: retracted already")));
         }
-        list.push(Retraction { entry, revision: found.record.revision });
+        list.push(Retraction {
+            entry,
+            revision: found.record.revision,
+        });
     }
     list.sort_unstable();
     list.dedup();
@@ -219,7 +259,10 @@ async fn retract(handle: &Handle, entries: &[String]) -> Result<Value, Fault> {
     // A look-up for each of perhaps many thousands: other tasks of this thread move elsewhere meanwhile.
     let list = tokio::task::block_in_place(|| live_entries(handle, entries))?;
     let count = list.len();
-    let outcome = handle.command(Command::Retract(list)).await.map_err(refused)?;
+    let outcome = handle
+        .command(Command::Retract(list))
+        .await
+        .map_err(refused)?;
     let delta = match outcome {
         hashpact_protocol::centre::Outcome::Appended(seq) => seq.0,
         hashpact_protocol::centre::Outcome::Classes(_)
@@ -288,5 +331,9 @@ fn ingest_fault(error: IngestRunError) -> Fault {
         | IngestRunError::Random(_)
         | IngestRunError::Abandoned => FaultKind::Failed,
     };
-    Fault { kind, text: chain(&error), detail }
+    Fault {
+        kind,
+        text: chain(&error),
+        detail,
+    }
 }

@@ -120,7 +120,11 @@ struct Place<'a>(&'a AtomicBool);
 
 impl<'a> Place<'a> {
     fn take(busy: &'a AtomicBool) -> Result<Self, IngestRunError> {
-        if busy.swap(true, Ordering::AcqRel) { Err(IngestRunError::Busy) } else { Ok(Self(busy)) }
+        if busy.swap(true, Ordering::AcqRel) {
+            Err(IngestRunError::Busy)
+        } else {
+            Ok(Self(busy))
+        }
     }
 }
 
@@ -160,19 +164,24 @@ impl Handle {
         report: &mut dyn FnMut(&ReportLine<'_>),
     ) -> Result<Resolved, IngestRunError> {
         let profile = Profile::from_toml(&order.profile, &order.profile_path)?;
-        let open = |source| IngestRunError::Open { path: order.file.clone(), source };
+        let open = |source| IngestRunError::Open {
+            path: order.file.clone(),
+            source,
+        };
         // A pipe would keep the thread for as long as nobody writes to it.
         let regular = std::fs::metadata(&order.file).map_err(open)?.is_file();
         if !regular {
             return Err(open(io::Error::other("not a regular file")));
         }
         let file = File::open(&order.file).map_err(open)?;
-        let name = order.file.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = order
+            .file
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
         let name = name.unwrap_or_default();
         let staging = self.store.ingest_dir();
         let jurisdiction = &self.checked.jurisdiction;
-        let mut context =
-            StageContext::new(self.store.index_key(), &staging, &name, jurisdiction);
+        let mut context = StageContext::new(self.store.index_key(), &staging, &name, jurisdiction);
         context.strict = order.strict;
         context.accept_bad = order.accept_bad;
         let mut told = |step: Progress| {
@@ -257,9 +266,15 @@ impl<'a> Cutter<'a> {
         &mut self,
         progress: &mut dyn FnMut(IngestProgress) -> bool,
     ) -> Result<(), IngestRunError> {
-        let ends = self.rows.iter().skip(1).map(|row| row.2).chain([self.records.len()]);
+        let ends = self
+            .rows
+            .iter()
+            .skip(1)
+            .map(|row| row.2)
+            .chain([self.records.len()]);
         let records = self.rows.iter().zip(ends);
-        let records = records.map(|((class, entry, at), end)| (*class, *entry, &self.records[*at..end]));
+        let records =
+            records.map(|((class, entry, at), end)| (*class, *entry, &self.records[*at..end]));
         let draft = Draft::new(records, Vec::new(), &mut self.rng)?;
         let count = self.rows.len() as u64;
         self.rows.clear();
@@ -274,12 +289,18 @@ impl<'a> Cutter<'a> {
         &mut self,
         progress: &mut dyn FnMut(IngestProgress) -> bool,
     ) -> Result<(), IngestRunError> {
-        let Some((pending, count)) = self.under_way.take() else { return Ok(()) };
+        let Some((pending, count)) = self.under_way.take() else {
+            return Ok(());
+        };
         pending.wait()?;
         self.deltas += 1;
         self.done += count;
         let (done, total) = (self.done, Some(self.total));
-        if progress(IngestProgress { phase: IngestPhase::Sign, done, total }) {
+        if progress(IngestProgress {
+            phase: IngestPhase::Sign,
+            done,
+            total,
+        }) {
             Ok(())
         } else {
             // Whoever asked cannot be told any more; what is durable stays, repeating completes it.

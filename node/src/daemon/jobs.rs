@@ -41,12 +41,17 @@ async fn run(net: &Net, peer: PeerId, job: Job) -> JobResult {
             let bytes = fetch(net, peer, &request, Suffix::BYTES_MAX).await;
             bytes.map_or(JobResult::Failed, JobResult::Suffix)
         }
-        Job::FetchBody { request, expected, .. } => {
+        Job::FetchBody {
+            request, expected, ..
+        } => {
             let verify = |body: ReceivedBody, expected: Expected| body.verify(&expected);
             fetch_and(net, peer, &request, expected, verify, body_result).await
         }
-        Job::FetchRetractions { request, expected, .. } => {
-            let verify = |body: ReceivedBody, expected: Expected| body.verify_retractions(&expected);
+        Job::FetchRetractions {
+            request, expected, ..
+        } => {
+            let verify =
+                |body: ReceivedBody, expected: Expected| body.verify_retractions(&expected);
             fetch_and(net, peer, &request, expected, verify, retractions_result).await
         }
     }

@@ -24,12 +24,19 @@ impl Library {
     /// Answers for the centre that writes `own`, to whom the directory knows.
     #[must_use]
     pub fn new(store: Arc<Store>, directory: Directory, own: Origin) -> Self {
-        Self { store, directory, own }
+        Self {
+            store,
+            directory,
+            own,
+        }
     }
 
     fn answer(&self, peer: PeerId, request: &[u8]) -> Result<Box<dyn BulkRead>, BulkRefusal> {
         let request = BulkRequest::from_bytes(request).map_err(|_| BulkRefusal::Malformed)?;
-        let asker = self.directory.centre(&peer).ok_or(BulkRefusal::NotOnRoster)?;
+        let asker = self
+            .directory
+            .centre(&peer)
+            .ok_or(BulkRefusal::NotOnRoster)?;
         let roster = self.directory.roster().ok_or(BulkRefusal::NotOnRoster)?;
         serve::may_answer(&request, &asker, &self.own, &roster, clock::now())?;
         match request {
@@ -37,9 +44,12 @@ impl Library {
                 let bytes = serve::suffix(&*self.store, &origin, from, to)?;
                 Ok(Box::new(Whole { bytes, at: 0 }))
             }
-            BulkRequest::Body { origin, seq, section, offset } => {
-                Ok(Box::new(self.body(&origin, seq, section, offset)?))
-            }
+            BulkRequest::Body {
+                origin,
+                seq,
+                section,
+                offset,
+            } => Ok(Box::new(self.body(&origin, seq, section, offset)?)),
         }
     }
 
@@ -50,10 +60,26 @@ impl Library {
         section: u32,
         offset: u64,
     ) -> Result<Sections, BulkRefusal> {
-        let body = self.store.served_body(origin, seq).map_err(|_| BulkRefusal::Store)?;
+        let body = self
+            .store
+            .served_body(origin, seq)
+            .map_err(|_| BulkRefusal::Store)?;
         let body = body.ok_or(BulkRefusal::NotFound)?;
-        let todo = body.sections().into_iter().filter(|class| *class >= section).rev().collect();
-        Ok(Sections { body, todo, skip: offset, current: Whole { bytes: Vec::new(), at: 0 } })
+        let todo = body
+            .sections()
+            .into_iter()
+            .filter(|class| *class >= section)
+            .rev()
+            .collect();
+        Ok(Sections {
+            body,
+            todo,
+            skip: offset,
+            current: Whole {
+                bytes: Vec::new(),
+                at: 0,
+            },
+        })
     }
 }
 
@@ -97,7 +123,9 @@ impl BulkRead for Sections {
             if let Some(chunk) = self.current.next_chunk()? {
                 return Ok(Some(chunk));
             }
-            let Some(class) = self.todo.pop() else { return Ok(None) };
+            let Some(class) = self.todo.pop() else {
+                return Ok(None);
+            };
             let bytes = self.body.section(class).map_err(io::Error::other)?;
             let at = usize::try_from(std::mem::take(&mut self.skip)).unwrap_or(usize::MAX);
             self.current = Whole { bytes, at };

@@ -23,14 +23,28 @@ struct Entries {
 impl Directory {
     /// Takes a roster: the node keys that are valid now.
     pub fn set(&self, roster: &Roster, now: Timestamp) {
-        let mut entries = Entries { roster: Some(Arc::new(roster.clone())), ..Entries::default() };
+        let mut entries = Entries {
+            roster: Some(Arc::new(roster.clone())),
+            ..Entries::default()
+        };
         for centre in &roster.centres {
-            let addresses: Vec<Multiaddr> =
-                centre.addresses.iter().filter_map(|text| text.parse().ok()).collect();
-            for key in centre.keys_of(KeyUse::Node).filter(|key| key.is_valid_at(now)) {
-                let Some(id) = peer_id_of(key.key.as_bytes()) else { continue };
+            let addresses: Vec<Multiaddr> = centre
+                .addresses
+                .iter()
+                .filter_map(|text| text.parse().ok())
+                .collect();
+            for key in centre
+                .keys_of(KeyUse::Node)
+                .filter(|key| key.is_valid_at(now))
+            {
+                let Some(id) = peer_id_of(key.key.as_bytes()) else {
+                    continue;
+                };
                 entries.centres.insert(id, centre.id.clone());
-                let peer = Peer { id, addresses: addresses.clone() };
+                let peer = Peer {
+                    id,
+                    addresses: addresses.clone(),
+                };
                 entries.peers.insert(centre.id.clone(), peer);
             }
         }

@@ -84,32 +84,61 @@ pub struct Status {
 
 impl Seen {
     fn new(kind: &str, about: Option<String>, text: String) -> Self {
-        Self { at: clock::now().get(), kind: kind.to_owned(), about, text }
+        Self {
+            at: clock::now().get(),
+            kind: kind.to_owned(),
+            about,
+            text,
+        }
     }
 
     pub(super) fn event(event: &Event) -> Self {
         let (kind, about, text) = match event {
-            Event::LogGrew { origin, size, head } => {
-                ("log_grew", origin, format!("{origin}: {size} of {head} leaves"))
-            }
-            Event::DeltaApplied { origin, seq, records, withheld, retractions } => (
+            Event::LogGrew { origin, size, head } => (
+                "log_grew",
+                origin,
+                format!("{origin}: {size} of {head} leaves"),
+            ),
+            Event::DeltaApplied {
+                origin,
+                seq,
+                records,
+                withheld,
+                retractions,
+            } => (
                 "delta_applied",
                 origin,
                 format!(
                     "{origin}: delta {seq} applied: {records} records, {withheld} withheld, {retractions} retractions"
                 ),
             ),
-            Event::RetractionsApplied { origin, seq, retractions } => (
+            Event::RetractionsApplied {
+                origin,
+                seq,
+                retractions,
+            } => (
                 "retractions_applied",
                 origin,
-                format!("{origin}: {retractions} retractions of delta {seq} applied, its records stay closed"),
+                format!(
+                    "{origin}: {retractions} retractions of delta {seq} applied, its records stay closed"
+                ),
             ),
-            Event::Rollback { origin, held, shown } => (
+            Event::Rollback {
+                origin,
+                held,
+                shown,
+            } => (
                 "rollback",
                 origin,
-                format!("{origin}: its centre shows {shown} leaves after it showed {held}: refused"),
+                format!(
+                    "{origin}: its centre shows {shown} leaves after it showed {held}: refused"
+                ),
             ),
-            Event::Fork { origin, size, shown_by } => (
+            Event::Fork {
+                origin,
+                size,
+                shown_by,
+            } => (
                 "fork",
                 origin,
                 format!("{origin}: {shown_by} shows another log of size {size} than the one held"),
@@ -123,17 +152,32 @@ impl Seen {
             Event::LeafRefused { origin, error } => {
                 ("leaf_refused", origin, format!("{origin}: {error}"))
             }
-            Event::SuffixRefused { origin, from, error } => {
-                ("suffix_refused", origin, format!("{origin}: leaves from {from} refused: {error}"))
-            }
-            Event::BodyRefused { origin, seq, from, error } => (
+            Event::SuffixRefused {
+                origin,
+                from,
+                error,
+            } => (
+                "suffix_refused",
+                origin,
+                format!("{origin}: leaves from {from} refused: {error}"),
+            ),
+            Event::BodyRefused {
+                origin,
+                seq,
+                from,
+                error,
+            } => (
                 "body_refused",
                 origin,
                 format!("{origin}: delta {seq} from {from} refused: {error}"),
             ),
             Event::Closed { why } => return Self::new("closed", None, why.to_string()),
             Event::RosterApplied { version } => {
-                return Self::new("roster_applied", None, format!("roster {version} is in force"));
+                return Self::new(
+                    "roster_applied",
+                    None,
+                    format!("roster {version} is in force"),
+                );
             }
         };
         Self::new(kind, Some(about.to_string()), text)
@@ -145,7 +189,11 @@ impl Seen {
     }
 
     pub(super) fn refused(centre: Option<&CentreId>, why: &Refusal) -> Self {
-        Self::new("connection_refused", centre.map(ToString::to_string), why.to_string())
+        Self::new(
+            "connection_refused",
+            centre.map(ToString::to_string),
+            why.to_string(),
+        )
     }
 
     /// Whether a person should look.
@@ -177,7 +225,10 @@ impl Daemon {
         };
         let (origin, own) = self.centre.own_log();
         let traffic = self.net.traffic();
-        let others = roster.centres.iter().filter(|centre| centre.id != *self.centre.id());
+        let others = roster
+            .centres
+            .iter()
+            .filter(|centre| centre.id != *self.centre.id());
         let peers = others.map(|centre| {
             let id = self.directory.peer(&centre.id);
             let bytes = id.and_then(|id| traffic.get(&id));
@@ -195,9 +246,16 @@ impl Daemon {
             roster_expires_at: roster.expires_at.get(),
             demo: roster.demo,
             behind: self.centre.behind(),
-            ingesting: self.handle.ingesting.load(std::sync::atomic::Ordering::Acquire),
+            ingesting: self
+                .handle
+                .ingesting
+                .load(std::sync::atomic::Ordering::Acquire),
             own: log(origin, own),
-            mirrored: self.centre.mirrored().map(|(origin, state)| log(origin, state)).collect(),
+            mirrored: self
+                .centre
+                .mirrored()
+                .map(|(origin, state)| log(origin, state))
+                .collect(),
             peers: peers.collect(),
             events: self.seen.iter().cloned().collect(),
         }

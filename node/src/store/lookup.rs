@@ -105,7 +105,11 @@ impl Store {
         let mut found = Vec::new();
         for value in places_of(&places, &key)? {
             let entry = self.read_entry(&value, &retracted)?;
-            let holds = entry.record.fields.matchable().any(|print| print == fingerprint);
+            let holds = entry
+                .record
+                .fields
+                .matchable()
+                .any(|print| print == fingerprint);
             if !holds {
                 let (origin, seq) = (entry.origin, entry.seq);
                 return Err(LookupError::OtherRecord { origin, seq });
@@ -226,10 +230,18 @@ fn places_of(places: &Index, key: &Key) -> Result<Vec<Value>, LookupError> {
         RowKind::Fingerprint | RowKind::Entry | RowKind::Retracted => {}
     })?;
     values.sort_unstable_by_key(|value| {
-        (value.origin, ended.contains(&place(value)), value.seq, value.offset)
+        (
+            value.origin,
+            ended.contains(&place(value)),
+            value.seq,
+            value.offset,
+        )
     });
     let groups = values.chunk_by(|a, b| a.origin == b.origin);
-    Ok(groups.flat_map(|log| log.iter().take(PLACES_PER_LOG)).copied().collect())
+    Ok(groups
+        .flat_map(|log| log.iter().take(PLACES_PER_LOG))
+        .copied()
+        .collect())
 }
 
 /// Every value under a key in order, however many there are: the last may be the one that counts.

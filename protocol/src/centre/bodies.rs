@@ -18,7 +18,15 @@ impl Centre {
     /// Starts transfers for deltas that the logs name and that are not applied yet.
     pub(super) fn fetch_bodies(&mut self, now: Timestamp, view: &impl View, out: &mut Vec<Output>) {
         let policy = self.policy(now);
-        if !policy.is_open() {
+        let closed = match policy {
+            Policy::DemoOpen => None,
+            Policy::Closed(why) => Some(why),
+        };
+        if let Some(why) = closed.filter(|_| self.told_closed != closed) {
+            out.push(Output::Emit(Event::Closed { why }));
+        }
+        self.told_closed = closed;
+        if closed.is_some() {
             // They could not be stored, and would stand in for the retractions that are fetched alone.
             self.mirrors
                 .values_mut()
@@ -175,12 +183,9 @@ impl Centre {
             return;
         };
         while let Some(body) = mirror.ready.remove(&mirror.state.applied) {
-            let admitted = match policy.admit(body) {
-                Ok(admitted) => admitted,
-                Err(why) => {
-                    mirror.ready.clear();
-                    return out.push(Output::Emit(Event::Closed { why }));
-                }
+            // Said once, when policy closed.
+            let Ok(admitted) = policy.admit(body) else {
+                return mirror.ready.clear();
             };
             let applied = applied(&admitted);
             mirror.state.applied = Seq(mirror.state.applied.0 + 1);

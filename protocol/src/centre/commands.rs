@@ -308,11 +308,18 @@ impl Centre {
             .centre(&self.id)
             .ok_or(CommandError::OwnKeys)?;
         let holds = |signer: &Signer| {
-            entry
-                .keys
-                .iter()
-                .any(|key| key.key == signer.public() && key.is_valid_at(now))
+            let public = signer.public();
+            let revoked = last.roster().revoked_from(&public.key_id(), &self.origin);
+            revoked.is_none_or(|size| self.own.size < size)
+                && entry
+                    .keys
+                    .iter()
+                    .any(|key| key.key == public && key.is_valid_at(now))
         };
+        let since = self.own.issued_at;
+        if now < since {
+            return Err(CommandError::ClockBehind { now, since });
+        }
         if entry.origin != self.origin || !holds(&self.keys.delta) || !holds(&self.keys.log) {
             return Err(CommandError::OwnKeys);
         }

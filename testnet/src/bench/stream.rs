@@ -31,7 +31,10 @@ impl FromStr for End {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "sender" => Ok(Self::Sender),
-            address => address.parse().map(Self::Receiver).map_err(|error| format!("{error}")),
+            address => address
+                .parse()
+                .map(Self::Receiver)
+                .map_err(|error| format!("{error}")),
         }
     }
 }
@@ -53,13 +56,18 @@ pub(super) fn throughput() -> Result<f64> {
     let _ = sender.kill();
     let _ = sender.wait();
     let text = String::from_utf8(receiver?.stdout)?;
-    let first = text.lines().next().context("the receiver says how fast it was")?;
+    let first = text
+        .lines()
+        .next()
+        .context("the receiver says how fast it was")?;
     Ok(first.parse()?)
 }
 
 /// Plays one end.
 pub(super) fn run(end: &End) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         match end {
             End::Sender => send().await,
@@ -108,7 +116,11 @@ async fn send() -> Result<()> {
 async fn receive(address: Multiaddr) -> Result<()> {
     let mut swarm = swarm()?;
     let peer = address.iter().find_map(|part| {
-        if let libp2p::multiaddr::Protocol::P2p(peer) = part { Some(peer) } else { None }
+        if let libp2p::multiaddr::Protocol::P2p(peer) = part {
+            Some(peer)
+        } else {
+            None
+        }
     });
     let peer: PeerId = peer.context("the address names a peer")?;
     let mut control = swarm.behaviour().new_control();
@@ -137,6 +149,10 @@ async fn receive(address: Multiaddr) -> Result<()> {
     }
     ensure!(got == BYTES, "{got} bytes of {BYTES}");
     let seconds = started.elapsed().as_secs_f64();
-    writeln!(std::io::stdout(), "{}", super::count(BYTES as u64) / 1e6 / seconds)?;
+    writeln!(
+        std::io::stdout(),
+        "{}",
+        super::count(BYTES as u64) / 1e6 / seconds
+    )?;
     Ok(())
 }

@@ -190,7 +190,10 @@ fn a_log_that_repeats_a_fingerprint_hides_no_other_logs_entry() {
     let store = with_classes(dir.path());
     // More places than a look-up reads at once, each of them ended, in the log with the lower number.
     let count = u64::try_from(crate::store::index::MAX_HITS).unwrap() + 8;
-    let numbered = |n: u64| Record { entry: entry(1_000 + n), ..record(7, 1) };
+    let numbered = |n: u64| Record {
+        entry: entry(1_000 + n),
+        ..record(7, 1)
+    };
     let records: Vec<_> = (0..count).map(|n| (0, numbered(n))).collect();
     let mut ended: Vec<_> = (0..count).map(|n| retraction(1_000 + n, 1)).collect();
     ended.sort_unstable();
