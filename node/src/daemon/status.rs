@@ -1,6 +1,6 @@
 //! What an operator is told: one picture of the node, and what it has seen lately.
 
-use hashpact_keys::CentreId;
+use hashpact_keys::{CentreId, Origin};
 use hashpact_protocol::centre::{Event, Reason};
 use serde::{Deserialize, Serialize};
 
@@ -93,94 +93,80 @@ impl Seen {
     }
 
     pub(super) fn event(event: &Event) -> Self {
-        let (kind, about, text) = match event {
-            Event::LogGrew { origin, size, head } => (
-                "log_grew",
-                origin,
-                format!("{origin}: {size} of {head} leaves"),
-            ),
+        let (kind, about) = Self::kind_of(event);
+        Self::new(kind, about.map(ToString::to_string), Self::text_of(event))
+    }
+
+    /// The stable word, and the log that it is about.
+    fn kind_of(event: &Event) -> (&'static str, Option<&Origin>) {
+        match event {
+            Event::LogGrew { origin, .. } => ("log_grew", Some(origin)),
+            Event::DeltaApplied { origin, .. } => ("delta_applied", Some(origin)),
+            Event::RetractionsApplied { origin, .. } => ("retractions_applied", Some(origin)),
+            Event::Rollback { origin, .. } => ("rollback", Some(origin)),
+            Event::Fork { origin, .. } => ("fork", Some(origin)),
+            Event::OwnLogBehind { .. } => ("own_log_behind", None),
+            Event::LeafRefused { origin, .. } => ("leaf_refused", Some(origin)),
+            Event::SuffixRefused { origin, .. } => ("suffix_refused", Some(origin)),
+            Event::BodyRefused { origin, .. } => ("body_refused", Some(origin)),
+            Event::Closed { .. } => ("closed", None),
+            Event::RosterApplied { .. } => ("roster_applied", None),
+        }
+    }
+
+    fn text_of(event: &Event) -> String {
+        match event {
+            Event::LogGrew { origin, size, head } => format!("{origin}: {size} of {head} leaves"),
             Event::DeltaApplied {
                 origin,
                 seq,
                 records,
                 withheld,
                 retractions,
-            } => (
-                "delta_applied",
-                origin,
-                format!(
-                    "{origin}: delta {seq} applied: {records} records, {withheld} withheld, {retractions} retractions"
-                ),
+            } => format!(
+                "{origin}: delta {seq} applied: {records} records, {withheld} withheld, {retractions} retractions"
             ),
             Event::RetractionsApplied {
                 origin,
                 seq,
                 retractions,
-            } => (
-                "retractions_applied",
-                origin,
-                format!(
-                    "{origin}: {retractions} retractions of delta {seq} applied, its records stay closed"
-                ),
+            } => format!(
+                "{origin}: {retractions} retractions of delta {seq} applied, its records stay closed"
             ),
             Event::Rollback {
                 origin,
                 held,
                 shown,
-            } => (
-                "rollback",
-                origin,
-                format!(
-                    "{origin}: its centre shows {shown} leaves after it showed {held}: refused"
-                ),
-            ),
+            } => {
+                format!("{origin}: its centre shows {shown} leaves after it showed {held}: refused")
+            }
             Event::Fork {
                 origin,
                 size,
                 shown_by,
-            } => (
-                "fork",
-                origin,
-                format!("{origin}: {shown_by} shows another log of size {size} than the one held"),
+            } => format!("{origin}: {shown_by} shows another log of size {size} than the one held"),
+            Event::OwnLogBehind { held, seen } => format!(
+                "peers hold {seen} leaves of this centre's log, this node only {held}: its disk is an old copy, signing has stopped"
             ),
-            Event::OwnLogBehind { held, seen } => {
-                let text = format!(
-                    "peers hold {seen} leaves of this centre's log, this node only {held}: its disk is an old copy, signing has stopped"
-                );
-                return Self::new("own_log_behind", None, text);
-            }
-            Event::LeafRefused { origin, error } => {
-                ("leaf_refused", origin, format!("{origin}: {error}"))
-            }
+            Event::LeafRefused { origin, error } => format!("{origin}: {error}"),
             Event::SuffixRefused {
                 origin,
                 from,
                 error,
-            } => (
-                "suffix_refused",
-                origin,
-                format!("{origin}: leaves from {from} refused: {error}"),
-            ),
+            } => {
+                format!("{origin}: leaves from {from} refused: {error}")
+            }
             Event::BodyRefused {
                 origin,
                 seq,
                 from,
                 error,
-            } => (
-                "body_refused",
-                origin,
-                format!("{origin}: delta {seq} from {from} refused: {error}"),
-            ),
-            Event::Closed { why } => return Self::new("closed", None, why.to_string()),
-            Event::RosterApplied { version } => {
-                return Self::new(
-                    "roster_applied",
-                    None,
-                    format!("roster {version} is in force"),
-                );
+            } => {
+                format!("{origin}: delta {seq} from {from} refused: {error}")
             }
-        };
-        Self::new(kind, Some(about.to_string()), text)
+            Event::Closed { why } => why.to_string(),
+            Event::RosterApplied { version } => format!("roster {version} is in force"),
+        }
     }
 
     pub(super) fn dropped(peer: &CentreId, reason: &Reason) -> Self {
@@ -210,7 +196,7 @@ impl Daemon {
     pub(super) fn status(&self) -> Status {
         let roster = self.centre.roster();
         let counts = self.store.counts();
-        let log = |origin: &hashpact_keys::Origin, state: &hashpact_protocol::view::LogState| {
+        let log = |origin: &Origin, state: &hashpact_protocol::view::LogState| {
             let count = counts.get(origin).copied().unwrap_or_default();
             LogStatus {
                 centre: origin.centre().to_string(),
