@@ -9,7 +9,7 @@
 //! | [`watching`] | what a person sees meanwhile |
 //! | [`adversary`] | a libp2p peer that lies, built on the node's library |
 //! | [`outcome`] | the summary and its JSON |
-//! | [`bench`] | how fast it is, beside a named reference |
+//! | [`mod@bench`] | how fast it is, beside a named reference |
 
 pub mod adversary;
 pub mod bench;
