@@ -28,6 +28,7 @@ use hashpact_protocol::centre::{
     Centre, CentreKeys, Command, CommandError, CommandId, Event, Input, JobId, JobResult, Outcome,
     Output, Reason, StartError,
 };
+use hashpact_protocol::limits;
 use hashpact_protocol::wire::Frame;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
@@ -360,7 +361,9 @@ impl Daemon {
 
     /// When the core wants to be woken: at once if it says so, else in whole seconds.
     fn deadline(&self) -> Instant {
-        Instant::now() + Duration::from_secs(self.wake_at.get().saturating_sub(clock::now().get()))
+        let wait = self.wake_at.get().saturating_sub(clock::now().get());
+        // A wall clock that jumps back must not put off the rounds: the core is asked at least this often.
+        Instant::now() + Duration::from_secs(wait.min(2 * limits::ANTI_ENTROPY_S))
     }
 
     /// One step of the core and everything that follows from it.

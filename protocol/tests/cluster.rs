@@ -271,6 +271,33 @@ fn a_retraction_does_not_wait_for_a_body_that_cannot_be_had() -> Done {
 }
 
 #[test]
+fn a_body_that_cannot_be_had_is_asked_for_with_pauses() -> Done {
+    let mut sim = published(2, 1)?;
+    sim.expect_faults();
+    sim.disconnect(0, 1)?;
+    for _ in 0..3 {
+        sim.append(0, 2, &[1])?;
+    }
+    // One body fails for ever, and those behind it arrive.
+    sim.tamper(|_, request, bytes| match request {
+        BulkRequest::Body {
+            section: 0,
+            seq: Seq(1),
+            ..
+        } => None,
+        BulkRequest::Body { .. } | BulkRequest::Suffix { .. } => Some(bytes),
+    });
+    sim.connect(0, 1)?;
+    let before = sim.counts().jobs;
+    sim.run_for(600)?;
+    let asked = sim.counts().jobs - before;
+    assert!(asked < 40, "{asked} transfers in ten minutes");
+    assert_eq!(log(&sim, 1, 0).applied, Seq(1));
+    sim.tamper_no_more();
+    sim.heal().map(drop)
+}
+
+#[test]
 fn a_relay_that_fails_does_not_keep_the_origin_from_being_asked() -> Done {
     let mut sim = published(3, 1)?;
     sim.disconnect(1, 0)?;

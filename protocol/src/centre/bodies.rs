@@ -95,9 +95,15 @@ impl Centre {
         } else {
             state.applied
         };
+        // While the next body cannot be had, it is tried by itself.
+        let ahead = if mirror.body_stuck && !alone {
+            1
+        } else {
+            limits::BODIES_IN_FLIGHT
+        };
         (first.0..state.next_seq.0)
             .map(Seq)
-            .take(limits::BODIES_IN_FLIGHT)
+            .take(ahead)
             .find(|seq| !mirror.body_jobs.contains_key(seq) && !mirror.ready.contains_key(seq))
     }
 
@@ -139,7 +145,12 @@ impl Centre {
         mirror.body_jobs.remove(&seq);
         match result {
             JobResult::Body(body) => {
-                (mirror.body_pace, mirror.body_stuck) = (Pace::default(), false);
+                if seq == mirror.state.applied {
+                    (mirror.body_pace, mirror.body_stuck) = (Pace::default(), false);
+                } else if mirror.body_stuck {
+                    // The one before it cannot be had: kept, it would stand in the way of the retractions.
+                    return;
+                }
                 mirror.ready.insert(seq, body);
                 self.apply_ready(origin, now, out);
             }
