@@ -6,19 +6,25 @@
 //! | file | answers |
 //! |---|---|
 //! | `note` | signed notes (C2SP signed-note) |
+//! | `cosignature` | named keys, and signatures with a time (C2SP tlog-cosignature) |
+//! | `witnesses` | who may cosign a log, and how many must |
 //! | `checkpoint` | a log's signed head (C2SP tlog-checkpoint) |
 //! | `tree` | how a log grows, its tiles and bundles (C2SP tlog-tiles), consistency |
 //! | `leaf` | what a leaf says |
 
 mod checkpoint;
+mod cosignature;
 mod leaf;
 mod note;
 mod tree;
+mod witnesses;
 
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
+pub use cosignature::{SignatureKind, VerifierKey, VerifierKeyError};
 pub use leaf::{Leaf, LeafError, LeafKind};
 pub use note::{NoteError, SignedNote};
 pub use tree::{
     AppendError, Appended, LogFile, LogFiles, TreeError, bundle_path, check_consistency,
     consistency_proof, decode_bundle, empty_root, encode_bundle, grow, read_leaves, root_at,
 };
+pub use witnesses::{Cosigner, Cosigners, Standing, log_key, mirror_name, quorum_of, witness_name};

@@ -6,17 +6,16 @@
 //! — <key name> <base64(4-byte key id || signature)>
 //! ```
 //!
-//! In scope: Ed25519 (type 0x01). Lines of other keys and types are kept, as the note is passed on whole.
+//! In scope: lines, and whose they are. Lines of other keys and types are kept, as the note is passed on whole. One key has
+//! one line: of two the older is replaced, and readers may refuse a note with both (as C2SP tools do).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use hashpact_keys::{PublicKey, Signer};
-use sha2::{Digest as _, Sha256};
+use hashpact_keys::{PublicKey, Signer, Timestamp};
 
+use super::cosignature::{self, SignatureKind, VerifierKey};
 use crate::limits;
 
-/// Signature type of a plain Ed25519 note signature.
-const ED25519: u8 = 0x01;
 /// What every signature line begins with: an em dash and a space.
 const DASH: &str = "\u{2014} ";
 
@@ -52,16 +51,12 @@ pub enum NoteError {
     /// A line of this key that does not verify.
     #[error("note: the signature does not verify")]
     Signature,
-}
-
-/// Key id of an Ed25519 note key: the first 4 bytes of SHA-256(name || 0x0A || 0x01 || public key).
-fn key_id(name: &str, key: &PublicKey) -> [u8; 4] {
-    let mut hash = Sha256::new();
-    hash.update(name.as_bytes());
-    hash.update([b'\n', ED25519]);
-    hash.update(key.as_bytes());
-    let digest: [u8; 32] = hash.finalize().into();
-    [digest[0], digest[1], digest[2], digest[3]]
+    /// No room for another line.
+    #[error(
+        "note: {} signature lines, and no room for more",
+        limits::NOTE_SIGNATURES
+    )]
+    Full,
 }
 
 impl SignedNote {
@@ -69,7 +64,7 @@ impl SignedNote {
     #[must_use]
     pub fn sign(text: &str, name: &str, signer: &Signer) -> Self {
         let signature = signer.sign(text.as_bytes()).to_vec();
-        let key_id = key_id(name, &signer.public());
+        let key_id = VerifierKey::new(name, SignatureKind::Log, signer.public()).id();
         let line = Line {
             name: name.to_owned(),
             key_id,
@@ -131,24 +126,88 @@ impl SignedNote {
     /// # Errors
     /// [`NoteError::Unsigned`] if it has no line; [`NoteError::Signature`] if one of its lines does not verify.
     pub fn verify(&self, name: &str, key: &PublicKey) -> Result<(), NoteError> {
-        let key_id = key_id(name, key);
-        let mut signed = false;
-        for line in self
-            .lines
-            .iter()
-            .filter(|line| line.name == name && line.key_id == key_id)
-        {
-            let signature = line.signature.as_slice().try_into();
-            let signature = signature.map_err(|_| NoteError::Signature)?;
-            let verified = key.verify(self.text.as_bytes(), signature);
-            verified.map_err(|_| NoteError::Signature)?;
-            signed = true;
+        let key = VerifierKey::new(name, SignatureKind::Log, *key);
+        self.signed_by(&key).map(drop)
+    }
+
+    /// Checks that a key signed, and says when if its signature holds a time: of several lines the newest.
+    ///
+    /// # Errors
+    /// As [`SignedNote::verify`].
+    pub fn signed_by(&self, key: &VerifierKey) -> Result<Option<Timestamp>, NoteError> {
+        let mut newest = None;
+        let mut lines = self.lines_of(key).peekable();
+        lines.peek().ok_or(NoteError::Unsigned)?;
+        for line in lines {
+            let at = key.verify(&self.text, &line.signature);
+            newest = newest.max(at.map_err(|_| NoteError::Signature)?);
         }
-        if signed {
-            Ok(())
-        } else {
-            Err(NoteError::Unsigned)
+        Ok(newest)
+    }
+
+    /// Adds a cosignature under a name, in the place of an older one of the same key.
+    ///
+    /// # Errors
+    /// [`NoteError::Full`] if the note holds as many lines as it may.
+    pub fn cosign(&mut self, name: &str, signer: &Signer, at: Timestamp) -> Result<(), NoteError> {
+        let key = VerifierKey::new(name, SignatureKind::Cosigner, signer.public());
+        let signature = cosignature::cosign(&self.text, signer, at);
+        self.put(&key, signature)
+    }
+
+    /// Takes over a cosigner's line from another note with the same text, if it is newer than the one held; says whether.
+    /// A line that does not verify is left where it is: whoever passed it on need not have looked.
+    ///
+    /// # Errors
+    /// [`NoteError::Full`].
+    pub fn take_over(&mut self, other: &Self, key: &VerifierKey) -> Result<bool, NoteError> {
+        if self.text != other.text {
+            return Ok(false);
         }
+        let time = |line: &Line| cosignature::claimed_time(&line.signature);
+        let held = self.lines_of(key).filter_map(time).max();
+        let newer = other.lines_of(key).filter(|line| time(line) > held);
+        let Some(line) = newer.max_by_key(|line| time(line)) else {
+            return Ok(false);
+        };
+        if key.verify(&self.text, &line.signature).is_err() {
+            return Ok(false);
+        }
+        self.put(key, line.signature.clone())?;
+        Ok(true)
+    }
+
+    /// Leaves out every line but those of these keys.
+    #[must_use]
+    pub fn only<'a>(mut self, keys: impl IntoIterator<Item = &'a VerifierKey> + Clone) -> Self {
+        self.lines.retain(|line| {
+            let mut keys = keys.clone().into_iter();
+            keys.any(|key| line.is_of(key))
+        });
+        self
+    }
+
+    fn lines_of<'a>(&'a self, key: &'a VerifierKey) -> impl Iterator<Item = &'a Line> {
+        self.lines.iter().filter(move |line| line.is_of(key))
+    }
+
+    fn put(&mut self, key: &VerifierKey, signature: Vec<u8>) -> Result<(), NoteError> {
+        self.lines.retain(|line| !line.is_of(key));
+        if self.lines.len() >= limits::NOTE_SIGNATURES {
+            return Err(NoteError::Full);
+        }
+        self.lines.push(Line {
+            name: key.name().to_owned(),
+            key_id: key.id(),
+            signature,
+        });
+        Ok(())
+    }
+}
+
+impl Line {
+    fn is_of(&self, key: &VerifierKey) -> bool {
+        self.name == key.name() && self.key_id == key.id()
     }
 }
 
@@ -159,8 +218,7 @@ fn parse_line(line: &str) -> Result<Line, NoteError> {
         .ok_or(NoteError::Shape)?;
     let blob = BASE64.decode(blob).map_err(|_| NoteError::Shape)?;
     let (key_id, signature) = blob.split_first_chunk().ok_or(NoteError::Shape)?;
-    let name_is_valid = !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c == '+');
-    if !name_is_valid || signature.is_empty() {
+    if !cosignature::is_name(name) || signature.is_empty() {
         return Err(NoteError::Shape);
     }
     Ok(Line {
