@@ -239,6 +239,7 @@ pub(crate) fn checkpoint(error: &CheckpointError) -> Value {
         CheckpointError::Note(NoteError::Shape) => json!({ "Note": "Shape" }),
         CheckpointError::Note(NoteError::Unsigned) => json!({ "Note": "Unsigned" }),
         CheckpointError::Note(NoteError::Signature) => json!({ "Note": "Signature" }),
+        CheckpointError::Note(NoteError::Full) => json!({ "Note": "Full" }),
         CheckpointError::Shape => json!("Shape"),
         CheckpointError::Origin { expected, got } => {
             json!({ "Origin": { "expected": expected.as_str(), "got": got.as_str() } })
