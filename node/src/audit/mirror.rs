@@ -50,9 +50,14 @@ pub enum MirrorError {
         /// Why not.
         source: RosterError,
     },
-    /// No source has a first roster.
-    #[error("no source gives a first roster")]
-    NoRoster,
+    /// No source has a first roster that is believed.
+    #[error("no source gives a first roster of this network{}", because(.failed))]
+    NoRoster {
+        /// Why not, by source.
+        failed: Vec<Refused>,
+        /// Whether a source gave one that is not believed.
+        refused: bool,
+    },
 }
 
 /// Why a log is not copied from a source.
@@ -165,7 +170,11 @@ impl Mirror<'_> {
         let folder = Folder::open(self.dir).map_err(|e| io_at(self.dir, e))?;
         let mut failed = Vec::new();
         let chain = self.rosters(&folder, &mut failed)?;
-        let newest = chain.last().ok_or(MirrorError::NoRoster)?;
+        let Some(newest) = chain.last() else {
+            let refused = failed.iter().any(|(_, fault)| fault.is_refused());
+            let failed = failed.iter().map(named).collect();
+            return Err(MirrorError::NoRoster { failed, refused });
+        };
         let mut logs = Vec::new();
         for (origin, centres) in logs_of(&chain) {
             let log = Log::new(self, &folder, &origin, &centres);
@@ -181,7 +190,7 @@ impl Mirror<'_> {
             pinned: self.pin.is_some(),
             rosters: chain.len() as u64,
             logs,
-            failed,
+            failed: failed.iter().map(named).collect(),
         })
     }
 
@@ -189,7 +198,7 @@ impl Mirror<'_> {
     fn rosters(
         &self,
         folder: &Folder,
-        failed: &mut Vec<Refused>,
+        failed: &mut Vec<(String, RosterFault)>,
     ) -> Result<Vec<SignedRoster>, MirrorError> {
         let mut chain = Vec::new();
         for bytes in folder.rosters() {
@@ -201,9 +210,10 @@ impl Mirror<'_> {
             })?);
         }
         for source in self.sources {
-            if let Err(why) = self.more_rosters(folder, source.as_ref(), &mut chain)? {
-                let source = source.name().to_owned();
-                failed.push(Refused { source, why });
+            match self.more_rosters(folder, source.as_ref(), &mut chain) {
+                Ok(()) => {}
+                Err(RosterFault::Disk(error)) => return Err(error),
+                Err(fault) => failed.push((source.name().to_owned(), fault)),
             }
         }
         Ok(chain)
@@ -217,41 +227,40 @@ impl Mirror<'_> {
         }
     }
 
-    /// What one source adds, or why it is not believed.
+    /// Takes over what one source adds.
     fn more_rosters(
         &self,
         folder: &Folder,
         source: &dyn Source,
         chain: &mut Vec<SignedRoster>,
-    ) -> Result<Result<(), String>, MirrorError> {
+    ) -> Result<(), RosterFault> {
         // A source of another network would else be told from its logs, one by one.
         if let Some(first) = chain.first() {
-            match source.get("rosters/1", ROSTER_LEN) {
-                Ok(Some(bytes)) => {
-                    if let Err(error) = SignedRoster::open_first(&bytes, &first.roster().network) {
-                        return Ok(Err(format!("roster 1: {error}")));
-                    }
-                }
-                Ok(None) => return Ok(Err("gives no first roster".to_owned())),
-                Err(error) => return Ok(Err(error.to_string())),
-            }
+            let bytes = source.get("rosters/1", ROSTER_LEN)?;
+            let bytes = bytes.ok_or(RosterFault::None)?;
+            let opened = SignedRoster::open_first(&bytes, &first.roster().network);
+            opened.map_err(|source| RosterFault::Refused {
+                version: RosterVersion::FIRST,
+                source,
+            })?;
         }
         while (chain.len() as u64) < ROSTERS_MAX {
             let version = chain.len() as u64 + 1;
             let path = format!("rosters/{version}");
-            let bytes = match source.get(&path, ROSTER_LEN) {
-                Ok(Some(bytes)) => bytes,
-                Ok(None) if version == 1 => return Ok(Err("gives no first roster".to_owned())),
-                Ok(None) => break,
-                Err(error) => return Ok(Err(error.to_string())),
+            let Some(bytes) = source.get(&path, ROSTER_LEN)? else {
+                return if chain.is_empty() {
+                    Err(RosterFault::None)
+                } else {
+                    Ok(())
+                };
             };
-            match self.follow(chain, &bytes) {
-                Ok(next) => chain.push(next),
-                Err(error) => return Ok(Err(format!("roster {version}: {error}"))),
-            }
-            write(&folder.path(&path), &bytes).map_err(|e| io_at(&folder.path(&path), e))?;
+            let version = RosterVersion::new(version);
+            let next = self.follow(chain, &bytes);
+            chain.push(next.map_err(|source| RosterFault::Refused { version, source })?);
+            let path = folder.path(&path);
+            write(&path, &bytes).map_err(|error| RosterFault::Disk(io_at(&path, error)))?;
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// What the copy says about itself. Nobody believes it; it is for people.
@@ -266,6 +275,38 @@ impl Mirror<'_> {
         let text = toml::to_string(&about).map_err(|e| io_at(&path, io::Error::other(e)))?;
         write(&path, text.as_bytes()).map_err(|e| io_at(&path, e))
     }
+}
+
+/// Why a source's rosters are not taken over.
+#[derive(Debug, thiserror::Error)]
+enum RosterFault {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error("gives no first roster")]
+    None,
+    #[error("roster {version}: {source}")]
+    Refused {
+        version: RosterVersion,
+        source: RosterError,
+    },
+    #[error(transparent)]
+    Disk(MirrorError),
+}
+
+impl RosterFault {
+    fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
+}
+
+fn named((source, fault): &(String, RosterFault)) -> Refused {
+    let (source, why) = (source.clone(), fault.to_string());
+    Refused { source, why }
+}
+
+fn because(failed: &[Refused]) -> String {
+    let one = |failed: &Refused| format!("; {}: {}", failed.source, failed.why);
+    failed.iter().map(one).collect()
 }
 
 #[derive(Serialize)]

@@ -177,7 +177,8 @@ pub fn table(records: u64, retractions: u64) -> ClassTable {
 
 impl Published {
     /// Leaf 0: roster 1. Leaf 1: a class. A witnessed note over both.
-    pub fn new() -> Self {
+    #[must_use]
+    pub fn begun() -> Self {
         let (roster, centres) = network();
         let forge = Forge::new(&centres[0], &roster);
         let mut published = Self {
@@ -204,7 +205,7 @@ impl Published {
 
     /// One with `n` deltas of 3 records and a retraction behind its first two leaves, a note behind the first and the last.
     pub fn with_deltas(n: u64) -> Self {
-        let mut published = Self::new();
+        let mut published = Self::begun();
         for at in 0..n {
             let leaf = published.next_delta();
             published.append(&[leaf]);

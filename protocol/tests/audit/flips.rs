@@ -80,7 +80,7 @@ fn any_flipped_bit_is_found() {
 
 #[test]
 fn every_flipped_bit_of_a_checkpoint_and_a_roster_is_found() {
-    let published = Published::new();
+    let published = Published::begun();
     for part in [Part::Roster(0), Part::Checkpoint] {
         let len = bytes(&mut published.clone(), &part).len();
         for at in 0..len {

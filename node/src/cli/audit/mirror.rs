@@ -60,8 +60,12 @@ pub(in super::super) fn run(args: &MirrorArgs) -> Result<Answer, Failure> {
         },
     };
     let copied = mirror.run().map_err(|error| match error {
-        MirrorError::Roster { .. } => Failure::no(error),
-        MirrorError::NoRoster | MirrorError::Io { .. } => Failure::failed(error),
+        MirrorError::Roster { .. } | MirrorError::NoRoster { refused: true, .. } => {
+            Failure::no(error)
+        }
+        MirrorError::NoRoster { refused: false, .. } | MirrorError::Io { .. } => {
+            Failure::failed(error)
+        }
     })?;
     bar.finish_and_clear();
     let json = serde_json::to_value(&copied).map_err(Failure::failed)?;
