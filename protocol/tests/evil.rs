@@ -616,7 +616,7 @@ fn answered(change: impl Fn(Suffix) -> Suffix + 'static) -> Result<Reason, Viola
         BulkRequest::Suffix { from: 0, .. } => {
             Some(change(Suffix::from_bytes(&bytes).ok()?).to_bytes())
         }
-        BulkRequest::Suffix { .. } | BulkRequest::Body { .. } => None,
+        BulkRequest::Suffix { .. } | BulkRequest::Proof { .. } | BulkRequest::Body { .. } => None,
     });
     show(&mut sim, &forge, 0, 1)?;
     assert_eq!(sim.memory(1).log(&sim.setup(0).origin).size, 0);

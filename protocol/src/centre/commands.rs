@@ -24,6 +24,24 @@ pub enum CommandError {
         /// Leaves seen.
         seen: u64,
     },
+    /// Not enough others have said yet how much of our log they have seen.
+    #[error(
+        "{have} of the {needed} witnesses needed have said how much of this centre's log they have seen: until then this node's disk might be an old copy, so nothing is signed"
+    )]
+    Unconfirmed {
+        /// Those that did.
+        have: usize,
+        /// How many must.
+        needed: usize,
+    },
+    /// Our own log was shown to be forked.
+    #[error(
+        "this centre's log is forked and frozen at size {size}: a new roster must give it a new origin line"
+    )]
+    Frozen {
+        /// Leaves that both branches share.
+        size: u64,
+    },
     /// The draft would be refused by a receiver.
     #[error(transparent)]
     Draft(#[from] DraftError),
@@ -102,16 +120,6 @@ impl Centre {
             Command::ApplyRoster(bytes) => self.apply_roster(&bytes, now, view, out),
         };
         out.push(Output::Reply(id, done));
-    }
-
-    fn may_sign(&self) -> Result<(), CommandError> {
-        match self.behind {
-            Some(seen) => Err(CommandError::Behind {
-                held: self.own.size,
-                seen,
-            }),
-            None => Ok(()),
-        }
     }
 
     /// Whether receivers will take what is signed now. A leaf that they refuse can never be taken out of the log again, and
@@ -200,7 +208,7 @@ impl Centre {
             classes: new,
             ..Extension::default()
         };
-        self.extend(extension, view, out)?;
+        self.extend(extension, now, view, out)?;
         self.own_classes
             .extend(added.into_iter().map(|(class, labels)| (labels, class)));
         Ok(Outcome::Classes(ids))
@@ -241,7 +249,7 @@ impl Centre {
             body: Some(body),
             ..Extension::default()
         };
-        self.extend(extension, view, out)?;
+        self.extend(extension, now, view, out)?;
         Ok(Outcome::Appended(seq))
     }
 
@@ -268,8 +276,8 @@ impl Centre {
         view: &impl View,
         out: &mut Vec<Output>,
     ) -> Result<Outcome, CommandError> {
-        self.may_sign()?;
-        if self.own.size > 0 {
+        // Nothing of it is shown to anybody before others said that they know no longer one.
+        if self.own.size > 0 || self.is_behind() {
             return Err(CommandError::Begun);
         }
         let (first, later) = chain.split_first().ok_or(CommandError::OwnKeys)?;
@@ -335,10 +343,12 @@ impl Centre {
             rosters,
             ..Extension::default()
         };
-        self.extend(extension, view, out)?;
+        self.extend(extension, now, view, out)?;
         let version = last.roster().version.get();
         self.roster = last;
         self.reset_mirrors(now, view);
+        // Its witnesses may be others.
+        self.gathering.submissions.clear();
         out.push(Output::RosterChanged);
         out.push(Output::Emit(Event::RosterApplied { version }));
         Ok(Outcome::RosterApplied)
@@ -352,6 +362,7 @@ impl Centre {
     fn extend(
         &mut self,
         extension: Extension,
+        now: Timestamp,
         view: &impl View,
         out: &mut Vec<Output>,
     ) -> Result<(), CommandError> {
@@ -373,7 +384,10 @@ impl Centre {
             root,
         };
         (state.size, state.root) = (size, root);
-        state.head = Some(checkpoint.sign(&self.keys.log));
+        let head = checkpoint.sign(&self.keys.log);
+        state.head = Some(head.clone());
+        // Where nobody witnesses, nothing has to be waited for.
+        self.raise(&origin, &mut state, &head, view);
         self.own = state.clone();
         let mut batch = Batch::default();
         let files = grown.files;
@@ -388,7 +402,7 @@ impl Centre {
         batch.extend(rosters.into_iter().map(Write::Roster));
         batch.push(Write::State { origin, state });
         out.push(Output::Commit(batch));
-        self.announce(None, out);
+        self.propose(now);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use hashpact_keys::{CentreId, Origin, Timestamp};
 use super::CommandError;
 use crate::delta::{BodyError, Draft, Expected, Retraction, Seq};
 use crate::labels::{ClassId, Labels};
-use crate::log::CheckpointError;
+use crate::log::{CheckpointError, SignedCheckpoint};
 use crate::policy::{Closed, VerifiedBody};
 use crate::verify::SuffixError;
 use crate::view::Batch;
@@ -79,6 +79,20 @@ pub enum Job {
         /// What to verify it against.
         expected: Expected,
     },
+    /// Fetch the root of a log at a size from a peer, with its proof: where two branches part.
+    CompareRoots {
+        /// From whom.
+        peer: CentreId,
+        /// What to ask.
+        request: BulkRequest,
+    },
+    /// Have our newest checkpoint cosigned by a witness that is asked over HTTP (C2SP tlog-witness).
+    Submit {
+        /// The witness's name on the roster.
+        witness: String,
+        /// The checkpoint; its log is our own.
+        head: SignedCheckpoint,
+    },
     /// Fetch a delta's retractions alone and verify them.
     FetchRetractions {
         /// From whom.
@@ -99,6 +113,12 @@ pub enum JobResult {
     Body(VerifiedBody),
     /// Retractions that their origin's signature covers.
     Retractions(Vec<Retraction>),
+    /// Bytes of a root proof, not checked.
+    Roots(Vec<u8>),
+    /// The note with what the witness answered, not checked.
+    Cosigned(Vec<u8>),
+    /// The witness has cosigned a larger log than ours: its size.
+    Ahead(u64),
     /// The transfer failed; nothing is said of the peer's honesty.
     Failed,
     /// The bytes are not what the origin signed.
@@ -177,6 +197,18 @@ pub enum Event {
         size: u64,
         /// Who showed the other one.
         shown_by: CentreId,
+    },
+    /// A quorum of witnesses cosigned a log up to here: what it puts may act.
+    Witnessed {
+        /// The log.
+        origin: Origin,
+        /// Leaves.
+        size: u64,
+    },
+    /// We hold as much of our own log as anybody has seen: signing goes on.
+    OwnLogRegained {
+        /// Leaves.
+        size: u64,
     },
     /// Peers have seen more of our own log than we hold: signing has stopped.
     OwnLogBehind {
