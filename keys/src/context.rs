@@ -25,11 +25,13 @@ pub enum Context {
     Attestation,
     /// A hold on an entry.
     Hold,
+    /// The keys of an auditor or a witness on their way to the roster.
+    WitnessEnrolment,
 }
 
 impl Context {
     /// Every context, in the order of their declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::DeltaHeader,
         Self::ClassDefinitions,
         Self::Roster,
@@ -40,6 +42,7 @@ impl Context {
         Self::Manifest,
         Self::Attestation,
         Self::Hold,
+        Self::WitnessEnrolment,
     ];
 
     /// The content type that stands in the protected header.
@@ -56,6 +59,7 @@ impl Context {
             Self::Manifest => "application/hashpact-manifest+cbor",
             Self::Attestation => "application/hashpact-attestation+cbor",
             Self::Hold => "application/hashpact-hold+cbor",
+            Self::WitnessEnrolment => "application/hashpact-witness-enrolment+cbor",
         }
     }
 }

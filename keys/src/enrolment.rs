@@ -3,7 +3,9 @@
 //! Why: whoever writes a roster must know that a centre holds the keys it names, so an enrolment is signed by every one of
 //! them (proof of possession). Spec: `docs/protocol.md`, enrolment; a COSE_Sign over `[1, id, jurisdiction, origin,
 //! [[use, key]], [address]]`, keys sorted by use and key. In scope: this file. Out of scope: whether the centre is who it
-//! says it is: people settle that when they compare key ids.
+//! says it is: people settle that when they compare key ids. Auditors and witnesses have their own, in `witness`.
+
+mod witness;
 
 use std::collections::BTreeSet;
 
@@ -15,6 +17,8 @@ use crate::reader::Reader;
 use crate::roster::{CentreEntry, KeyEntry, KeyUse, MAX_KEYS, RosterPayloadError};
 use crate::roster::{check_addresses, check_sorted, read_addresses, read_list, write_list};
 use crate::signer::{PublicKey, Signer};
+
+pub use witness::{WITNESS_ENROLMENT_FORMAT, WitnessEnrolment, WitnessEnrolmentError};
 
 /// The format number that begins the payload.
 pub const ENROLMENT_FORMAT: u64 = 1;

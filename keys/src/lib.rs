@@ -14,7 +14,7 @@
 //! | [`roster`] | who holds which key for which use, and when |
 //! | [`chain`] | how one roster follows another (the root rules of TUF) |
 //! | [`enrolment`] | how a centre's keys reach the roster |
-//! | `store` | key files, behind the feature `store` |
+//! | `store`, `sealed` | key files, plain and sealed, behind the feature `store` |
 //!
 //! In scope: bytes in memory. There is no I/O, no clock and no source of randomness, except key files behind the feature
 //! `store`: time and seeds are arguments. Out of scope: what is signed (`hashpact-protocol`).
@@ -30,6 +30,8 @@ mod hex_text;
 pub mod id;
 pub mod reader;
 pub mod roster;
+#[cfg(feature = "store")]
+pub mod sealed;
 pub mod signer;
 #[cfg(feature = "store")]
 pub mod store;

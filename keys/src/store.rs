@@ -2,7 +2,7 @@
 //!
 //! Why: a key that lies open, or that is loaded for another use than its own, is no key. Spec: one line
 //! `hashpact-key-v1 <use> <64 hexadecimal digits of the seed>` and a line feed, mode 0600. In scope: writing, reading and
-//! refusing. Out of scope: making seeds (the caller's random source), encryption at rest, hardware keys.
+//! refusing. Out of scope: making seeds (the caller's random source), encryption at rest (`sealed`), hardware keys.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -16,10 +16,10 @@ use crate::roster::KeyUse;
 use crate::signer::Signer;
 
 const MAGIC: &str = "hashpact-key-v1";
-const FILE_MODE: u32 = 0o600;
+pub(crate) const FILE_MODE: u32 = 0o600;
 const DIR_MODE: u32 = 0o700;
 /// Every bit that lets anybody but the owner at the file.
-const OTHERS: u32 = 0o077;
+pub(crate) const OTHERS: u32 = 0o077;
 /// Longer than any key file: the magic, a use, 64 digits, two spaces and a line feed.
 const FILE_LEN_MAX: u64 = 128;
 
@@ -122,11 +122,7 @@ impl KeyFile {
             .map_err(failed("write"))?;
         file.sync_all().map_err(failed("sync"))?;
         // The name is durable only when its folder is.
-        let folder = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        File::open(folder)
+        File::open(folder_of(path))
             .and_then(|folder| folder.sync_all())
             .map_err(failed("sync the folder of"))?;
         Ok(Signer::from_seed(seed))
@@ -199,6 +195,17 @@ impl KeyDir {
     pub fn load(&self, use_: KeyUse) -> Result<Signer, KeyFileError> {
         KeyFile::load(&self.path_of(use_), use_)
     }
+
+    pub(crate) fn load_seed(&self, use_: KeyUse) -> Result<Zeroizing<[u8; 32]>, KeyFileError> {
+        load_seed(&self.path_of(use_), use_)
+    }
+}
+
+/// The folder that a file's name is in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 /// The one line of a key file. Its room is reserved at once: a buffer that grows leaves copies of the secret behind.

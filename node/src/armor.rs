@@ -10,6 +10,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 pub enum Kind {
     /// A centre's public keys, signed by each of them.
     Enrolment,
+    /// The public keys of an auditor or a witness, signed by each of them.
+    WitnessEnrolment,
     /// A roster, signed or not.
     Roster,
 }
@@ -35,6 +37,7 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Self::Enrolment => "ENROLMENT",
+            Self::WitnessEnrolment => "WITNESS ENROLMENT",
             Self::Roster => "ROSTER",
         }
     }

@@ -6,9 +6,13 @@
 #![allow(clippy::print_stdout, reason = "printing is what a command line does")]
 
 mod ask;
+mod audit;
 mod init;
+mod key;
+mod prove;
 mod roster;
 mod run;
+mod witness;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -20,7 +24,7 @@ use serde_json::{Value, json};
 
 use crate::control::client::ClientError;
 use crate::control::{Fault, FaultKind, chain};
-use crate::home::Home;
+use crate::home::{Home, PassphraseSource};
 
 /// Share signed hash lists between centres.
 #[derive(Parser)]
@@ -56,6 +60,15 @@ struct Global {
     /// One JSON object on standard output.
     #[arg(long, global = true)]
     json: bool,
+    /// Read the passphrase of sealed keys from the first line of this file, which only its owner may read.
+    #[arg(
+        long,
+        global = true,
+        env = "HASHPACT_PASSPHRASE_FILE",
+        value_name = "FILE",
+        hide_env_values = true
+    )]
+    passphrase_file: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -74,9 +87,18 @@ enum Command {
     Retract(ask::RetractArgs),
     /// Which entries have a fingerprint.
     Lookup(ask::LookupArgs),
+    /// List, seal and renew the node's own keys.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Prove and verify what is logged.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Make, sign, read and apply rosters.
     #[command(subcommand)]
     Roster(roster::RosterCommand),
+    /// Cosign logs over HTTP, as an auditor does.
+    #[command(subcommand)]
+    Witness(witness::WitnessCommand),
 }
 
 /// Why a command failed, with its exit code.
@@ -181,14 +203,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn dispatch(cli: Cli) -> Result<Answer, Failure> {
     let home = Home::new(cli.global.home);
     let json = cli.global.json;
+    let source = PassphraseSource::of_process(cli.global.passphrase_file);
     match cli.command {
-        Command::Init(args) => init::init(&home, &args),
-        Command::Enrol => init::enrol(&home),
-        Command::Run(args) => run::run(home, &args),
+        Command::Init(args) => init::init(&home, &source, &args),
+        Command::Enrol => init::enrol(&home, &source),
+        Command::Run(args) => run::run(home, &source, &args),
         Command::Status => ask::status(&home),
         Command::Ingest(args) => ask::ingest(&home, &args, json),
         Command::Retract(args) => ask::retract(&home, &args),
         Command::Lookup(args) => ask::lookup(&home, &args),
-        Command::Roster(command) => roster::roster(&home, command),
+        Command::Key(command) => key::key(&home, &source, &command),
+        Command::Audit(command) => audit::audit(&home, &command),
+        Command::Roster(command) => roster::roster(&home, &source, command),
+        Command::Witness(command) => witness::witness(&home, &source, command),
     }
 }

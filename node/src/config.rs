@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use hashpact_keys::{CentreId, Jurisdiction, Origin};
-use serde::{Deserialize, Serialize};
+use hashpact_protocol::log::VerifierKey;
+use serde::Deserialize;
 
+use crate::http::{Bounds, HttpConfig, HttpConfigError, StartHttpError, TlsFiles};
 use crate::net::Multiaddr;
 
-/// `hashpact.toml` in a node's home. Tunables are constants with their reasons until an operator asks for one twice.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+/// What `hashpact.toml` in a node's home must say. Tunables are constants with their reasons until an operator asks for one
+/// twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// This centre's id on the roster, such as "eu".
     pub centre: String,
@@ -21,6 +23,36 @@ pub struct Config {
     pub listen: Vec<String>,
     /// Where others dial it, as written in its enrolment.
     pub addresses: Vec<String>,
+}
+
+/// The whole file: what it must say, and the sections that it may have.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    centre: String,
+    jurisdiction: String,
+    origin: String,
+    listen: Vec<String>,
+    addresses: Vec<String>,
+    http: Option<HttpSection>,
+    #[serde(default)]
+    witnessed_log: Vec<WitnessedLogSection>,
+}
+
+/// `[[witnessed_log]]`: a log outside the network that this node cosigns over HTTP.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WitnessedLogSection {
+    vkey: String,
+}
+
+/// `[http]`: the logs for others to read.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HttpSection {
+    listen: String,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
 }
 
 /// A configuration whose values are all well-formed.
@@ -36,6 +68,10 @@ pub struct Checked {
     pub listen: Vec<Multiaddr>,
     /// Where others dial it.
     pub addresses: Vec<String>,
+    /// Where its logs are served over HTTP, with paths as the file says them; nothing if they are not.
+    pub http: Option<HttpConfig>,
+    /// Keys of the logs outside the network that this node cosigns over HTTP.
+    pub witnessed_logs: Vec<VerifierKey>,
 }
 
 /// Why a configuration is refused.
@@ -65,6 +101,58 @@ pub enum ConfigError {
         /// What is wrong with it.
         fault: String,
     },
+    /// The HTTP that it asks for is not allowed.
+    #[error("http: {0}")]
+    Http(#[from] HttpConfigError),
+    /// The HTTP that it asks for cannot be served.
+    #[error("http: {0}")]
+    StartHttp(#[from] StartHttpError),
+}
+
+impl File {
+    fn check(self) -> Result<Checked, ConfigError> {
+        let config = Config {
+            centre: self.centre,
+            jurisdiction: self.jurisdiction,
+            origin: self.origin,
+            listen: self.listen,
+            addresses: self.addresses,
+        };
+        let mut checked = config.check()?;
+        checked.http = self.http.map(HttpSection::check).transpose()?;
+        let keys = self.witnessed_log.iter();
+        let keys = keys.map(|log| parse("witnessed_log.vkey", &log.vkey));
+        checked.witnessed_logs = keys.collect::<Result<_, _>>()?;
+        if checked.http.is_none() && !checked.witnessed_logs.is_empty() {
+            return Err(ConfigError::Value {
+                field: "witnessed_log",
+                fault: "a log asks over HTTP, so it needs a section `[http]`".to_owned(),
+            });
+        }
+        Ok(checked)
+    }
+}
+
+impl HttpSection {
+    fn check(self) -> Result<HttpConfig, ConfigError> {
+        let lacks = |field, other: &str| ConfigError::Value {
+            field,
+            fault: format!("needed beside `{other}`"),
+        };
+        let tls = match (self.certificate, self.key) {
+            (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+            (Some(_), None) => return Err(lacks("http.key", "certificate")),
+            (None, Some(_)) => return Err(lacks("http.certificate", "key")),
+            (None, None) => None,
+        };
+        let config = HttpConfig {
+            listen: parse("http.listen", &self.listen)?,
+            tls,
+            bounds: Bounds::default(),
+        };
+        config.check()?;
+        Ok(config)
+    }
 }
 
 impl Config {
@@ -77,14 +165,14 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
-        let config: Self = toml::from_str(&text).map_err(|source| ConfigError::Toml {
+        let file: File = toml::from_str(&text).map_err(|source| ConfigError::Toml {
             path: path.to_owned(),
             source,
         })?;
-        config.check()
+        file.check()
     }
 
-    /// Checks every value.
+    /// Checks every value. The sections that a file may have are absent.
     ///
     /// # Errors
     /// [`ConfigError::Value`].
@@ -109,10 +197,12 @@ impl Config {
             origin,
             listen: listen.collect::<Result<_, _>>()?,
             addresses: self.addresses.clone(),
+            http: None,
+            witnessed_logs: Vec::new(),
         })
     }
 
-    /// The file's text, with a line of explanation for each key.
+    /// The file's text, with a line of explanation for each key, and the sections that it may have as comments.
     #[must_use]
     pub fn to_text(&self) -> String {
         let list = |items: &[String]| {
@@ -125,7 +215,10 @@ impl Config {
              # Two capital letters.\njurisdiction = \"{}\"\n\
              # The origin line of its log. It never changes while the log lives.\norigin = \"{}\"\n\
              # Where it listens: QUIC first, TCP where UDP is blocked.\nlisten = {}\n\
-             # Where others dial it. A change here needs a new enrolment and a new roster.\naddresses = {}\n",
+             # Where others dial it. A change here needs a new enrolment and a new roster.\naddresses = {}\n\
+             \n# Serves its logs over HTTP, read-only: plain on a loopback address, for a proxy; elsewhere with a certificate,\n\
+             # and then to the node keys of the roster only. The files are PEM; their paths begin at this folder.\n\
+             # [http]\n# listen = \"127.0.0.1:8080\"\n# certificate = \"http/certificate.pem\"\n# key = \"http/key.pem\"\n",
             self.centre,
             self.jurisdiction,
             self.origin,
@@ -159,20 +252,81 @@ mod tests {
         }
     }
 
+    fn read(text: &str) -> Result<Checked, ConfigError> {
+        toml::from_str::<File>(text).unwrap().check()
+    }
+
     #[test]
     fn written_text_reads_back() {
         let config = config();
-        assert_eq!(toml::from_str::<Config>(&config.to_text()).unwrap(), config);
+        let file: File = toml::from_str(&config.to_text()).unwrap();
+        let back = Config {
+            centre: file.centre,
+            jurisdiction: file.jurisdiction,
+            origin: file.origin,
+            listen: file.listen,
+            addresses: file.addresses,
+        };
+        assert_eq!(back, config);
+        assert!(file.http.is_none());
     }
 
     #[test]
     fn unknown_key_is_refused_with_its_line() {
         let text = format!("{}lisen = []\n", config().to_text());
-        let error = toml::from_str::<Config>(&text).unwrap_err().to_string();
-        assert!(
-            error.contains("lisen") && error.contains("line 13"),
-            "{error}"
+        let line = format!("line {}", text.lines().count());
+        let error = toml::from_str::<File>(&text).unwrap_err().to_string();
+        assert!(error.contains("lisen") && error.contains(&line), "{error}");
+        let text = format!("{}[http]\nlisten = \"\"\nkeys = 1\n", config().to_text());
+        let error = toml::from_str::<File>(&text).unwrap_err().to_string();
+        assert!(error.contains("keys"), "{error}");
+    }
+
+    /// As an operator takes the number signs away.
+    #[test]
+    fn section_in_the_written_comment_is_one_that_reads() {
+        let text = config().to_text();
+        let (before, section) = text.split_once("# [http]\n").unwrap();
+        let text = format!("{before}[http]\n{}", section.replace("# ", ""));
+        let http = read(&text).unwrap().http.unwrap();
+        assert_eq!(http.listen, "127.0.0.1:8080".parse().unwrap());
+        let files = http.in_home(Path::new("/home/eu")).tls.unwrap();
+        assert_eq!(files.key, Path::new("/home/eu/http/key.pem"));
+        assert_eq!(
+            files.certificate,
+            Path::new("/home/eu/http/certificate.pem")
         );
+    }
+
+    #[test]
+    fn http_section_that_would_serve_in_the_open_or_by_half_a_certificate_is_refused() {
+        let with = |lines: &str| {
+            read(&format!("{}[http]\n{lines}", config().to_text()))
+                .unwrap_err()
+                .to_string()
+        };
+        let open = with("listen = \"0.0.0.0:80\"\n");
+        assert!(open.contains("open to others"), "{open}");
+        let half = with("listen = \"0.0.0.0:80\"\ncertificate = \"c\"\n");
+        assert_eq!(half, "http.key: needed beside `certificate`");
+        let half = with("listen = \"127.0.0.1:80\"\nkey = \"k\"\n");
+        assert_eq!(half, "http.certificate: needed beside `key`");
+        let name = with("listen = \"localhost\"\n");
+        assert!(name.starts_with("http.listen: "), "{name}");
+    }
+
+    #[test]
+    fn log_to_witness_needs_its_key_and_http() {
+        let key = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
+        let section = format!("[[witnessed_log]]\nvkey = \"{key}\"\n");
+        let text = format!("{}{section}", config().to_text());
+        let error = read(&text).unwrap_err().to_string();
+        assert!(error.contains("[http]"), "{error}");
+        let text = format!("{text}[http]\nlisten = \"127.0.0.1:0\"\n");
+        let logs = read(&text).unwrap().witnessed_logs;
+        assert_eq!(logs[0].to_string(), key);
+        let error = read(&text.replace("foo", "bar")).unwrap_err().to_string();
+        assert!(error.starts_with("witnessed_log.vkey: "), "{error}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! same connection. Requests carry fingerprints, answers do not go to any log.
 
 pub mod client;
+mod proving;
 mod server;
 
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,15 @@ pub enum Request {
     Retract {
         /// Entry ids in hexadecimal.
         entries: Vec<String>,
+    },
+    /// Prove the record of an entry, and that its delta was logged.
+    Prove {
+        /// The entry id in hexadecimal.
+        entry: String,
+        /// The log; this centre's own without it.
+        origin: Option<String>,
+        /// Whether to sign a receipt as well.
+        receipt: bool,
     },
     /// Take the next roster.
     RosterApply {

@@ -19,11 +19,13 @@ mod peers;
 mod status;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hashpact_keys::{CentreId, KeyUse, SignedRoster, Timestamp};
+use axum::Router;
+use hashpact_keys::{CentreId, KeyUse, SignedRoster, Signer, Timestamp};
 use hashpact_protocol::centre::{
     Centre, CentreKeys, Command, CommandError, CommandId, Event, Input, JobId, JobResult, Outcome,
     Output, Reason, StartError,
@@ -37,7 +39,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::clock;
 use crate::config::{Checked, ConfigError};
-use crate::home::{Home, HomeError};
+use crate::home::{Home, HomeError, NodeKeys};
+use crate::http::{Admitted, LogFolder, Server};
 use crate::net::{self, Net, NetConfig, NetError, NetEvent, PeerId};
 use crate::store::durable::Steps;
 use crate::store::{CommitError, OpenError, Store};
@@ -66,6 +69,8 @@ pub struct Handle {
     pub(crate) store: Arc<Store>,
     pub(crate) checked: Arc<Checked>,
     pub(crate) ingesting: Arc<AtomicBool>,
+    /// Signs receipts of what it has signed as a checkpoint.
+    pub(crate) log_signer: Arc<Signer>,
 }
 
 /// The loop has ended.
@@ -150,7 +155,7 @@ pub enum RunError {
     Roster(#[from] hashpact_keys::chain::RosterError),
     /// Keys that are not sealed serve demonstrations only.
     #[error(
-        "this node's keys are plain files, which serve a demo network only, and the roster is not flagged demo"
+        "this node's keys are plain files, which serve a demo network only, and the roster is not flagged demo: seal them with `hashpact key seal`"
     )]
     PlainKeys,
     /// The roster does not name this centre.
@@ -190,16 +195,24 @@ pub struct Daemon {
     next_command: u64,
     rng: ChaCha20Rng,
     maintaining: Arc<AtomicBool>,
+    /// Whose keys may read over HTTP.
+    admitted: Admitted,
+    http: Option<Server>,
 }
 
 /// Opens a home's store and its core, without a network: for `run`, and for `roster apply` on a stopped node.
 ///
 /// # Errors
 /// [`RunError`].
-pub fn open_store(home: &Home, checked: &Checked, steps: Steps) -> Result<Store, RunError> {
+pub fn open_store(
+    home: &Home,
+    keys: &NodeKeys,
+    checked: &Checked,
+    steps: Steps,
+) -> Result<Store, RunError> {
     Ok(Store::open(
         &home.data(),
-        home.store_keys()?,
+        keys.store_keys(),
         checked.origin.clone(),
         steps,
     )?)
@@ -225,10 +238,10 @@ pub fn roster_in_force(store: &Store) -> Result<SignedRoster, RunError> {
 ///
 /// # Errors
 /// [`HomeError`].
-pub fn centre_keys(home: &Home) -> Result<CentreKeys, HomeError> {
+pub fn centre_keys(keys: &NodeKeys) -> Result<CentreKeys, HomeError> {
     Ok(CentreKeys {
-        delta: home.signer(KeyUse::Delta)?,
-        log: home.signer(KeyUse::Log)?,
+        delta: keys.signer(KeyUse::Delta)?,
+        log: keys.signer(KeyUse::Log)?,
     })
 }
 
@@ -265,20 +278,43 @@ pub fn command_offline(
     answer.ok_or(RunError::Task)
 }
 
+/// Serves the logs over HTTP if the configuration says so.
+fn serve_logs(
+    home: &Home,
+    checked: &Checked,
+    admitted: Admitted,
+) -> Result<Option<Server>, ConfigError> {
+    let Some(config) = checked.http.clone() else {
+        return Ok(None);
+    };
+    let folder = LogFolder {
+        root: home.data().join("logs"),
+    };
+    let config = config.in_home(home.path());
+    let server = Server::start(&config, folder, admitted, Router::new())?;
+    tracing::info!(address = %server.address(), "serving the logs over HTTP");
+    Ok(Some(server))
+}
+
 impl Daemon {
     /// Opens everything and starts to listen. Call on a tokio runtime.
     ///
     /// # Errors
     /// [`RunError`].
-    pub fn start(home: &Home, checked: Checked, steps: Steps) -> Result<Self, RunError> {
-        let store = Arc::new(open_store(home, &checked, steps)?);
+    pub fn start(
+        home: &Home,
+        keys: &NodeKeys,
+        checked: Checked,
+        steps: Steps,
+    ) -> Result<Self, RunError> {
+        let store = Arc::new(open_store(home, keys, &checked, steps)?);
         let roster = roster_in_force(&store)?;
-        if !roster.roster().demo {
+        if !roster.roster().demo && !keys.is_sealed() {
             return Err(RunError::PlainKeys);
         }
-        let keys = centre_keys(home)?;
+        let signers = centre_keys(keys)?;
         let session = clock::now_ms();
-        let centre = Centre::new(checked.centre.clone(), keys, roster, session, &*store)?;
+        let centre = Centre::new(checked.centre.clone(), signers, roster, session, &*store)?;
         let directory = Directory::default();
         directory.set(centre.roster(), clock::now());
         let library = library::Library::new(
@@ -287,17 +323,21 @@ impl Daemon {
             checked.origin.clone(),
         );
         let config = NetConfig {
-            seed: *home.node_seed()?,
+            seed: *keys.node_seed()?,
             listen: checked.listen.clone(),
             peers: directory.peers(&checked.centre),
         };
         let (net, heard) = net::start(config, Arc::new(library))?;
+        let admitted = Admitted::default();
+        admitted.set(centre.roster(), clock::now());
+        let http = serve_logs(home, &checked, admitted.clone())?;
         let (asks_in, asks) = mpsc::channel(ASKS_WAITING);
         let handle = Handle {
             asks: asks_in,
             store: Arc::clone(&store),
             checked: Arc::new(checked),
             ingesting: Arc::default(),
+            log_signer: Arc::new(keys.signer(KeyUse::Log)?),
         };
         Ok(Self {
             centre,
@@ -314,6 +354,8 @@ impl Daemon {
             next_command: 0,
             rng: random()?,
             maintaining: Arc::default(),
+            admitted,
+            http,
         })
     }
 
@@ -321,6 +363,12 @@ impl Daemon {
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// Where the logs are served over HTTP, if they are.
+    #[must_use]
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(Server::address)
     }
 
     /// Runs until `stop` says so, or a commit fails.
@@ -345,12 +393,16 @@ impl Daemon {
                 self.step(input).await?;
             }
         }
+        if let Some(http) = self.http.take() {
+            http.stop().await;
+        }
         self.net.shutdown().await;
         Ok(())
     }
 
     /// Keys begin and end by the clock: whoever's node key has changed is admitted or let go.
     fn renew_peers(&self) {
+        self.admitted.set(self.centre.roster(), clock::now());
         let before = self.directory.peers(self.centre.id());
         self.directory.set(self.centre.roster(), clock::now());
         let after = self.directory.peers(self.centre.id());
@@ -400,6 +452,7 @@ impl Daemon {
                 let _ = self.replies.remove(&id).map(|answer| answer.send(done));
             }
             Output::RosterChanged => {
+                self.admitted.set(self.centre.roster(), clock::now());
                 self.directory.set(self.centre.roster(), clock::now());
                 self.net.set_peers(self.directory.peers(self.centre.id()));
             }

@@ -4,25 +4,34 @@
 //! <home>/
 //!   hashpact.toml      configuration
 //!   enrolment.txt      what `init` printed, to be sent to the roster's makers
+//!   keys.sealed        every key in one file under a passphrase, mode 0600; or else, for demonstrations:
 //!   keys/<use>.key     signing keys, mode 0600
 //!   keys/storage.key   seals bodies and keys the index; losing it loses every body
 //!   data/              the store
 //!   control.sock       the daemon's control socket, mode 0600
 //!   lock               held while a process uses the home
 //! ```
+//!
+//! | file | answers |
+//! |---|---|
+//! | `keys` | all keys of the node, plain or sealed |
+//! | `passphrase` | where the passphrase comes from |
+
+mod keys;
+mod passphrase;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use hashpact_keys::store::{KeyDir, KeyFile, KeyFileError};
-use hashpact_keys::{KeyUse, Signer};
+use hashpact_keys::KeyUse;
+use hashpact_keys::sealed::{KeySetError, Passphrase, ReadSealedError, SealError, UnsealError};
+use hashpact_keys::store::KeyFileError;
 use zeroize::Zeroizing;
 
-use crate::store::StoreKeys;
-use crate::store::index::IndexKey;
-use crate::store::sealed::SealKey;
+pub use keys::NodeKeys;
+pub use passphrase::{CREDENTIAL, PassphraseError, PassphraseSource};
 
 /// The uses of the keys that a node holds. Root and policy keys are held by people.
 pub const NODE_KEYS: [KeyUse; 7] = [
@@ -76,6 +85,41 @@ pub enum HomeError {
         /// The file.
         path: PathBuf,
     },
+    /// Keys that are sealed, before they are opened.
+    #[error(transparent)]
+    ReadSealed(#[from] ReadSealedError),
+    /// Keys that do not open.
+    #[error(transparent)]
+    Unseal(#[from] UnsealError),
+    /// Keys that cannot be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The passphrase.
+    #[error(transparent)]
+    Passphrase(#[from] PassphraseError),
+    /// The set is not a node's.
+    #[error(transparent)]
+    KeySet(#[from] KeySetError),
+    /// A node has no key for this use.
+    #[error("a node holds no {use_} key")]
+    NoKey {
+        /// The use.
+        use_: KeyUse,
+    },
+    /// Sealing ended half-way, or somebody put a plain key back.
+    #[error("{path} lies in plain beside the sealed keys: `hashpact key seal` removes it", path = path.display())]
+    PlainBeside {
+        /// The plain file.
+        path: PathBuf,
+    },
+    /// A plain key and the sealed one for the same use differ.
+    #[error(
+        "{path} is another key than the sealed one: put one of the two aside, nothing was removed", path = path.display()
+    )]
+    OtherKey {
+        /// The plain file.
+        path: PathBuf,
+    },
     /// The machine.
     #[error("{path}: {source}", path = path.display())]
     Io {
@@ -122,57 +166,74 @@ impl Home {
         self.path.join("control.sock")
     }
 
-    fn keys(&self) -> KeyDir {
-        KeyDir::new(self.path.join("keys"))
-    }
-
-    fn storage_key(&self) -> PathBuf {
-        self.path.join("keys").join("storage.key")
-    }
-
-    /// Makes the folder with fresh keys. `seed` fills 32 random bytes.
+    /// Makes the folder with fresh keys in plain files. `seed` fills 32 random bytes.
     ///
     /// # Errors
     /// [`HomeError::Exists`] if a node is there.
     pub fn create(
         &self,
         config: &str,
-        mut seed: impl FnMut() -> io::Result<Zeroizing<[u8; 32]>>,
-    ) -> Result<Vec<(KeyUse, Signer)>, HomeError> {
-        if self.config().exists() {
-            return Err(HomeError::Exists {
-                path: self.path.clone(),
-            });
-        }
+        seed: impl FnMut() -> io::Result<Zeroizing<[u8; 32]>>,
+    ) -> Result<NodeKeys, HomeError> {
+        self.create_with(config, || self.make_plain_keys(seed))
+    }
+
+    /// As [`Home::create`], with keys that are sealed from the first: no plain file is ever written.
+    ///
+    /// # Errors
+    /// As [`Home::create`]; [`HomeError::Seal`] if the passphrase is too short.
+    pub fn create_sealed(
+        &self,
+        config: &str,
+        seed: impl FnMut() -> io::Result<Zeroizing<[u8; 32]>>,
+        passphrase: &Passphrase,
+    ) -> Result<NodeKeys, HomeError> {
+        self.check_free()?;
+        // Before the folder is made: a refused passphrase leaves nothing.
+        passphrase.check_length().map_err(SealError::from)?;
+        self.create_with(config, || self.make_sealed_keys(seed, passphrase))
+    }
+
+    fn create_with(
+        &self,
+        config: &str,
+        make: impl FnOnce() -> Result<NodeKeys, HomeError>,
+    ) -> Result<NodeKeys, HomeError> {
+        self.check_free()?;
         fs::create_dir_all(&self.path).map_err(|source| self.io(&self.path, source))?;
         let only_owner = fs::Permissions::from_mode(0o700);
         fs::set_permissions(&self.path, only_owner)
             .map_err(|source| self.io(&self.path, source))?;
-        let keys = self.keys();
-        keys.make()?;
-        let mut seed = || seed().map_err(|source| self.io(&self.path, source));
-        let mut signers = Vec::new();
-        for use_ in NODE_KEYS {
-            signers.push((use_, keys.create(use_, &*seed()?)?));
-        }
-        self.write_secret(&self.storage_key(), &*seed()?)?;
+        let keys = make()?;
         let file = self.config();
         fs::write(&file, config).map_err(|source| self.io(&file, source))?;
-        Ok(signers)
+        Ok(keys)
     }
 
-    fn write_secret(&self, path: &Path, secret: &[u8; 32]) -> Result<(), HomeError> {
-        let text = Zeroizing::new(format!("hashpact-storage-key-v1 {}\n", hex::encode(secret)));
-        let written = (|| {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(path)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        })();
-        written.map_err(|source| self.io(path, source))
+    /// Checks that no node is here.
+    ///
+    /// # Errors
+    /// [`HomeError::Exists`].
+    pub fn check_free(&self) -> Result<(), HomeError> {
+        match self.config().exists() {
+            true => Err(HomeError::Exists {
+                path: self.path.clone(),
+            }),
+            false => Ok(()),
+        }
+    }
+
+    /// Checks that a node is here.
+    ///
+    /// # Errors
+    /// [`HomeError::Missing`].
+    pub fn check_made(&self) -> Result<(), HomeError> {
+        match self.config().exists() {
+            true => Ok(()),
+            false => Err(HomeError::Missing {
+                path: self.path.clone(),
+            }),
+        }
     }
 
     /// Takes the home for this process.
@@ -180,11 +241,7 @@ impl Home {
     /// # Errors
     /// [`HomeError::Missing`] or [`HomeError::Locked`].
     pub fn lock(&self) -> Result<Lock, HomeError> {
-        if !self.config().exists() {
-            return Err(HomeError::Missing {
-                path: self.path.clone(),
-            });
-        }
+        self.check_made()?;
         let path = self.path.join("lock");
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
@@ -198,53 +255,6 @@ impl Home {
             }),
             Err(fs::TryLockError::Error(source)) => Err(self.io(&path, source)),
         }
-    }
-
-    /// Loads a signing key.
-    ///
-    /// # Errors
-    /// [`HomeError::Key`].
-    pub fn signer(&self, use_: KeyUse) -> Result<Signer, HomeError> {
-        Ok(self.keys().load(use_)?)
-    }
-
-    /// Loads the node key's seed, which libp2p makes its identity from.
-    ///
-    /// # Errors
-    /// [`HomeError::Key`].
-    pub fn node_seed(&self) -> Result<Zeroizing<[u8; 32]>, HomeError> {
-        Ok(KeyFile::load_node_seed(&self.keys().path_of(KeyUse::Node))?)
-    }
-
-    /// Loads the storage key and derives from it the keys that seal bodies and key the index.
-    ///
-    /// # Errors
-    /// [`HomeError::StorageKey`] if the file is not what `create` wrote, or others may read it.
-    pub fn store_keys(&self) -> Result<StoreKeys, HomeError> {
-        let path = self.storage_key();
-        let fault = || HomeError::StorageKey { path: path.clone() };
-        let mut file = File::open(&path).map_err(|source| self.io(&path, source))?;
-        let mode = file
-            .metadata()
-            .map_err(|source| self.io(&path, source))?
-            .permissions()
-            .mode();
-        if mode & 0o077 != 0 {
-            return Err(fault());
-        }
-        let mut text = Zeroizing::new(String::new());
-        file.read_to_string(&mut text)
-            .map_err(|source| self.io(&path, source))?;
-        let hex_text = text
-            .trim_end()
-            .strip_prefix("hashpact-storage-key-v1 ")
-            .ok_or_else(fault)?;
-        let mut secret = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(hex_text, &mut *secret).map_err(|_| fault())?;
-        Ok(StoreKeys {
-            seal: SealKey::new(&blake3::derive_key("hashpact storage seal v1", &*secret)),
-            index: IndexKey::new(&blake3::derive_key("hashpact storage index v1", &*secret)),
-        })
     }
 
     fn io(&self, path: &Path, source: io::Error) -> HomeError {

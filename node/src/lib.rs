@@ -9,9 +9,11 @@
 //! | [`home`], [`config`], [`armor`] | where a node's files are, and in which form |
 //! | [`daemon`] | the loop that obeys the core |
 //! | [`control`] | how a shell speaks with the running node |
+//! | [`http`] | who may read the logs over HTTP, and how others are asked |
 //! | [`ingest`] | how a file becomes rows that a delta can carry |
 //! | [`net`] | how bytes travel |
 //! | [`store`] | how they rest |
+//! | [`witness`] | how logs are cosigned over HTTP, and how others are asked to |
 //! | [`clock`] | what time it is |
 
 pub mod armor;
@@ -21,6 +23,8 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod home;
+pub mod http;
 pub mod ingest;
 pub mod net;
 pub mod store;
+pub mod witness;

@@ -12,10 +12,12 @@
 //! | `header` | the signed header |
 //! | `body` | the bytes beside the log: sections per class, and how they are checked |
 //! | `draft` | how an origin makes all of these |
+//! | `record_proof` | how one record is shown without the others |
 
 mod body;
 mod draft;
 mod header;
+mod record_proof;
 mod salts;
 mod table;
 #[cfg(test)]
@@ -27,6 +29,9 @@ pub use body::{
 };
 pub use draft::{Draft, DraftClass, DraftError, Sealed};
 pub use header::{Header, HeaderError, Seq};
+pub use record_proof::{
+    MakeRecordProofError, ProvenRecord, RecordProof, RecordProofError, RecordProver,
+};
 pub use table::{ClassEntry, ClassTable, Retraction, RetractionEntry, TableError};
 
 use crate::b3::{self, Hash};

@@ -7,11 +7,15 @@
 //! | [`memory`] | the store in memory |
 //! | [`sim`] | centres in virtual time |
 //! | [`forge`] | logs that an evil origin could sign |
+//! | [`proofs`] | a log and a delta of a given size, to prove out of |
 //! | [`rng`] | randomness from a seed |
+//! | [`fuzz`] | what holds of every reader of a log's formats, whatever the bytes |
 
 pub mod forge;
+pub mod fuzz;
 pub mod keys;
 pub mod memory;
+pub mod proofs;
 pub mod rng;
 pub mod sim;
 

@@ -273,11 +273,11 @@ fn append_error(error: AppendError) -> SuffixError {
 }
 
 /// Reads leaves in order and keeps what the next one is checked against.
-struct Walk<'a> {
-    origins: &'a Origins<'a>,
-    state: LogState,
-    deltas: Vec<(Seq, u64)>,
-    classes: Vec<(ClassId, Labels)>,
+pub(crate) struct Walk<'a> {
+    pub(crate) origins: &'a Origins<'a>,
+    pub(crate) state: LogState,
+    pub(crate) deltas: Vec<(Seq, u64)>,
+    pub(crate) classes: Vec<(ClassId, Labels)>,
 }
 
 impl Walk<'_> {
@@ -307,7 +307,12 @@ impl Walk<'_> {
         }
     }
 
-    fn delta(&mut self, index: u64, signed: &[u8], table: &ClassTable) -> Result<(), LeafFault> {
+    pub(crate) fn delta(
+        &mut self,
+        index: u64,
+        signed: &[u8],
+        table: &ClassTable,
+    ) -> Result<(), LeafFault> {
         let Origins {
             roster,
             centre,
@@ -372,7 +377,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn classes(&mut self, index: u64, signed: &[u8]) -> Result<(), LeafFault> {
+    pub(crate) fn classes(&mut self, index: u64, signed: &[u8]) -> Result<(), LeafFault> {
         let centre = self.origins.centre;
         let envelope = ClassDefinitions::envelope(signed)?;
         let keys = &mut centre.keys_of(KeyUse::Delta);

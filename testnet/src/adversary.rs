@@ -12,7 +12,7 @@ use hashpact_node::config::{Checked, Config};
 use hashpact_node::daemon::{
     Directory, Library, Status, centre_keys, command_offline, open_store, roster_in_force,
 };
-use hashpact_node::home::Home;
+use hashpact_node::home::{Home, NodeKeys, PassphraseSource};
 use hashpact_node::net::{self, BulkRead, BulkSource, Net, NetConfig, NetEvent, PeerId};
 use hashpact_node::store::Store;
 use hashpact_node::store::durable::Steps;
@@ -124,7 +124,7 @@ impl Attack {
 
 /// The fifth centre's keys and a copy of its disk, in the wrong hands.
 pub struct Adversary {
-    home: Home,
+    keys: NodeKeys,
     checked: Checked,
     store: Arc<Store>,
     directory: Directory,
@@ -144,15 +144,16 @@ impl Adversary {
         copy_folder(victim.home.path(), &copy)?;
         let home = Home::new(copy);
         let checked = Config::read(&home.config())?;
-        let store = open_store(&home, &checked, Steps::default())?;
+        let keys = home.unlock(&PassphraseSource::none())?;
+        let store = open_store(&home, &keys, &checked, Steps::default())?;
         let roster = roster_in_force(&store)?;
         let directory = Directory::default();
         directory.set(roster.roster(), clock::now());
         let honest_size = store.log(&checked.origin).size;
-        let keys = centre_keys(&home)?;
+        let signers = centre_keys(&keys)?;
         let mut centre = Centre::new(
             checked.centre.clone(),
-            keys,
+            signers,
             roster,
             clock::now_ms(),
             &store,
@@ -168,7 +169,7 @@ impl Adversary {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(1).enable_all().build()?;
         Ok(Self {
-            home,
+            keys,
             checked,
             store: Arc::new(store),
             directory,
@@ -225,7 +226,7 @@ impl Adversary {
     }
 
     fn connect(&self, attack: Attack, target: &Node) -> Result<(Net, mpsc::Receiver<NetEvent>)> {
-        let mut seed = *self.home.node_seed()?;
+        let mut seed = *self.keys.node_seed()?;
         if attack == Attack::UnknownPeer {
             getrandom::fill(&mut seed).map_err(|error| anyhow!("no random numbers: {error}"))?;
         }
@@ -253,7 +254,7 @@ impl Adversary {
                 let size = self.honest_size - 1;
                 let files = |path: &str| self.store.log_file(&origin, path);
                 let root = root_at(&files, state.size, size)?;
-                let log_key = self.home.signer(KeyUse::Log)?;
+                let log_key = self.keys.signer(KeyUse::Log)?;
                 Checkpoint { origin, size, root }
                     .sign(&log_key)
                     .note()

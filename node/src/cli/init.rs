@@ -4,6 +4,7 @@ use std::io;
 
 use clap::Args;
 use hashpact_keys::enrolment::Enrolment;
+use hashpact_keys::sealed::{SealError, UnsealError};
 use hashpact_keys::{KeyUse, Signer};
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -11,11 +12,11 @@ use zeroize::Zeroizing;
 use super::{Answer, Failure};
 use crate::armor::Kind;
 use crate::config::{Checked, Config};
-use crate::home::{Home, HomeError, NODE_KEYS};
+use crate::home::{Home, HomeError, NodeKeys, PassphraseSource};
 
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  hashpact init --home eu --centre eu --jurisdiction EU --domain eu.example \\\n    --listen /ip4/0.0.0.0/udp/4010/quic-v1 --listen /ip4/0.0.0.0/tcp/4010 \\\n    --address /ip4/192.0.2.7/udp/4010/quic-v1 --address /ip4/192.0.2.7/tcp/4010"
+    after_help = "Example:\n  hashpact init --home eu --centre eu --jurisdiction EU --domain eu.example \\\n    --listen /ip4/0.0.0.0/udp/4010/quic-v1 --listen /ip4/0.0.0.0/tcp/4010 \\\n    --address /ip4/192.0.2.7/udp/4010/quic-v1 --address /ip4/192.0.2.7/tcp/4010\n\nWith sealed keys, for a network that is no demonstration:\n  hashpact init --seal --passphrase-file eu.passphrase --home eu --centre eu --jurisdiction EU --domain eu.example \\\n    --listen /ip4/0.0.0.0/udp/4010/quic-v1"
 )]
 pub(super) struct InitArgs {
     /// The centre's id on the roster, such as eu.
@@ -33,9 +34,16 @@ pub(super) struct InitArgs {
     /// Where others dial this node; the listening addresses if not given.
     #[arg(long, value_name = "MULTIADDR")]
     address: Vec<String>,
+    /// Seal the keys under a passphrase from the first; a network that is not flagged demo needs it.
+    #[arg(long)]
+    seal: bool,
 }
 
-pub(super) fn init(home: &Home, args: &InitArgs) -> Result<Answer, Failure> {
+pub(super) fn init(
+    home: &Home,
+    source: &PassphraseSource,
+    args: &InitArgs,
+) -> Result<Answer, Failure> {
     let addresses = if args.address.is_empty() {
         &args.listen
     } else {
@@ -49,7 +57,15 @@ pub(super) fn init(home: &Home, args: &InitArgs) -> Result<Answer, Failure> {
         addresses: addresses.clone(),
     };
     let checked = config.check().map_err(Failure::input)?;
-    let keys = home.create(&config.to_text(), seed).map_err(home_failure)?;
+    let keys = match args.seal {
+        true => {
+            home.check_free().map_err(home_failure)?;
+            let passphrase = source.read_first(home.path()).map_err(Failure::input)?;
+            home.create_sealed(&config.to_text(), seed, &passphrase)
+        }
+        false => home.create(&config.to_text(), seed),
+    };
+    let keys = keys.map_err(home_failure)?;
     let answer = enrolment(home, checked, &keys)?;
     eprintln!(
         "Made {}. Its enrolment goes to whoever makes the roster:",
@@ -59,21 +75,15 @@ pub(super) fn init(home: &Home, args: &InitArgs) -> Result<Answer, Failure> {
 }
 
 /// `hashpact enrol`: the same keys with the addresses that the configuration says today.
-pub(super) fn enrol(home: &Home) -> Result<Answer, Failure> {
+pub(super) fn enrol(home: &Home, source: &PassphraseSource) -> Result<Answer, Failure> {
     let checked = Config::read(&home.config()).map_err(Failure::input)?;
-    let load = |use_| {
-        home.signer(use_)
-            .map(|signer| (use_, signer))
-            .map_err(home_failure)
-    };
-    let keys = NODE_KEYS
-        .into_iter()
-        .map(load)
-        .collect::<Result<Vec<_>, _>>()?;
+    let keys = home.unlock(source).map_err(home_failure)?;
     enrolment(home, checked, &keys)
 }
 
-fn enrolment(home: &Home, checked: Checked, keys: &[(KeyUse, Signer)]) -> Result<Answer, Failure> {
+/// Writes and prints the enrolment of these keys.
+pub(super) fn enrolment(home: &Home, checked: Checked, keys: &NodeKeys) -> Result<Answer, Failure> {
+    let keys = keys.signers().map_err(home_failure)?;
     let (centre, origin) = (checked.centre.to_string(), checked.origin.to_string());
     let signers: Vec<(KeyUse, &Signer)> =
         keys.iter().map(|(use_, signer)| (*use_, signer)).collect();
@@ -93,7 +103,7 @@ fn enrolment(home: &Home, checked: Checked, keys: &[(KeyUse, Signer)]) -> Result
     Ok(Answer::new(json, text))
 }
 
-fn seed() -> io::Result<Zeroizing<[u8; 32]>> {
+pub(super) fn seed() -> io::Result<Zeroizing<[u8; 32]>> {
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *seed).map_err(io::Error::other)?;
     Ok(seed)
@@ -101,9 +111,20 @@ fn seed() -> io::Result<Zeroizing<[u8; 32]>> {
 
 pub(super) fn home_failure(error: HomeError) -> Failure {
     match error {
-        HomeError::Exists { .. } => Failure::no(error),
-        HomeError::Missing { .. } => Failure::input(error),
+        HomeError::Exists { .. }
+        | HomeError::PlainBeside { .. }
+        | HomeError::OtherKey { .. }
+        | HomeError::Seal(SealError::Exists { .. }) => Failure::no(error),
+        HomeError::Missing { .. }
+        | HomeError::Passphrase(_)
+        | HomeError::NoKey { .. }
+        | HomeError::Seal(SealError::Short(_))
+        | HomeError::Unseal(UnsealError::Passphrase { .. }) => Failure::input(error),
         HomeError::Locked { .. }
+        | HomeError::KeySet(_)
+        | HomeError::ReadSealed(_)
+        | HomeError::Seal(SealError::Memory(_) | SealError::Io { .. })
+        | HomeError::Unseal(UnsealError::Memory(_) | UnsealError::Keys { .. })
         | HomeError::Key(_)
         | HomeError::StorageKey { .. }
         | HomeError::Io { .. } => Failure::failed(error),

@@ -3,6 +3,8 @@
 //! A roster is made from enrolments, signed by a threshold of root keys, and applied at each node. The first one is pinned:
 //! its hash is compared out of band and typed at `apply --pin`.
 
+mod witnesses;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -18,13 +20,14 @@ use zeroize::Zeroizing;
 use super::init::home_failure;
 use super::run::run_failure;
 use super::{Answer, Failure};
+use witnesses::WitnessArgs;
 use crate::armor::Kind;
 use crate::clock;
 use crate::config::Config;
 use crate::control::Request;
 use crate::control::client::{Client, ClientError};
 use crate::daemon::{RunError, centre_keys, command_offline, open_store, roster_in_force};
-use crate::home::Home;
+use crate::home::{Home, PassphraseSource};
 use crate::store::durable::Steps;
 
 #[derive(Subcommand)]
@@ -62,7 +65,7 @@ pub(super) enum RosterCommand {
 
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  hashpact roster new --demo --root root.key --enrol eu.txt --enrol us.txt --out roster-1.txt\n  hashpact roster new --from roster-1.txt --root root.key --enrol nz.txt --out roster-2.txt"
+    after_help = "Examples:\n  hashpact roster new --demo --root root.key --enrol eu.txt --enrol us.txt --out roster-1.txt\n  hashpact roster new --from roster-1.txt --root root.key --enrol nz.txt --out roster-2.txt\n  hashpact roster new --from roster-2.txt --root root.key --auditor w1/enrolment.txt --out roster-3.txt"
 )]
 pub(super) struct NewArgs {
     /// The roster that this one follows; without it the network is new.
@@ -72,8 +75,10 @@ pub(super) struct NewArgs {
     #[arg(long, value_name = "FILE")]
     enrol: Vec<PathBuf>,
     /// Centres to take off.
-    #[arg(long, value_name = "CENTRE")]
+    #[arg(long, visible_alias = "drop-centre", value_name = "CENTRE")]
     remove: Vec<String>,
+    #[command(flatten)]
+    witnesses: WitnessArgs,
     /// Root key files: the keys of a new network, and signers in any case.
     #[arg(long, required = true, value_name = "FILE")]
     root: Vec<PathBuf>,
@@ -91,13 +96,17 @@ pub(super) struct NewArgs {
     out: PathBuf,
 }
 
-pub(super) fn roster(home: &Home, command: RosterCommand) -> Result<Answer, Failure> {
+pub(super) fn roster(
+    home: &Home,
+    source: &PassphraseSource,
+    command: RosterCommand,
+) -> Result<Answer, Failure> {
     match command {
         RosterCommand::Key { file } => key(&file),
         RosterCommand::New(args) => new(&args),
         RosterCommand::Sign { file, root } => sign(&file, &root),
         RosterCommand::Show { file } => show(&file),
-        RosterCommand::Apply { files, pin } => apply(home, &files, pin.as_deref()),
+        RosterCommand::Apply { files, pin } => apply(home, source, &files, pin.as_deref()),
     }
 }
 
@@ -110,7 +119,7 @@ fn key(file: &Path) -> Result<Answer, Failure> {
     Ok(Answer::new(json!({ "file": file, "public": public }), text))
 }
 
-fn read(file: &Path, kind: Kind) -> Result<Vec<u8>, Failure> {
+pub(super) fn read(file: &Path, kind: Kind) -> Result<Vec<u8>, Failure> {
     let named =
         |error: &dyn std::fmt::Display| Failure::input(format!("{}: {error}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| named(&error))?;
@@ -137,12 +146,12 @@ fn new(args: &NewArgs) -> Result<Answer, Failure> {
     let now = clock::now();
     let expires = Timestamp::new(now.get() + u64::from(args.days) * 86_400);
     let roots = signers(&args.root)?;
-    let mut draft = match &args.from {
-        Some(file) => {
-            let (_, last) = read_roster(file)?;
-            last.next_draft(now, expires)
-                .ok_or_else(|| Failure::no("this roster has the last version number"))?
-        }
+    let last = args.from.as_deref().map(read_roster).transpose()?;
+    let last = last.map(|(_, roster)| roster);
+    let mut draft = match &last {
+        Some(last) => last
+            .next_draft(now, expires)
+            .ok_or_else(|| Failure::no("this roster has the last version number"))?,
         None => RosterDraft {
             version: RosterVersion::FIRST,
             network: None,
@@ -173,6 +182,7 @@ fn new(args: &NewArgs) -> Result<Answer, Failure> {
             None => draft.centres.push(enrolment.centre_entry(now, None)),
         }
     }
+    witnesses::change(&mut draft, &args.witnesses, last.as_ref(), now)?;
     let roster = Roster::from_draft(draft).map_err(Failure::input)?;
     let mut bytes = draft_bytes(&roster);
     for root in &roots {
@@ -225,6 +235,9 @@ fn described(bytes: &[u8], file: &Path) -> Result<Answer, Failure> {
         "threshold": roster.threshold,
         "signatures": signatures,
         "centres": centres,
+        "auditors": witnesses::described(&roster.auditors),
+        "witnesses": witnesses::described(&roster.witnesses),
+        "revocations": witnesses::revoked(&roster.revocations),
     });
     let names: Vec<String> = roster
         .centres
@@ -232,25 +245,32 @@ fn described(bytes: &[u8], file: &Path) -> Result<Answer, Failure> {
         .map(|centre| format!("{} ({})", centre.id, centre.origin))
         .collect();
     let text = format!(
-        "Roster {} of network {}{}\n  centres     {}\n  signatures  {signatures} of {} needed\n  expires     {} (Unix seconds)\nCompare the network's hash out of band; the first `roster apply` wants it as --pin.",
+        "Roster {} of network {}{}\n  centres     {}\n  auditors    {}\n  witnesses   {}\n  signatures  {signatures} of {} needed\n  expires     {} (Unix seconds)\nCompare the network's hash out of band; the first `roster apply` wants it as --pin.",
         roster.version.get(),
         roster.network,
         if roster.demo { ", a demonstration" } else { "" },
         names.join(", "),
+        witnesses::names(&roster.auditors),
+        witnesses::names(&roster.witnesses),
         roster.threshold,
         roster.expires_at.get(),
     );
     Ok(Answer::new(json, text))
 }
 
-fn apply(home: &Home, files: &[PathBuf], pin: Option<&str>) -> Result<Answer, Failure> {
+fn apply(
+    home: &Home,
+    source: &PassphraseSource,
+    files: &[PathBuf],
+    pin: Option<&str>,
+) -> Result<Answer, Failure> {
     let chain: Vec<Vec<u8>> = files
         .iter()
         .map(|file| read(file, Kind::Roster))
         .collect::<Result<_, _>>()?;
     let mut client = match Client::connect(home) {
         Ok(client) => client,
-        Err(ClientError::NotRunning { .. }) => return apply_stopped(home, &chain, pin),
+        Err(ClientError::NotRunning { .. }) => return apply_stopped(home, source, &chain, pin),
         Err(error) => return Err(error.into()),
     };
     let mut json = json!({});
@@ -262,11 +282,17 @@ fn apply(home: &Home, files: &[PathBuf], pin: Option<&str>) -> Result<Answer, Fa
     Ok(Answer::new(json, text))
 }
 
-fn apply_stopped(home: &Home, chain: &[Vec<u8>], pin: Option<&str>) -> Result<Answer, Failure> {
+fn apply_stopped(
+    home: &Home,
+    source: &PassphraseSource,
+    chain: &[Vec<u8>],
+    pin: Option<&str>,
+) -> Result<Answer, Failure> {
     let _lock = home.lock().map_err(home_failure)?;
     let checked = Config::read(&home.config()).map_err(Failure::input)?;
-    let store = open_store(home, &checked, Steps::default()).map_err(run_failure)?;
-    let keys = centre_keys(home).map_err(Failure::failed)?;
+    let keys = home.unlock(source).map_err(home_failure)?;
+    let store = open_store(home, &keys, &checked, Steps::default()).map_err(run_failure)?;
+    let keys = centre_keys(&keys).map_err(home_failure)?;
     let session = clock::now_ms();
     let (in_force, commands) = match roster_in_force(&store) {
         Ok(roster) => (

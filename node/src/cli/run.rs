@@ -1,6 +1,6 @@
 //! `hashpact run`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::json;
@@ -13,7 +13,7 @@ use super::{Answer, Failure};
 use crate::config::{Checked, Config};
 use crate::control;
 use crate::daemon::{Daemon, RunError};
-use crate::home::Home;
+use crate::home::{Home, NodeKeys, PassphraseSource};
 use crate::store::durable::Steps;
 
 /// How long threads that are at work may take to notice that the node stops.
@@ -37,7 +37,11 @@ pub(super) struct RunArgs {
     stop_at_step: Option<u64>,
 }
 
-pub(super) fn run(home: Home, args: &RunArgs) -> Result<Answer, Failure> {
+pub(super) fn run(
+    home: Home,
+    source: &PassphraseSource,
+    args: &RunArgs,
+) -> Result<Answer, Failure> {
     let filter = EnvFilter::try_new(&args.log).map_err(Failure::input)?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -46,6 +50,11 @@ pub(super) fn run(home: Home, args: &RunArgs) -> Result<Answer, Failure> {
     let _ = log.with_ansi(false).try_init();
     let _lock = home.lock().map_err(home_failure)?;
     let checked = Config::read(&home.config()).map_err(Failure::input)?;
+    let began = Instant::now();
+    let keys = home.unlock(source).map_err(home_failure)?;
+    if keys.is_sealed() {
+        tracing::info!(ms = began.elapsed().as_millis(), "keys unsealed");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -53,17 +62,24 @@ pub(super) fn run(home: Home, args: &RunArgs) -> Result<Answer, Failure> {
     let steps = args
         .stop_at_step
         .map_or_else(Steps::default, Steps::stop_at);
-    let ended = runtime.block_on(serve(home, checked, steps));
+    let ended = runtime.block_on(serve(home, keys, checked, steps));
     // A file that is being read must not keep a node from stopping: nothing of it counts before its last commit.
     runtime.shutdown_timeout(STRAGGLERS);
     ended
 }
 
 /// Runs until a signal, or until a commit fails.
-async fn serve(home: Home, checked: Checked, steps: Steps) -> Result<Answer, Failure> {
+async fn serve(
+    home: Home,
+    keys: NodeKeys,
+    checked: Checked,
+    steps: Steps,
+) -> Result<Answer, Failure> {
     let socket = home.socket();
     let centre = checked.centre.to_string();
-    let daemon = Daemon::start(&home, checked, steps).map_err(run_failure)?;
+    let daemon = Daemon::start(&home, &keys, checked, steps).map_err(run_failure)?;
+    // Each part has the keys that it signs or seals with; the rest need not stay in memory.
+    drop(keys);
     let (stop_in, stop) = watch::channel(false);
     let control = tokio::spawn({
         let (handle, stop, socket) = (daemon.handle(), stop.clone(), socket.clone());

@@ -16,6 +16,7 @@
 //! | `commit` | the one write order |
 //! | `view`, `served` | what the core reads, and what other centres are sent |
 //! | `lookup`, `bodies` | look-ups, and one record out of a body |
+//! | `proving` | proofs of a record and of a leaf |
 //! | `upkeep` | merging segments |
 //! | `rebuild`, `sections` | the index from the bodies |
 //! | `sweep` | files that nothing names, and names without a file |
@@ -32,6 +33,7 @@ pub mod index;
 mod layout;
 mod lookup;
 mod places;
+mod proving;
 mod rebuild;
 pub mod sealed;
 mod sections;
@@ -56,6 +58,7 @@ pub use bodies::{BodyFault, DamagedBody};
 pub use commit::CommitError;
 pub use control::{ControlError, FORMAT};
 pub use lookup::{FoundEntry, LookupError};
+pub use proving::{LeafProofError, LoggedLeaf, ProveError, StoredProof, prove_leaf};
 pub use rebuild::{Progress, RebuildError};
 pub use served::ServedBody;
 pub use upkeep::UpkeepError;

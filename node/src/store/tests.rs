@@ -4,6 +4,7 @@ mod commits;
 mod crash;
 mod ending;
 mod look_ups;
+mod proofs;
 mod rebuilding;
 
 use std::collections::BTreeMap;

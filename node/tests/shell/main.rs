@@ -2,7 +2,8 @@
 //!
 //! | file | answers |
 //! |---|---|
-//! | `home` | homes, keys, starting and stopping |
+//! | `home` | homes, plain keys, starting and stopping |
+//! | `keys` | sealed keys, listing and renewing |
 //! | `roster` | who may be on the network |
 //! | `ingest` | what becomes of a list |
 //! | `entries` | looking up, retracting, status, and what is never printed |
@@ -12,6 +13,7 @@ mod common;
 mod entries;
 mod home;
 mod ingest;
+mod keys;
 mod roster;
 
 use std::path::Path;

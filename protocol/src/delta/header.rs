@@ -151,6 +151,15 @@ impl Header {
         Ok(Self::decode(envelope.peek())?.roster_version)
     }
 
+    /// What a header says, before its signature is checked: an auditor goes on behind a bad one from there.
+    ///
+    /// # Errors
+    /// [`HeaderError::Shape`] if it is no header.
+    pub(crate) fn claimed(signed: &[u8]) -> Result<Self, HeaderError> {
+        let envelope = Sign1::parse(signed, Context::DeltaHeader);
+        Self::decode(envelope.map_err(|_| HeaderError::Shape)?.peek())
+    }
+
     /// The key that a header names as its signer's.
     ///
     /// # Errors

@@ -55,7 +55,7 @@ fn children(seed: &[u8; 32]) -> ([u8; 32], [u8; 32]) {
 }
 
 /// The largest power of two below `leaves`, which is at least 2.
-fn split(leaves: usize) -> usize {
+pub(super) fn split(leaves: usize) -> usize {
     1 << (usize::BITS - 1 - (leaves - 1).leading_zeros())
 }
 

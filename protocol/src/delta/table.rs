@@ -88,14 +88,18 @@ impl ClassTable {
     /// `T`: the Merkle root over the rows, the retraction row last.
     #[must_use]
     pub fn root(&self) -> Hash {
+        // There is always the retraction row.
+        b3::merkle_root(&b3::TABLE_NODE, self.leaves()).unwrap_or_default()
+    }
+
+    /// The hashed rows, the retraction row last.
+    pub(super) fn leaves(&self) -> Vec<Hash> {
         let rows = self
             .classes
             .iter()
             .map(encode_class)
             .chain([encode_last(&self.retractions)]);
-        let leaves = rows.map(|row| b3::TABLE_LEAF.hash(&[&row]));
-        // There is always the retraction row.
-        b3::merkle_root(&b3::TABLE_NODE, leaves).unwrap_or_default()
+        rows.map(|row| b3::TABLE_LEAF.hash(&[&row])).collect()
     }
 
     /// Records over all classes.
@@ -222,7 +226,7 @@ fn hash(d: &mut Decoder<'_>) -> Result<Hash, TableError> {
         .ok_or(TableError::Shape)
 }
 
-fn encode_class(entry: &ClassEntry) -> Vec<u8> {
+pub(super) fn encode_class(entry: &ClassEntry) -> Vec<u8> {
     let mut e = Encoder::new(Vec::with_capacity(48));
     // Writing to a Vec cannot fail.
     let _ = e

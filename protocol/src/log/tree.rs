@@ -104,7 +104,7 @@ pub fn empty_root() -> Hash {
 }
 
 /// Hashes of a stored tree of `size` leaves, with those that are being added.
-struct Hashes<'a, F: LogFiles> {
+pub(super) struct Hashes<'a, F: LogFiles> {
     files: &'a F,
     size: u64,
     added: BTreeMap<u64, tlog_tiles::Hash>,
@@ -141,7 +141,8 @@ impl<F: LogFiles> HashReader for Hashes<'_, F> {
     }
 }
 
-fn hashes<F: LogFiles>(files: &F, size: u64) -> Hashes<'_, F> {
+/// Reads the hashes of a stored tree of `size` leaves.
+pub(super) fn hashes<F: LogFiles>(files: &F, size: u64) -> Hashes<'_, F> {
     Hashes {
         files,
         size,

@@ -1,0 +1,88 @@
+//! What each kind of finding means, in plain words of both languages.
+//!
+//! Why: the audit words its findings exactly, for engineers; a lawyer needs the sentence before it. In scope: one sentence a
+//! kind. Out of scope: the exact words, which follow it on the page. A kind that stands not here is shown in those alone.
+
+use super::words::Text;
+
+macro_rules! meanings {
+    ($($kind:literal: $en:literal, $fr:literal;)*) => {
+        /// The sentence for the kind that a finding names.
+        pub(super) fn meaning(kind: &str) -> Option<Text> {
+            match kind {
+                $($kind => Some(Text { en: $en, fr: $fr }),)*
+                _ => None,
+            }
+        }
+
+        #[cfg(test)]
+        pub(super) const KINDS: &[&str] = &[$($kind),*];
+    };
+}
+
+meanings! {
+    "roster": "A roster does not follow from the one before it.", "Une liste de participants ne découle pas de la précédente.";
+    "roster-expired": "The newest roster has expired: the centres owe a new one.",
+        "La liste de participants la plus récente a expiré : les centres en doivent une nouvelle.";
+    "roster-differs": "A roster here is another one than the auditor was given.",
+        "Une liste de participants diffère de celle que l’auditeur a reçue.";
+    "roster-missing": "A roster that the auditor was given is missing here.",
+        "Une liste de participants que l’auditeur a reçue manque ici.";
+    "no-checkpoint": "The centre’s signature under its log is missing.", "La signature du centre sous son journal manque.";
+    "fork-proof": "There is a proof that this centre signed two different histories.",
+        "Il existe une preuve que ce centre a signé deux histoires différentes.";
+    "fork": "Somebody was shown another history of this log than this one.",
+        "Une autre histoire de ce journal que celle-ci a été présentée à quelqu’un.";
+    "rolled-back": "A source showed an older state of this log than is known.",
+        "Une source a présenté un état de ce journal plus ancien que celui qui est connu.";
+    "unknown-log": "No roster names this log: nobody answers for it.",
+        "Aucune liste de participants ne désigne ce journal : personne n’en répond.";
+    "note": "A checkpoint is not correctly signed by its centre.", "Un point de contrôle n’est pas correctement signé par son centre.";
+    "log-key-left": "A checkpoint is signed with a key that its centre no longer had.",
+        "Un point de contrôle est signé avec une clé que son centre n’avait plus.";
+    "log-key-revoked": "A checkpoint is signed with a key that was revoked before.",
+        "Un point de contrôle est signé avec une clé révoquée auparavant.";
+    "back": "A checkpoint counts fewer entries than an earlier one.",
+        "Un point de contrôle compte moins d’entrées qu’un précédent.";
+    "beyond": "An earlier checkpoint counts more entries than the newest one: entries may have been taken out.",
+        "Un point de contrôle antérieur compte plus d’entrées que le plus récent : des entrées ont pu être ôtées.";
+    "history-ends": "The newest checkpoint is missing from the history of checkpoints.",
+        "Le point de contrôle le plus récent manque dans l’historique des points de contrôle.";
+    "history": "The file with the history of checkpoints cannot be read whole.",
+        "Le fichier de l’historique des points de contrôle ne se lit pas en entier.";
+    "root": "The entries here are not those that the centre signed: some were changed, added or taken out.",
+        "Les entrées présentes ne sont pas celles que le centre a signées : certaines ont été modifiées, ajoutées ou ôtées.";
+    "quorum": "Not enough witnesses signed this checkpoint.", "Trop peu de témoins ont signé ce point de contrôle.";
+    "cosignature": "The signature of a witness is not valid.", "La signature d’un témoin n’est pas valable.";
+    "cosignature-void": "A witness signed with a key that did not count at that time.",
+        "Un témoin a signé avec une clé qui ne valait pas à ce moment.";
+    "cosigner-left": "A witness signed that was not on the roster any more.",
+        "Un témoin a signé alors qu’il ne figurait plus sur la liste de participants.";
+    "cosigned-ahead": "A witness states a time of signing that lies in the future.",
+        "Un témoin indique une heure de signature située dans l’avenir.";
+    "unknown-key": "There is a signature of somebody who is not a witness of this log.",
+        "Il y a une signature de quelqu’un qui n’est pas témoin de ce journal.";
+    "repeated-key": "One and the same key signed a checkpoint twice.", "Une même clé a signé deux fois un point de contrôle.";
+    "file-missing": "A file of the log is missing or cannot be read.", "Un fichier du journal manque ou ne peut être lu.";
+    "stray": "There is a file that does not belong to the log.", "Il y a un fichier qui n’appartient pas au journal.";
+    "tile-width": "A file of the log is too long or too short.", "Un fichier du journal est trop long ou trop court.";
+    "tile-hash": "A file of the log does not fit its entries.", "Un fichier du journal ne correspond pas à ses entrées.";
+    "bundle": "A file of entries is damaged.", "Un fichier d’entrées est endommagé.";
+    "unread": "Many files are missing: the rest of this log could not be checked.",
+        "De nombreux fichiers manquent : le reste de ce journal n’a pu être vérifié.";
+    "leaf-hash": "An entry was changed after it was signed.", "Une entrée a été modifiée après avoir été signée.";
+    "leaf": "An entry breaks a rule that every centre must keep.", "Une entrée enfreint une règle que tout centre doit respecter.";
+    "roster-not-in-chain": "A delta refers to a roster that is not here.",
+        "Un delta renvoie à une liste de participants absente.";
+    "roster-not-logged": "A delta refers to a roster that the log had not recorded at that point.",
+        "Un delta renvoie à une liste de participants que le journal n’avait pas encore enregistrée.";
+    "not-on-roster": "An entry was signed when the centre was not on the roster.",
+        "Une entrée a été signée alors que le centre ne figurait pas sur la liste de participants.";
+    "roster-order": "The log records rosters out of order.", "Le journal enregistre des listes de participants dans le désordre.";
+    "roster-hash": "The log records another roster than the one of this network.",
+        "Le journal enregistre une autre liste de participants que celle de ce réseau.";
+    "not-policy": "A delta names as its policy something that is none.", "Un delta désigne comme politique ce qui n’en est pas une.";
+    "policy-not-in-force": "A delta was released under a policy that was not in force.",
+        "Un delta a été diffusé sous une politique qui n’était pas en vigueur.";
+    "body": "The content of a delta is not what the centre signed.", "Le contenu d’un delta n’est pas ce que le centre a signé.";
+}

@@ -1,0 +1,81 @@
+//! The result of an audit as a page for people and as JSON for programs.
+//!
+//! Why: auditors hand their result to lawyers and boards, who read it years later on any machine. So it is one file that needs
+//! no network, no font and no program, in English and French, and says what was not checked as plainly as what was.
+//! In scope: bytes from a result, and a result from bytes. Out of scope: how a result comes about (`verify`), files, flags.
+//!
+//! | file | answers |
+//! |---|---|
+//! | `page`, `centre` | what stands where |
+//! | `words`, `findings` | in which words, in both languages |
+//! | `timeline`, `chart` | what is drawn, and how |
+//! | `format` | how a number, a time, a length of time is written |
+//! | `html` | how nothing gets out unescaped |
+
+mod centre;
+mod chart;
+mod findings;
+mod format;
+mod html;
+mod page;
+mod timeline;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use words::Language;
+
+use super::result::AuditResult;
+
+/// Bytes of a JSON result that are read: a result of a hundred logs with all their notes and findings is smaller.
+pub const JSON_BYTES_MAX: usize = 256 << 20;
+
+/// SHA-256 of the style sheet in base64, for the page's Content Security Policy.
+const STYLE_SHA256: &str = "DXngOJJc88GhakA3NKjb1YC7HWSISdUiKMwug2FylaI=";
+
+/// Why a JSON result cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadResultError {
+    /// More than [`JSON_BYTES_MAX`].
+    #[error("{got} bytes, a result has at most {expected}")]
+    Length {
+        /// The most.
+        expected: usize,
+        /// How many there are.
+        got: usize,
+    },
+    /// Not a result.
+    #[error("not the result of an audit")]
+    Form(#[source] serde_json::Error),
+}
+
+/// The result as one HTML page that opens in `language`; the reader can switch.
+#[must_use]
+pub fn html(result: &AuditResult, language: Language) -> String {
+    page::page(result, language)
+}
+
+/// The result as JSON, one line a value, with a line's end.
+///
+/// # Errors
+/// None arises from a result: its fields are numbers, texts and lists. `serde_json` cannot say so in its types.
+pub fn json(result: &AuditResult) -> Result<String, serde_json::Error> {
+    let mut text = serde_json::to_string_pretty(result)?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// Reads what [`json`] wrote.
+///
+/// # Errors
+/// [`ReadResultError::Length`] above [`JSON_BYTES_MAX`], [`ReadResultError::Form`] if it is no result.
+pub fn read_json(bytes: &[u8]) -> Result<AuditResult, ReadResultError> {
+    if bytes.len() > JSON_BYTES_MAX {
+        return Err(ReadResultError::Length {
+            expected: JSON_BYTES_MAX,
+            got: bytes.len(),
+        });
+    }
+    serde_json::from_slice(bytes).map_err(ReadResultError::Form)
+}

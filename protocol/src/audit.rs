@@ -1,0 +1,35 @@
+//! Verifying a network from its published bytes and a pin: everything that an auditor needs no centre for.
+//!
+//! Why: whoever holds a copy of the logs must be able to say, without trusting who gave it, whether every signature holds,
+//! whether each log only ever grew, whether its checkpoints were witnessed, and whether its entries are in order. The same
+//! rules as in a centre decide (`verify`); but a centre stops at the first fault, and an auditor names it and goes on.
+//! Spec: `docs/protocol.md`, "Verification". In scope: bytes in memory, one log at a time, in memory that does not grow
+//! with the log. Out of scope: files, threads and words for people (the node).
+//!
+//! | file | answers |
+//! |---|---|
+//! | `chain` | which rosters follow from the pin |
+//! | `finding` | what is wrong, and where |
+//! | `frontier` | the root of a tree that is read once, from left to right |
+//! | `tiles` | are the files of the tree what its leaves make them |
+//! | `history` | a file of notes, cut into notes |
+//! | `notes` | does a checkpoint hold: key, order, root, quorum |
+//! | `leaves` | does an entry hold, under the roster that fits it |
+//! | `log` | all of it, over one log |
+//! | `summary` | what a report says of a log |
+
+mod chain;
+mod finding;
+mod frontier;
+mod history;
+mod leaves;
+mod log;
+mod notes;
+mod summary;
+mod tiles;
+
+pub use chain::Chain;
+pub use finding::{Finding, FindingKind, Place, Severity};
+pub use history::{HistoryFault, HistoryNotes};
+pub use log::{Event, LogInput, verify_log};
+pub use summary::{Counts, Latency, LogSummary, Month, NoteSummary, WitnessSummary};

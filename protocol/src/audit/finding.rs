@@ -1,0 +1,434 @@
+//! What an audit finds: where, and what was expected. Why: a verdict that does not name the entry helps nobody.
+//! In scope: the data and its words. Out of scope: how it is printed.
+
+use std::fmt;
+
+use hashpact_keys::chain::RosterError;
+use hashpact_keys::{KeyId, Origin, RosterVersion, Timestamp};
+
+use super::history::HistoryFault;
+use crate::b3::Hash;
+use crate::delta::{BodyError, Seq};
+use crate::log::{CheckpointError, ForkError};
+use crate::verify::LeafFault;
+
+/// One thing that an audit found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The log; none if it is of a roster.
+    pub log: Option<Origin>,
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub what: FindingKind,
+}
+
+/// Where something was found.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// A roster file.
+    Roster(RosterVersion),
+    /// A log as a whole.
+    Log,
+    /// The newest checkpoint; its size if it can be read.
+    Checkpoint {
+        /// Leaves.
+        size: Option<u64>,
+    },
+    /// A note of the history, from 0; its size if it can be read.
+    History {
+        /// Its place in the file.
+        number: u64,
+        /// Leaves.
+        size: Option<u64>,
+    },
+    /// A leaf, and its delta if it has one.
+    Leaf {
+        /// Its index in the log, from 0.
+        index: u64,
+        /// The number that its header claims.
+        seq: Option<Seq>,
+    },
+    /// A file, by its path below the log's folder.
+    File(String),
+}
+
+/// What a finding means for the verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Something does not verify.
+    Fail,
+    /// Worth knowing; nothing is contradicted.
+    Warn,
+}
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FindingKind {
+    /// A roster is not the one that follows.
+    #[error("{}", with_source(.0))]
+    Roster(RosterError),
+    /// The newest roster has expired.
+    #[error("the newest roster expired at {expires_at}")]
+    RosterExpired {
+        /// When.
+        expires_at: Timestamp,
+    },
+    /// The roster that the auditor holds is not the one of that version in the folder.
+    #[error("this is not the roster of that version that was given")]
+    RosterDiffers,
+    /// The folder ends before the roster that the auditor holds.
+    #[error("the roster that was given is missing here")]
+    RosterMissing,
+
+    /// A roster names the log, and it has no checkpoint.
+    #[error("there is no checkpoint")]
+    NoCheckpoint,
+    /// A fork proof that holds lies beside the log.
+    #[error("a fork proof lies beside this log: its origin is frozen; in common are {}", leaves(.common))]
+    ForkProof {
+        /// Leaves that both branches are shown to have in common; none if the proof knows no sizes.
+        common: Option<u64>,
+    },
+    /// What lies beside the log as a fork proof is none.
+    #[error("what lies beside this log as a fork proof is none: {0}")]
+    NoForkProof(ForkError),
+    /// A mirror kept a note that does not fit the log.
+    #[error("a source showed a checkpoint of size {size} that this log does not continue")]
+    Fork {
+        /// Its size.
+        size: u64,
+    },
+    /// A mirror was shown an older checkpoint than it held.
+    #[error("a source showed an older checkpoint, of size {size}")]
+    RolledBack {
+        /// Its size.
+        size: u64,
+    },
+    /// A folder that is no log of a roster.
+    #[error("no roster names this log")]
+    UnknownLog,
+
+    /// A note that is no checkpoint of this log, or that no log key signed.
+    #[error(transparent)]
+    Note(CheckpointError),
+    /// The key that signed a checkpoint had left the roster.
+    #[error("signed by log key {key}, which is on roster {last} and on none that counts here")]
+    LogKeyLeft {
+        /// The key.
+        key: KeyId,
+        /// The last roster that lists it.
+        last: RosterVersion,
+    },
+    /// The key that signed a checkpoint is revoked below its size.
+    #[error("signed by log key {key}, which is revoked above log size {cut}")]
+    LogKeyRevoked {
+        /// The key.
+        key: KeyId,
+        /// The cut-off.
+        cut: u64,
+    },
+    /// A checkpoint that does not grow the log.
+    #[error("size {got} does not follow size {last}: a checkpoint that goes back")]
+    Back {
+        /// Size of the one before it.
+        last: u64,
+        /// Its size.
+        got: u64,
+    },
+    /// A note above the newest checkpoint.
+    #[error("size {got} lies above the newest checkpoint of size {checkpoint}")]
+    Beyond {
+        /// Size of the newest checkpoint.
+        checkpoint: u64,
+        /// Its size.
+        got: u64,
+    },
+    /// The newest checkpoint is not in the history.
+    #[error("the history ends at size {last}, the newest checkpoint has size {checkpoint}")]
+    HistoryEnds {
+        /// Size of the last note; 0 without one.
+        last: u64,
+        /// Size of the newest checkpoint.
+        checkpoint: u64,
+    },
+    /// The history cannot be cut into notes.
+    #[error(transparent)]
+    History(HistoryFault),
+    /// A checkpoint's root is not that of the leaves.
+    #[error("the root over {size} leaves is {}, the checkpoint says {}", short(.got), short(.expected))]
+    Root {
+        /// Leaves.
+        size: u64,
+        /// What the checkpoint says.
+        expected: Hash,
+        /// What the leaves make.
+        got: Hash,
+    },
+    /// Fewer cosignatures than make a checkpoint witnessed.
+    #[error("{got} of {expected} witnesses cosigned it")]
+    Quorum {
+        /// How many must.
+        expected: usize,
+        /// How many did.
+        got: usize,
+    },
+    /// A cosignature that does not verify.
+    #[error("the cosignature of {holder} does not verify")]
+    Cosignature {
+        /// Whose key the line names.
+        holder: String,
+    },
+    /// A cosignature by a key that was not valid at its time, or that is revoked below this size.
+    #[error("{holder} cosigned at {at} with a key that does not count then and there")]
+    CosignatureVoid {
+        /// Whose key it is.
+        holder: String,
+        /// The time that the cosignature states.
+        at: Timestamp,
+    },
+    /// A cosignature of somebody who had left the roster.
+    #[error("cosigned by {holder}, whose key is on roster {last} and on none that counts here")]
+    CosignerLeft {
+        /// Whose key it was.
+        holder: String,
+        /// The last roster that lists it.
+        last: RosterVersion,
+    },
+    /// A cosignature from the future.
+    #[error("{holder} cosigned at {at}, more than a day after {now}")]
+    CosignedAhead {
+        /// Whose key it is.
+        holder: String,
+        /// The time that the cosignature states.
+        at: Timestamp,
+        /// The verifier's time.
+        now: Timestamp,
+    },
+    /// A line of a key that no roster lists.
+    #[error("signature line {line} is of key {}, which no roster lists for a cosigner of this log", hex(.key_id))]
+    UnknownKey {
+        /// Its place among the lines, from 0.
+        line: usize,
+        /// The key id of the note format.
+        key_id: [u8; 4],
+    },
+    /// A second line of one key.
+    #[error("signature line {line} is a second one of key {}", hex(.key_id))]
+    RepeatedKey {
+        /// Its place among the lines, from 0.
+        line: usize,
+        /// The key id of the note format.
+        key_id: [u8; 4],
+    },
+
+    /// A file that the size of the log calls for.
+    #[error("the file is missing, is no plain file, or cannot be read")]
+    FileMissing,
+    /// A file that the size of the log does not call for.
+    #[error("the log of this size has no such file")]
+    Stray,
+    /// A tile of the wrong width: 32 bytes a hash.
+    #[error("{got} bytes, a tile of this width has {expected}")]
+    TileWidth {
+        /// Bytes that it must have.
+        expected: usize,
+        /// Bytes that it has.
+        got: usize,
+    },
+    /// A hash that is not that of what lies below it.
+    #[error("hash {at} is not that of what lies below it")]
+    TileHash {
+        /// Its place in the tile, from 0.
+        at: usize,
+    },
+    /// A bundle that is not made of as many whole leaves.
+    #[error("not {expected} whole leaves")]
+    Bundle {
+        /// Leaves that it must hold.
+        expected: u64,
+    },
+    /// Too many files in a row are missing.
+    #[error("leaves {from} to {size} are not here: reading ends")]
+    Unread {
+        /// The first leaf that was not read.
+        from: u64,
+        /// The size of the log.
+        size: u64,
+    },
+
+    /// A leaf's bytes are not those that the tree holds.
+    #[error("the leaf is not the one that the tree commits to")]
+    LeafHash,
+    /// A rule that centres check as well.
+    #[error("{0}")]
+    Leaf(LeafFault),
+    /// A header names a roster that is not in the chain.
+    #[error("signed under roster {got}, the chain has 1 to {newest}")]
+    RosterNotInChain {
+        /// The newest of the chain.
+        newest: RosterVersion,
+        /// What the header names.
+        got: RosterVersion,
+    },
+    /// A header names another roster than the log's own last one.
+    #[error("signed under roster {got}, the log had logged roster {logged}")]
+    RosterNotLogged {
+        /// The version that the log logged last; 0 for none.
+        logged: RosterVersion,
+        /// What the header names.
+        got: RosterVersion,
+    },
+    /// The roster that an entry is judged under does not name its centre.
+    #[error("roster {version} does not name this log")]
+    NotOnRoster {
+        /// The version.
+        version: RosterVersion,
+    },
+    /// A roster entry out of order.
+    #[error("logs roster {got}, expected {expected}")]
+    RosterOrder {
+        /// The version that comes next.
+        expected: RosterVersion,
+        /// The version that it logs.
+        got: RosterVersion,
+    },
+    /// A roster entry with the hash of another roster.
+    #[error("logs a roster {version} that is not the one of the chain")]
+    RosterHash {
+        /// The version.
+        version: RosterVersion,
+    },
+    /// A header names as its policy what is no policy.
+    #[error("names leaf {got} as its policy, which is none")]
+    NotPolicy {
+        /// The leaf that it names.
+        got: u64,
+    },
+    /// A header names another policy than the one in force.
+    #[error("released under the policy at {}, in force was the one at {}", or_none(*.got), or_none(*.expected))]
+    PolicyNotInForce {
+        /// The newest policy before it.
+        expected: Option<u64>,
+        /// What it names.
+        got: Option<u64>,
+    },
+    /// A delta's body.
+    #[error(transparent)]
+    Body(BodyError),
+}
+
+impl FindingKind {
+    /// What it means for the verdict.
+    #[must_use]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever is not listed as harmless fails"
+    )]
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::RosterExpired { .. } | Self::RolledBack { .. } => Severity::Warn,
+            _ => Severity::Fail,
+        }
+    }
+
+    /// Its name, stable for programs.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Roster(_) => "roster",
+            Self::RosterExpired { .. } => "roster-expired",
+            Self::RosterDiffers => "roster-differs",
+            Self::RosterMissing => "roster-missing",
+            Self::NoCheckpoint => "no-checkpoint",
+            Self::ForkProof { .. } => "fork-proof",
+            Self::NoForkProof(_) => "no-fork-proof",
+            Self::Fork { .. } => "fork",
+            Self::RolledBack { .. } => "rolled-back",
+            Self::UnknownLog => "unknown-log",
+            Self::Note(_) => "note",
+            Self::LogKeyLeft { .. } => "log-key-left",
+            Self::LogKeyRevoked { .. } => "log-key-revoked",
+            Self::Back { .. } => "back",
+            Self::Beyond { .. } => "beyond",
+            Self::HistoryEnds { .. } => "history-ends",
+            Self::History(_) => "history",
+            Self::Root { .. } => "root",
+            Self::Quorum { .. } => "quorum",
+            Self::Cosignature { .. } => "cosignature",
+            Self::CosignatureVoid { .. } => "cosignature-void",
+            Self::CosignerLeft { .. } => "cosigner-left",
+            Self::CosignedAhead { .. } => "cosigned-ahead",
+            Self::UnknownKey { .. } => "unknown-key",
+            Self::RepeatedKey { .. } => "repeated-key",
+            Self::FileMissing => "file-missing",
+            Self::Stray => "stray",
+            Self::TileWidth { .. } => "tile-width",
+            Self::TileHash { .. } => "tile-hash",
+            Self::Bundle { .. } => "bundle",
+            Self::Unread { .. } => "unread",
+            Self::LeafHash => "leaf-hash",
+            Self::Leaf(_) => "leaf",
+            Self::RosterNotInChain { .. } => "roster-not-in-chain",
+            Self::RosterNotLogged { .. } => "roster-not-logged",
+            Self::NotOnRoster { .. } => "not-on-roster",
+            Self::RosterOrder { .. } => "roster-order",
+            Self::RosterHash { .. } => "roster-hash",
+            Self::NotPolicy { .. } => "not-policy",
+            Self::PolicyNotInForce { .. } => "policy-not-in-force",
+            Self::Body(_) => "body",
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Roster(version) => write!(f, "roster {version}"),
+            Self::Log => f.write_str("log"),
+            Self::Checkpoint { size: Some(size) } => write!(f, "checkpoint of size {size}"),
+            Self::Checkpoint { size: None } => f.write_str("checkpoint"),
+            Self::History {
+                number,
+                size: Some(size),
+            } => write!(f, "history note {number} of size {size}"),
+            Self::History { number, size: None } => write!(f, "history note {number}"),
+            Self::Leaf {
+                index,
+                seq: Some(seq),
+            } => write!(f, "leaf {index} (delta {seq})"),
+            Self::Leaf { index, seq: None } => write!(f, "leaf {index}"),
+            Self::File(path) => f.write_str(path),
+        }
+    }
+}
+
+/// An error of the chain with what caused it, which its own words leave out.
+fn with_source(error: &RosterError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn short(hash: &Hash) -> String {
+    hex(&hash[..8])
+}
+
+fn leaves(common: &Option<u64>) -> String {
+    common.map_or_else(
+        || "an unknown number of leaves".to_owned(),
+        |common| format!("{common} leaves"),
+    )
+}
+
+fn or_none(index: Option<u64>) -> String {
+    index.map_or_else(|| "none".to_owned(), |index| format!("leaf {index}"))
+}

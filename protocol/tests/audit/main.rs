@@ -1,0 +1,11 @@
+//! Audits of logs that are written here: one that holds, and every way in which one can fail to.
+#![cfg(feature = "testing")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "what a test builds on is right or the test is wrong"
+)]
+
+mod attacks;
+mod entries;
+mod flips;
+mod published;
