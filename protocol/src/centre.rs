@@ -127,7 +127,10 @@ impl Centre {
             .clone();
         let own = view.log(&origin);
         let signers = [&keys.witness, &keys.mirror].map(|key| key.public().key_id());
-        let retired = signers.into_iter().filter(|key| view.is_retired(key)).collect();
+        let retired = signers
+            .into_iter()
+            .filter(|key| view.is_retired(key))
+            .collect();
         let mut centre = Self {
             id,
             keys,
@@ -176,7 +179,7 @@ impl Centre {
         self.cosign_what_is_due(now, view, &mut out);
         self.fetch_logs(now, &mut out);
         self.fetch_bodies(now, view, &mut out);
-        self.settle_disputes(&mut out);
+        self.settle_disputes(now, view, &mut out);
         self.keep_time(now, rng, &mut out);
         self.tell_heads(&mut out);
         out
@@ -283,7 +286,7 @@ impl Centre {
             return self.on_submitted(&witness, result, now, view, out);
         }
         if let Some(origin) = self.compared(id) {
-            return self.on_compared(&origin, result, now, view, out);
+            return self.on_compared(&origin, result, view, out);
         }
         let job = self.mirrors.iter().find_map(|(origin, mirror)| {
             let log = mirror.fetching.as_ref().is_some_and(|(job, ..)| *job == id);
@@ -321,7 +324,10 @@ impl Centre {
         let mirrored = self.mirrors.iter().filter(|(log, _)| **log != self.origin);
         let mirrored = mirrored.flat_map(|(_, mirror)| {
             let state = &mirror.state;
-            let whole = state.head.iter().filter(|head| head.checkpoint().size == state.size);
+            let whole = state
+                .head
+                .iter()
+                .filter(|head| head.checkpoint().size == state.size);
             state.witnessed.iter().chain(whole)
         });
         let mut notes: Vec<Vec<u8>> = Vec::new();

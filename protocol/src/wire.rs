@@ -172,7 +172,9 @@ fn hash(d: &mut Decoder<'_>) -> Result<Hash, WireError> {
 /// A proof: at most 64 hashes.
 fn hashes(d: &mut Decoder<'_>) -> Result<Vec<Hash>, WireError> {
     let count = d.array().ok().flatten().filter(|n| *n <= 64);
-    (0..count.ok_or(WireError::Shape)?).map(|_| hash(d)).collect()
+    (0..count.ok_or(WireError::Shape)?)
+        .map(|_| hash(d))
+        .collect()
 }
 
 fn origin(d: &mut Decoder<'_>) -> Result<Origin, WireError> {
@@ -345,7 +347,11 @@ impl RootProof {
             .array(2)
             .and_then(|e| e.bytes(&self.root))
             .and_then(|e| e.array(self.proof.len() as u64))
-            .and_then(|e| self.proof.iter().try_for_each(|hash| e.bytes(hash).map(drop)));
+            .and_then(|e| {
+                self.proof
+                    .iter()
+                    .try_for_each(|hash| e.bytes(hash).map(drop))
+            });
         e.into_writer()
     }
 

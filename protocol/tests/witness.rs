@@ -52,13 +52,21 @@ fn a_checkpoint_gathers_its_quorum_and_every_receipt() -> Done {
     let own = log(&sim, 0, 0);
     assert_eq!(size_of(own.witnessed.as_ref()), own.size);
     let (witnesses, mirrors) = standing(&sim, &own);
-    let names: Vec<_> = witnesses.cosigned.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<_> = witnesses
+        .cosigned
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
     assert_eq!(names, ["au", keys::AUDITOR, "ca", "us"]);
     assert_eq!((witnesses.quorum, witnesses.missing), (3, Vec::new()));
     assert_eq!(mirrors.missing, Vec::<String>::new());
     // Everybody knows it.
     for n in 1..4 {
-        assert_eq!(size_of(log(&sim, n, 0).witnessed.as_ref()), own.size, "centre {n}");
+        assert_eq!(
+            size_of(log(&sim, n, 0).witnessed.as_ref()),
+            own.size,
+            "centre {n}"
+        );
     }
     Ok(())
 }
@@ -79,8 +87,13 @@ fn a_delta_is_pending_while_one_cosignature_is_missing() -> Done {
     let candidate = sim.centre(0).and_then(|centre| centre.candidate());
     let head = candidate.map(|(head, _)| head.clone()).unwrap();
     let witnesses = sim.centre(0).unwrap().roles(&sim.setup(0).origin);
-    let standing = witnesses.witnesses.standing(&head.signed_note().unwrap(), own.size);
-    assert_eq!(standing.missing, ["au".to_owned(), keys::AUDITOR.to_owned()]);
+    let standing = witnesses
+        .witnesses
+        .standing(&head.signed_note().unwrap(), own.size);
+    assert_eq!(
+        standing.missing,
+        ["au".to_owned(), keys::AUDITOR.to_owned()]
+    );
     assert!(!standing.is_witnessed());
     sim.auditor_away(false);
     sim.run_for(120)?;
@@ -122,7 +135,11 @@ fn pending_deltas_that_retract_nothing_cost_no_transfer() -> Done {
     let before = sim.counts().jobs;
     sim.run_for(50)?;
     // The auditor is asked again, with longer and longer pauses; nothing else is.
-    assert!(sim.counts().jobs - before <= 8, "{}", sim.counts().jobs - before);
+    assert!(
+        sim.counts().jobs - before <= 8,
+        "{}",
+        sim.counts().jobs - before
+    );
     assert_eq!(log(&sim, 1, 0).retracted, Seq(1));
     Ok(())
 }
@@ -137,9 +154,14 @@ fn its_own_line_never_counts() -> Done {
     let origin = sim.setup(0).origin.clone();
     let mut note = own.head.as_ref().unwrap().signed_note().unwrap();
     let name = hashpact_protocol::log::witness_name(&origin);
-    note.cosign(&name, &sim.setup(0).signer(KeyUse::Witness), sim.now()).unwrap();
+    note.cosign(&name, &sim.setup(0).signer(KeyUse::Witness), sim.now())
+        .unwrap();
     let witnesses = Cosigners::witnesses(sim.roster().roster(), &origin);
-    assert_eq!(witnesses.standing(&note, own.size).cosigned.len(), 1, "the auditor's");
+    assert_eq!(
+        witnesses.standing(&note, own.size).cosigned.len(),
+        1,
+        "the auditor's"
+    );
     assert!(size_of(own.witnessed.as_ref()) < own.size);
     Ok(())
 }
@@ -148,7 +170,8 @@ fn its_own_line_never_counts() -> Done {
 fn a_burst_of_deltas_costs_a_few_rounds_of_cosigning() -> Done {
     let mut sim = published()?;
     let signatures = |sim: &Sim| {
-        let witnessed = |(who, event): &&(usize, Event)| *who == 0 && matches!(event, Event::Witnessed { .. });
+        let witnessed =
+            |(who, event): &&(usize, Event)| *who == 0 && matches!(event, Event::Witnessed { .. });
         sim.events().iter().filter(witnessed).count()
     };
     let before = signatures(&sim);
@@ -158,7 +181,11 @@ fn a_burst_of_deltas_costs_a_few_rounds_of_cosigning() -> Done {
     sim.settle()?;
     let own = log(&sim, 0, 0);
     assert_eq!(size_of(own.witnessed.as_ref()), own.size);
-    assert!(signatures(&sim) - before <= 3, "{}", signatures(&sim) - before);
+    assert!(
+        signatures(&sim) - before <= 3,
+        "{}",
+        signatures(&sim) - before
+    );
     Ok(())
 }
 
@@ -170,7 +197,10 @@ fn an_idle_log_is_cosigned_again_every_hour() -> Done {
     let own = log(&sim, 0, 0);
     let last = standing(&sim, &own).0.witnessed_at().unwrap();
     let age = sim.now().get() - last.get();
-    assert!(last > first && age <= limits::RECOSIGN_S + 200, "{age} s old");
+    assert!(
+        last > first && age <= limits::RECOSIGN_S + 200,
+        "{age} s old"
+    );
     let centre = sim.centre(0).unwrap();
     assert!(centre.is_fresh(&sim.setup(0).origin, &own, sim.now()));
     let late = Timestamp::new(last.get() + limits::COSIGNATURE_FRESH_S);
@@ -198,7 +228,12 @@ fn a_witness_that_was_removed_does_not_count() -> Done {
         });
     });
     let witnesses = Cosigners::witnesses(sim.roster().roster(), &origin);
-    let holders: Vec<_> = witnesses.standing(&note, own.size).cosigned.into_iter().map(|(name, _)| name).collect();
+    let holders: Vec<_> = witnesses
+        .standing(&note, own.size)
+        .cosigned
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
     assert_eq!(holders, ["au", "ca"]);
     // What was witnessed before stays valid.
     assert_eq!(witnesses.standing(&note, cut).cosigned.len(), 3);
@@ -215,7 +250,9 @@ fn a_line_that_does_not_verify_is_not_taken_over() -> Done {
     let own = log(&sim, 0, 0);
     let mut forged = own.head.as_ref().unwrap().signed_note().unwrap();
     let name = hashpact_protocol::log::witness_name(&sim.setup(3).origin);
-    forged.cosign(&name, &sim.setup(3).signer(KeyUse::Witness), sim.now()).unwrap();
+    forged
+        .cosign(&name, &sim.setup(3).signer(KeyUse::Witness), sim.now())
+        .unwrap();
     let bytes = String::from_utf8(forged.to_bytes()).unwrap();
     // The last character before the padding carries bits of the signature.
     let at = bytes.trim_end().len() - 6;
@@ -274,7 +311,10 @@ fn a_restored_centre_gets_its_log_back_and_never_forks() -> Done {
     sim.deliver_to(0)?;
     let labels = class_labels(sim.setup(0), 11);
     let refused = sim.command(0, Command::Define(vec![labels]))?;
-    assert!(matches!(refused, Some(Err(CommandError::Behind { .. }))), "{refused:?}");
+    assert!(
+        matches!(refused, Some(Err(CommandError::Behind { .. }))),
+        "{refused:?}"
+    );
     sim.run_for(120)?;
     let regained = log(&sim, 0, 0);
     assert_eq!((regained.size, regained.root), (seen.size, seen.root));

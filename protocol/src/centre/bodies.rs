@@ -151,7 +151,10 @@ impl Centre {
         view: &impl View,
         out: &mut Vec<Output>,
     ) {
-        let Some(mirror) = self.mirrors.get(origin).filter(|_| self.is_pending(origin, policy))
+        let Some(mirror) = self
+            .mirrors
+            .get(origin)
+            .filter(|_| self.is_pending(origin, policy))
         else {
             return;
         };
@@ -190,7 +193,9 @@ impl Centre {
                 seq,
                 table,
             }),
-            Leaf::Classes { .. } | Leaf::Roster { .. } | Leaf::Other(_) => None,
+            Leaf::Classes { .. } | Leaf::Roster { .. } | Leaf::Resumed { .. } | Leaf::Other(_) => {
+                None
+            }
         }
     }
 
@@ -261,7 +266,10 @@ impl Centre {
         let acting = self.acting(origin);
         while let Some(mirror) = self.mirrors.get_mut(origin) {
             let mut state = mirror.state.clone();
-            let Some(body) = mirror.ready.remove(&state.applied).filter(|_| state.applied < acting)
+            let Some(body) = mirror
+                .ready
+                .remove(&state.applied)
+                .filter(|_| state.applied < acting)
             else {
                 return;
             };

@@ -1,14 +1,15 @@
 //! What the operator asks. Everything that is signed goes through [`Centre::extend`], which makes one batch of it.
 
 use hashpact_keys::chain::RosterError;
-use hashpact_keys::{KeyUse, SignedRoster, Signer, Timestamp};
+use hashpact_keys::{KeyUse, Origin, SignedRoster, Signer, Timestamp};
 use rand_core::CryptoRng;
+use sha2::{Digest as _, Sha256};
 
 use super::{Centre, Command, CommandId, Event, Outcome, Output};
 use crate::delta::{ClassTable, Draft, DraftError, Header, Sealed, Seq};
 use crate::labels::{ClassDefinitions, ClassId, Labels, LabelsError};
 use crate::limits;
-use crate::log::{AppendError, Checkpoint, Leaf, grow};
+use crate::log::{AppendError, Checkpoint, Leaf, grow, root_at};
 use crate::view::{AdmittedBody, Batch, LogState, View, Write};
 
 /// Why a command is refused. Nothing was changed.
@@ -297,8 +298,11 @@ impl Centre {
         view: &impl View,
         out: &mut Vec<Output>,
     ) -> Result<Outcome, CommandError> {
-        self.may_sign()?;
         let next = self.roster.succeed(bytes)?;
+        let line = next.roster().centre(&self.id).map(|entry| &entry.origin);
+        if !line.is_some_and(|line| self.may_resume(line)) {
+            self.may_sign()?;
+        }
         self.put_in_force(vec![next], now, view, out)
     }
 
@@ -315,10 +319,19 @@ impl Centre {
             .roster()
             .centre(&self.id)
             .ok_or(CommandError::OwnKeys)?;
+        // A forked log is closed, and a roster that gives the centre a later line begins the next.
+        let resumes = entry.origin != self.origin && self.may_resume(&entry.origin);
+        if entry.origin != self.origin && !resumes {
+            return Err(CommandError::OwnKeys);
+        }
+        let (origin, size) = (
+            entry.origin.clone(),
+            if resumes { 0 } else { self.own.size },
+        );
         let holds = |signer: &Signer| {
             let public = signer.public();
-            let revoked = last.roster().revoked_from(&public.key_id(), &self.origin);
-            revoked.is_none_or(|size| self.own.size < size)
+            let revoked = last.roster().revoked_from(&public.key_id(), &origin);
+            revoked.is_none_or(|cut| size < cut)
                 && entry
                     .keys
                     .iter()
@@ -328,14 +341,18 @@ impl Centre {
         if now < since {
             return Err(CommandError::ClockBehind { now, since });
         }
-        if entry.origin != self.origin || !holds(&self.keys.delta) || !holds(&self.keys.log) {
+        if !holds(&self.keys.delta) || !holds(&self.keys.log) {
             return Err(CommandError::OwnKeys);
+        }
+        let mut leaves: Vec<Vec<u8>> = Vec::new();
+        if resumes {
+            leaves.extend(self.resume(origin, view)?.to_bytes());
         }
         let leaf = |roster: &SignedRoster| {
             let (version, hash) = (roster.roster().version, roster.hash());
             Leaf::Roster { version, hash }.to_bytes()
         };
-        let leaves = rosters.iter().filter_map(leaf).collect();
+        leaves.extend(rosters.iter().filter_map(leaf));
         let state = self.own.clone();
         let extension = Extension {
             state,
@@ -343,15 +360,45 @@ impl Centre {
             rosters,
             ..Extension::default()
         };
-        self.extend(extension, now, view, out)?;
         let version = last.roster().version.get();
-        self.roster = last;
+        // Who witnesses the new head, the new roster says.
+        let before = std::mem::replace(&mut self.roster, last);
         self.reset_mirrors(now, view);
+        if let Err(error) = self.extend(extension, now, view, out) {
+            self.roster = before;
+            self.reset_mirrors(now, view);
+            return Err(error);
+        }
         // Its witnesses may be others.
         self.gathering.submissions.clear();
         out.push(Output::RosterChanged);
         out.push(Output::Emit(Event::RosterApplied { version }));
         Ok(Outcome::RosterApplied)
+    }
+
+    /// Whether a new origin line takes the place of ours: ours is forked, and the new one is the same centre's next.
+    fn may_resume(&self, next: &Origin) -> bool {
+        let same = next.centre() == self.origin.centre();
+        self.own.frozen.is_some() && same && next.epoch() > self.origin.epoch()
+    }
+
+    /// Leaves the forked log as it is and stands at the beginning of the next; the leaf that says so.
+    fn resume(&mut self, next: Origin, view: &impl View) -> Result<Leaf, CommandError> {
+        let size = self.own.frozen.unwrap_or(0);
+        let files = |path: &str| view.log_file(&self.origin, path);
+        let root = root_at(&files, self.own.size, size).map_err(|_| CommandError::Store)?;
+        let proof = view.fork(&self.origin).ok_or(CommandError::Store)?;
+        let origin = std::mem::replace(&mut self.origin, next);
+        self.own = view.log(&self.origin);
+        self.gathering = super::Gathering::default();
+        self.reports.clear();
+        self.load_classes(view);
+        Ok(Leaf::Resumed {
+            origin,
+            size,
+            root,
+            proof: Sha256::digest(&proof).into(),
+        })
     }
 
     fn own_entry(&self) -> Result<&hashpact_keys::roster::CentreEntry, CommandError> {

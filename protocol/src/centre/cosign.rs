@@ -191,10 +191,13 @@ impl Centre {
         let mut added = false;
         let mut line = |cosigners: &Cosigners, signer: &Signer, name: String, again_s: u64| {
             let public = signer.public();
-            let own = cosigners.iter().find(|own| own.centre.as_ref() == Some(&self.id))?;
+            let own = cosigners
+                .iter()
+                .find(|own| own.centre.as_ref() == Some(&self.id))?;
             let at = own.cosigned_at(&note, size);
             let due = at.is_none_or(|at| later(at, again_s) <= now);
-            let may = own.may_cosign(&public, size, now) && !self.retired.contains(&public.key_id());
+            let may =
+                own.may_cosign(&public, size, now) && !self.retired.contains(&public.key_id());
             if !due || !may {
                 return at;
             }
@@ -241,7 +244,10 @@ impl Centre {
         let mut state = mirror.state.clone();
         let mut changed = self.gather(&mut state.head, shown);
         changed |= self.gather(&mut state.witnessed, shown);
-        let held = state.head.clone().filter(|head| head.checkpoint() == shown.checkpoint());
+        let held = state
+            .head
+            .clone()
+            .filter(|head| head.checkpoint() == shown.checkpoint());
         // Heads that are not ours any more may still be the newest that has a quorum.
         let head = held.unwrap_or_else(|| self.cleaned(shown.clone()));
         let raised = self.raise(origin, &mut state, &head, view);
@@ -357,7 +363,11 @@ impl Centre {
         }
         self.propose(now);
         self.submit_what_is_due(now, out);
-        if self.gathering.unsaved.is_some_and(|at| is_gathered(at, now)) {
+        if self
+            .gathering
+            .unsaved
+            .is_some_and(|at| is_gathered(at, now))
+        {
             self.save(&self.origin.clone(), out);
         }
     }
@@ -381,7 +391,11 @@ impl Centre {
 
     fn submit_what_is_due(&mut self, now: Timestamp, out: &mut Vec<Output>) {
         let roles = self.roles(&self.origin);
-        if roles.witnesses.iter().all(|witness| witness.centre.is_some()) {
+        if roles
+            .witnesses
+            .iter()
+            .all(|witness| witness.centre.is_some())
+        {
             return;
         }
         let Some(head) = self.gathering.candidate.as_ref().map(|c| c.head.clone()) else {
@@ -390,7 +404,11 @@ impl Centre {
         let (Ok(note), size) = (head.signed_note(), head.checkpoint().size) else {
             return;
         };
-        for witness in roles.witnesses.iter().filter(|witness| witness.centre.is_none()) {
+        for witness in roles
+            .witnesses
+            .iter()
+            .filter(|witness| witness.centre.is_none())
+        {
             let signed = witness.cosigned_at(&note, size);
             let fresh = signed.is_some_and(|at| later(at, limits::RECOSIGN_S) > now);
             let heard = self.confirmed || self.reports.contains_key(&witness.holder);
@@ -404,7 +422,11 @@ impl Centre {
             self.next_job += 1;
             let id = JobId(self.next_job);
             let (witness, head) = (witness.holder.clone(), head.clone());
-            let submission = self.gathering.submissions.entry(witness.clone()).or_default();
+            let submission = self
+                .gathering
+                .submissions
+                .entry(witness.clone())
+                .or_default();
             submission.job = Some(id);
             out.push(Output::Spawn(id, Job::Submit { witness, head }));
         }
@@ -484,12 +506,7 @@ fn is_gathered(since: Timestamp, now: Timestamp) -> bool {
 }
 
 /// Deltas whose headers stand below a size.
-pub(super) fn deltas_below(
-    origin: &Origin,
-    state: &LogState,
-    size: u64,
-    view: &impl View,
-) -> Seq {
+pub(super) fn deltas_below(origin: &Origin, state: &LogState, size: u64, view: &impl View) -> Seq {
     let (mut low, mut high) = (0, state.next_seq.0);
     while low < high {
         let middle = low + (high - low) / 2;

@@ -44,9 +44,14 @@ impl Centre {
             return drop_peer(peer, reason, out);
         }
         let (holder, own) = (peer.as_str(), self.origin.clone());
-        let seen = notes.iter().filter_map(|note| SignedCheckpoint::from_store(note).ok());
+        let seen = notes
+            .iter()
+            .filter_map(|note| SignedCheckpoint::from_store(note).ok());
         let seen = seen.map(|head| head.checkpoint().clone());
-        let seen = seen.filter(|head| head.origin == own).map(|head| head.size).max();
+        let seen = seen
+            .filter(|head| head.origin == own)
+            .map(|head| head.size)
+            .max();
         // Whoever shows nothing of our log has seen nothing of it. Larger ones were reported with their signature.
         let held = self.own.size;
         let seen = seen.map_or(0, |seen| seen.min(held));
@@ -97,7 +102,6 @@ impl Centre {
         let Some(centre) = self.roster().by_origin(&origin) else {
             return Ok(None);
         };
-        let from_origin = centre.id == *peer;
         let (head, key) = match SignedCheckpoint::open(note, centre, now) {
             Ok(opened) => opened,
             // Keys come and go with the roster, and the other side may hold another version.
@@ -116,13 +120,9 @@ impl Centre {
         }
         match self.root_of(&origin, shown, view) {
             Some(root) if root != head.checkpoint().root => {
+                // Nobody is parted from for it: a relay shows what its origin told it, and who told it must say where they part.
                 self.on_fork(peer, &head, view, out);
-                // A relay shows what its origin told it: two honest centres must not fall out over somebody's two faces.
-                return if from_origin {
-                    Err(Reason::Fork)
-                } else {
-                    Ok(None)
-                };
+                return Ok(None);
             }
             Some(_) => self.on_lines(&head, now, view, out),
             None => {}
@@ -171,7 +171,10 @@ impl Centre {
     /// The root that we know a log to have at a size: that is where a fork shows without fetching anything.
     pub(super) fn root_of(&self, origin: &Origin, size: u64, view: &impl View) -> Option<Hash> {
         let state = &self.mirrors.get(origin)?.state;
-        let same_size = state.head.as_ref().filter(|held| held.checkpoint().size == size);
+        let same_size = state
+            .head
+            .as_ref()
+            .filter(|held| held.checkpoint().size == size);
         if let Some(held) = same_size {
             return Some(held.checkpoint().root);
         }
@@ -204,7 +207,10 @@ impl Centre {
         view: &impl View,
         out: &mut Vec<Output>,
     ) {
-        let held = self.mirrors.get(&self.origin).map_or(self.own.size, |own| own.state.size);
+        let held = self
+            .mirrors
+            .get(&self.origin)
+            .map_or(self.own.size, |own| own.state.size);
         let seen = head.checkpoint().size;
         if seen > held {
             self.on_report(peer.as_str(), seen, now, view, out);

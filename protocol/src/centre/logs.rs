@@ -17,7 +17,8 @@ impl Centre {
         for (origin, mirror) in &self.mirrors {
             let own = self.roster().by_origin(origin).map(|centre| &centre.id);
             let stuck = mirror.refused_at == Some(mirror.state.size);
-            if mirror.fetching.is_some() || mirror.log_pace.is_waiting(now) || stuck {
+            let disputed = self.disputes.contains_key(origin);
+            if mirror.fetching.is_some() || mirror.log_pace.is_waiting(now) || stuck || disputed {
                 continue;
             }
             let best = mirror
@@ -83,11 +84,18 @@ impl Centre {
         };
         match suffix(&bytes, &files, &state, target.checkpoint(), &origins) {
             Ok(piece) => self.grow_mirror(origin, &peer, target, piece, now, view, out),
-            Err(error) => self.refuse_suffix(origin, &peer, &target, &bytes, error, now, view, out),
+            Err(error) => {
+                let received = (&peer, &target, bytes.as_slice());
+                self.look_for_fork(received, &error, now, view, out);
+                self.refuse_suffix(origin, &peer, error, now, out);
+            }
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the piece, its target and who sent it, and the three of every step")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the piece, its target and who sent it, and the three of every step"
+    )]
     fn grow_mirror(
         &mut self,
         origin: &Origin,
@@ -154,19 +162,14 @@ impl Centre {
         self.regain(now, view, out);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all of what is known of a piece that is refused")]
     fn refuse_suffix(
         &mut self,
         origin: &Origin,
         peer: &CentreId,
-        target: &SignedCheckpoint,
-        bytes: &[u8],
         error: SuffixError,
         now: Timestamp,
-        view: &impl View,
         out: &mut Vec<Output>,
     ) {
-        self.look_for_fork(origin, peer, target, bytes, &error, view, out);
         let Some(mirror) = self.mirrors.get_mut(origin) else {
             return;
         };
@@ -184,13 +187,15 @@ impl Centre {
                 error,
                 SuffixError::Tree(TreeError::Tile { .. } | TreeError::Bundle { .. })
             );
-            let (origin, from) = (origin.clone(), peer.clone());
+            let (target, from) = (origin.clone(), peer.clone());
             out.push(Output::Emit(Event::SuffixRefused {
-                origin,
+                origin: target.clone(),
                 from,
                 error: error.clone(),
             }));
-            if of_peer && !own_disk {
+            // Who shows another branch is asked where it parts from ours.
+            let disputed = self.disputes.contains_key(&target);
+            if of_peer && !own_disk && !disputed {
                 drop_peer(peer, Reason::Suffix(error), out);
             }
             return;
@@ -243,5 +248,10 @@ impl Centre {
                 .retain(|_, head| !void.iter().any(|note| note == head.note()));
         }
         self.load_mirrors(view);
+        // A centre may write another log than before.
+        for (peer, state) in &mut self.peers {
+            let mirror = self.mirrors.iter().find(|(log, _)| log.centre() == peer);
+            state.reached = mirror.map_or(0, |(_, mirror)| mirror.state.head_size());
+        }
     }
 }

@@ -37,8 +37,15 @@ impl Centre {
             0 => 0,
             n => n.saturating_sub(witnesses.quorum()) + 1,
         };
-        let agrees = |holder: &str| self.reports.get(holder).is_some_and(|seen| *seen <= self.own.size);
-        let have = witnesses.iter().filter(|witness| agrees(&witness.holder)).count();
+        let agrees = |holder: &str| {
+            self.reports
+                .get(holder)
+                .is_some_and(|seen| *seen <= self.own.size)
+        };
+        let have = witnesses
+            .iter()
+            .filter(|witness| agrees(&witness.holder))
+            .count();
         (have < needed).then_some((have, needed))
     }
 
@@ -153,7 +160,10 @@ impl Centre {
         let classes = (0..self.own.next_class)
             .filter_map(|n| u16::try_from(n).ok())
             .map(ClassId);
-        let defined = |class| view.class(&self.origin, class).map(|labels| (labels, class));
+        let defined = |class| {
+            view.class(&self.origin, class)
+                .map(|labels| (labels, class))
+        };
         self.own_classes = classes.filter_map(defined).collect();
     }
 
@@ -161,7 +171,10 @@ impl Centre {
     pub(super) fn body_source(&self, origin: &Origin) -> Option<CentreId> {
         if *origin != self.origin {
             let centre = self.roster().by_origin(origin)?;
-            return self.peers.contains_key(&centre.id).then(|| centre.id.clone());
+            return self
+                .peers
+                .contains_key(&centre.id)
+                .then(|| centre.id.clone());
         }
         // Each failure turns to the next.
         let failures = self.mirrors.get(origin)?.body_pace.failures;

@@ -5,7 +5,7 @@ use hashpact_keys::{CentreId, Origin, Timestamp};
 use super::CommandError;
 use crate::delta::{BodyError, Draft, Expected, Retraction, Seq};
 use crate::labels::{ClassId, Labels};
-use crate::log::{CheckpointError, SignedCheckpoint};
+use crate::log::{CheckpointError, ForkError, SignedCheckpoint};
 use crate::policy::{Closed, VerifiedBody};
 use crate::verify::SuffixError;
 use crate::view::Batch;
@@ -198,6 +198,13 @@ pub enum Event {
         /// Who showed the other one.
         shown_by: CentreId,
     },
+    /// A log was shown to be forked: beyond this size nothing of it acts but retractions.
+    Frozen {
+        /// The log.
+        origin: Origin,
+        /// Leaves that both branches share.
+        size: u64,
+    },
     /// A quorum of witnesses cosigned a log up to here: what it puts may act.
     Witnessed {
         /// The log.
@@ -273,9 +280,12 @@ pub enum Reason {
         /// Leaves that it shows.
         shown: u64,
     },
-    /// A log that does not continue the one held.
-    #[error("showed a log that does not continue the one held")]
+    /// Its own log has two faces, and it does not stand by the one that it showed.
+    #[error("showed a log that does not continue the one held, and does not say where they part")]
     Fork,
+    /// A fork proof that proves none.
+    #[error("bad fork proof: {0}")]
+    ForkProof(ForkError),
     /// A piece of a log that does not verify.
     #[error("bad suffix: {0}")]
     Suffix(SuffixError),

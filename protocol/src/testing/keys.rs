@@ -93,7 +93,10 @@ impl CentreSetup {
     #[must_use]
     #[expect(clippy::unwrap_used, reason = "made and opened in one place")]
     pub fn entry_with(&self, uses: &[KeyUse]) -> CentreEntry {
-        let signers: Vec<_> = uses.iter().map(|use_| (*use_, self.signer(*use_))).collect();
+        let signers: Vec<_> = uses
+            .iter()
+            .map(|use_| (*use_, self.signer(*use_)))
+            .collect();
         let keys: Vec<_> = signers
             .iter()
             .map(|(use_, signer)| (*use_, signer))
@@ -153,7 +156,10 @@ fn network_of(
     entry: fn(&CentreSetup) -> CentreEntry,
 ) -> (SignedRoster, Vec<CentreSetup>) {
     let centres: Vec<_> = (0..n).map(CentreSetup::numbered).collect();
-    let witnessing = centres.iter().map(entry).any(|entry| entry.keys_of(KeyUse::Witness).next().is_some());
+    let witnessing = centres
+        .iter()
+        .map(entry)
+        .any(|entry| entry.keys_of(KeyUse::Witness).next().is_some());
     let auditors = WitnessEntry {
         name: AUDITOR.parse().unwrap(),
         keys: vec![KeyEntry {
@@ -163,7 +169,11 @@ fn network_of(
             until: None,
         }],
     };
-    let auditors = if witnessing { vec![auditors] } else { Vec::new() };
+    let auditors = if witnessing {
+        vec![auditors]
+    } else {
+        Vec::new()
+    };
     let draft = RosterDraft {
         version: RosterVersion::FIRST,
         network: None,

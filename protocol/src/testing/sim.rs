@@ -20,9 +20,9 @@ mod operate;
 mod schedule;
 mod shell;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hashpact_keys::{CentreId, SignedRoster, Timestamp};
+use hashpact_keys::{CentreId, Origin, SignedRoster, Timestamp};
 
 use super::keys::{self, CentreSetup, START};
 use super::memory::{Memory, MemoryError};
@@ -163,6 +163,8 @@ pub struct Sim {
     faults_expected: bool,
     audit: Audit,
     auditor: Auditor,
+    /// Disks from which a centre answers for one log: another branch that it was shown.
+    branches: BTreeMap<(usize, Origin), Memory>,
     journal: Vec<String>,
     counts: Counts,
     events: Vec<(usize, Event)>,
@@ -218,6 +220,7 @@ impl Sim {
             faults_expected: false,
             audit: Audit::default(),
             auditor: Auditor::default(),
+            branches: BTreeMap::new(),
             journal: Vec::new(),
             counts: Counts::default(),
             events: Vec::new(),
@@ -349,6 +352,17 @@ impl Sim {
         let node = &mut self.nodes[n];
         (node.is_puppet, node.is_honest, node.memory) = (true, false, memory);
         Ok(())
+    }
+
+    /// A centre answers for one log from this disk.
+    pub fn answer_from(&mut self, n: usize, origin: &Origin, disk: Memory) {
+        self.branches.insert((n, origin.clone()), disk);
+    }
+
+    /// A centre writes another log from here on, as the newest roster says.
+    pub fn set_origin(&mut self, n: usize, origin: Origin) {
+        self.nodes[n].setup.origin = origin;
+        self.nodes[n].is_honest = false;
     }
 
     /// Puts a message on its way as if `from` had sent it.

@@ -148,6 +148,17 @@ pub(crate) fn leaf(bytes: &[u8], _: &Value) -> Result<Value, Value> {
         Leaf::Roster { version, hash } => {
             json!({ "kind": 4, "version": version.get(), "hash": hex::encode(hash) })
         }
+        Leaf::Resumed {
+            origin,
+            size,
+            root,
+            proof,
+        } => json!({
+            "kind": 7,
+            "resumes": [origin.as_str(), size],
+            "root": hex::encode(root),
+            "proof": hex::encode(proof),
+        }),
         Leaf::Other(kind) => json!({ "kind": *kind as u64 }),
     })
 }

@@ -123,6 +123,7 @@ impl Sim {
             } => !matches!(source, LeafFault::RosterAhead { .. }),
             Event::Rollback { .. }
             | Event::Fork { .. }
+            | Event::Frozen { .. }
             | Event::OwnLogBehind { .. }
             | Event::LeafRefused { .. }
             | Event::SuffixRefused { .. }

@@ -25,7 +25,12 @@ impl Sim {
     }
 
     /// Asks the auditor's witness as a node does, with the proof from the log on the asking centre's disk.
-    pub(super) fn submit(&mut self, node: usize, witness: &str, head: &SignedCheckpoint) -> JobResult {
+    pub(super) fn submit(
+        &mut self,
+        node: usize,
+        witness: &str,
+        head: &SignedCheckpoint,
+    ) -> JobResult {
         if self.auditor.is_away || witness != keys::AUDITOR {
             return JobResult::Failed;
         }

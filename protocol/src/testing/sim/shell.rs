@@ -167,7 +167,11 @@ impl Sim {
             let (asker, roster) = (&self.nodes[asker].setup.id, centre.as_ref()?.roster());
             serve::may_answer(&request, asker, &setup.origin, roster, self.now).ok()?;
         }
-        let bytes = memory.read(&request).ok()?;
+        let (BulkRequest::Suffix { origin, .. }
+        | BulkRequest::Proof { origin, .. }
+        | BulkRequest::Body { origin, .. }) = &request;
+        let branch = self.branches.get(&(server, origin.clone()));
+        let bytes = branch.unwrap_or(memory).read(&request).ok()?;
         let bytes = match &self.tamper {
             Some(tamper) => tamper(server, &request, bytes)?,
             None => bytes,
