@@ -1,4 +1,5 @@
 //! Enrolments of auditors and witnesses: nobody enters a key that they do not hold.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use hashpact_keys::canonical;
 use hashpact_keys::cose::{CoseError, MultiSigned, sign_multi};

@@ -5,6 +5,7 @@
 //!
 //! | module | answers |
 //! |---|---|
+//! | [`audit`] | does a published copy of the logs hold, and how one is made |
 //! | [`cli`] | what a person types, and with which exit code it ends |
 //! | [`home`], [`config`], [`armor`] | where a node's files are, and in which form |
 //! | [`daemon`] | the loop that obeys the core |
@@ -17,6 +18,7 @@
 //! | [`clock`] | what time it is |
 
 pub mod armor;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -79,8 +79,9 @@ impl Witness {
 
     fn signal(&self, signal: &str) -> Result<()> {
         let pid = self.process.as_ref().context("not started")?.id();
-        let sent = Command::new("kill").args([signal, &pid.to_string()]);
-        ensure!({ sent }.status()?.success(), "no signal sent");
+        let mut kill = Command::new("kill");
+        let sent = kill.args([signal, &pid.to_string()]).status()?;
+        ensure!(sent.success(), "no signal sent");
         Ok(())
     }
 

@@ -15,9 +15,11 @@
 //! | `history` | a file of notes, cut into notes |
 //! | `notes` | does a checkpoint hold: key, order, root, quorum |
 //! | `leaves` | does an entry hold, under the roster that fits it |
+//! | `body` | is a delta's body what its origin signed |
 //! | `log` | all of it, over one log |
 //! | `summary` | what a report says of a log |
 
+mod body;
 mod chain;
 mod finding;
 mod frontier;
@@ -28,6 +30,7 @@ mod notes;
 mod summary;
 mod tiles;
 
+pub use body::{BodySummary, verify_body};
 pub use chain::Chain;
 pub use finding::{Finding, FindingKind, Place, Severity};
 pub use history::{HistoryFault, HistoryNotes};

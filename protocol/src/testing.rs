@@ -7,6 +7,7 @@
 //! | [`memory`] | the store in memory |
 //! | [`sim`] | centres in virtual time |
 //! | [`forge`] | logs that an evil origin could sign |
+//! | [`published`] | a log as an auditor finds it |
 //! | [`proofs`] | a log and a delta of a given size, to prove out of |
 //! | [`rng`] | randomness from a seed |
 //! | [`fuzz`] | what holds of every reader of a log's formats, whatever the bytes |
@@ -15,6 +16,7 @@ pub mod forge;
 pub mod fuzz;
 pub mod keys;
 pub mod memory;
+pub mod published;
 pub mod proofs;
 pub mod rng;
 pub mod sim;

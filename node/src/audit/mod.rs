@@ -2,10 +2,22 @@
 //!
 //! | module | answers |
 //! |---|---|
+//! | [`folder`] | where the files of a copy are, and how they are read |
+//! | [`verify`] | does a copy hold |
 //! | [`result`] | what an audit found, as data |
-//! | [`verify`] | does a folder of logs hold, and how it is verified on several threads |
+//! | [`report`] | that, as a page for people and as JSON |
+//! | `telling` | how the core's findings become that data |
+//! | `strays` | which files of a copy no log calls for |
+//! | [`mirror`] | how a copy is made and kept |
+//! | [`source`] | where it is copied from |
 //!
 //! What is true is decided in `hashpact_protocol::audit`; here are the files, the threads and the words.
 
+pub mod folder;
+pub mod mirror;
+pub mod report;
 pub mod result;
+pub mod source;
+mod strays;
+mod telling;
 pub mod verify;

@@ -1,7 +1,285 @@
-//! Verifies a folder of logs on several threads. Why: an auditor's verdict must need nothing but the folder and the pin.
-//! In scope: threads and limits. Out of scope: what is true (`hashpact_protocol::audit`).
+//! Verifies a folder of logs on several threads.
+//!
+//! Why: an auditor's verdict must need nothing but the folder and what the auditor holds of the network: its pin, or a
+//! roster. In scope: files, threads, limits. Out of scope: what is true (`hashpact_protocol::audit`), words (`cli`).
+//!
+//! Logs are verified side by side. With bodies, one more set of threads takes them delta by delta from the log that is being
+//! read; the queue is as long as there are threads, so memory holds that many bodies and no more.
+
+use std::io;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use hashpact_keys::roster::CentreEntry;
+use hashpact_keys::{NetworkId, Roster, RosterVersion, Timestamp};
+use hashpact_protocol::audit::{
+    Chain, Event, Finding, FindingKind, HistoryNotes, LogInput, Place, verify_body, verify_log,
+};
+use hashpact_protocol::delta::Expected;
+use hashpact_protocol::limits;
+
+use super::folder::{FORK_LEN, Folder, LogFolder, NOTE_LEN, log_name};
+use super::result::AuditResult;
+use super::strays;
+use super::telling::{self, LogAudit};
 
 /// Findings of one log that are kept; further ones are counted.
 pub const FINDINGS_PER_LOG: usize = 10_000;
 /// Notes of one log that are told one by one; the whole history is told in sums.
 pub const NOTES_PER_LOG: usize = 1_000;
+/// Refused notes of one log that are looked at.
+const REFUSED_PER_LOG: usize = 64;
+
+/// What the auditor holds of the network, out of band.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// The network id.
+    Pin(NetworkId),
+    /// A roster of any version, whoever signed it: the chain must lead to it.
+    Roster(Box<Roster>),
+}
+
+impl Trust {
+    /// The network id that the first roster must have.
+    #[must_use]
+    pub fn network(&self) -> NetworkId {
+        match self {
+            Self::Pin(network) => *network,
+            Self::Roster(roster) => roster.network,
+        }
+    }
+}
+
+/// How to verify.
+#[derive(Clone, Debug)]
+pub struct VerifyOptions {
+    /// What is believed.
+    pub trust: Trust,
+    /// A folder `<origin with _ for />/<seq>` of bodies as they travel, if they are to be verified.
+    pub bodies: Option<PathBuf>,
+    /// Threads; with one everything happens one after the other.
+    pub jobs: NonZero<usize>,
+    /// The verifier's time.
+    pub now: Timestamp,
+}
+
+/// Verifies a folder. `progress` is told of each delta and each body, by any thread.
+///
+/// # Errors
+/// Those of opening the folder itself. A file in it that cannot be read is a finding.
+pub fn verify(
+    dir: &Path,
+    options: &VerifyOptions,
+    progress: &(dyn Fn() + Sync),
+) -> io::Result<AuditResult> {
+    let folder = Folder::open(dir)?;
+    let bodies = options.bodies.as_deref().map(Folder::open).transpose()?;
+    let mut findings = Vec::new();
+    let pin = options.trust.network();
+    let chain = Chain::open(&pin, folder.rosters(), options.now, |finding| {
+        findings.push(finding);
+    });
+    let Some(chain) = chain else {
+        if findings.is_empty() {
+            findings.push(missing_roster(RosterVersion::FIRST));
+        }
+        return Ok(telling::result(options, None, findings, Vec::new()));
+    };
+    findings.extend(untrusted(&chain, &options.trust));
+    let logs = chain.logs();
+    findings.extend(strays::of_root(&folder, &chain, logs.keys())?);
+    let run = Run {
+        folder: &folder,
+        bodies: bodies.as_ref(),
+        chain: &chain,
+        centres: logs.into_values().collect(),
+        now: options.now,
+        progress,
+    };
+    let audits = run.all(options.jobs);
+    Ok(telling::result(options, Some(&chain), findings, audits))
+}
+
+fn missing_roster(version: RosterVersion) -> Finding {
+    Finding {
+        log: None,
+        place: Place::Roster(version),
+        what: FindingKind::RosterMissing,
+    }
+}
+
+/// Whether the chain leads to the roster that the auditor holds.
+fn untrusted(chain: &Chain, trust: &Trust) -> Option<Finding> {
+    let Trust::Roster(held) = trust else {
+        return None;
+    };
+    match chain.get(held.version) {
+        None => Some(missing_roster(held.version)),
+        Some(roster) if *roster.roster() != **held => Some(Finding {
+            log: None,
+            place: Place::Roster(held.version),
+            what: FindingKind::RosterDiffers,
+        }),
+        Some(_) => None,
+    }
+}
+
+/// One verification while it runs.
+struct Run<'a> {
+    folder: &'a Folder,
+    bodies: Option<&'a Folder>,
+    chain: &'a Chain,
+    centres: Vec<CentreEntry>,
+    now: Timestamp,
+    progress: &'a (dyn Fn() + Sync),
+}
+
+/// A body to verify: the log's place in the list, its leaf, and what it must agree with.
+struct BodyTask {
+    log: usize,
+    index: u64,
+    expected: Expected,
+}
+
+impl Run<'_> {
+    fn all(&self, jobs: NonZero<usize>) -> Vec<LogAudit> {
+        let audits: Vec<Mutex<LogAudit>> = self
+            .centres
+            .iter()
+            .map(|_| Mutex::new(LogAudit::new(self.bodies.is_some())))
+            .collect();
+        if jobs.get() == 1 {
+            for log in 0..audits.len() {
+                self.log(log, &audits, &|task| self.body(&task, &audits));
+            }
+        } else {
+            self.side_by_side(jobs.get(), &audits);
+        }
+        let audits = audits.into_iter();
+        audits
+            .map(|audit| audit.into_inner().unwrap_or_else(PoisonError::into_inner))
+            .collect()
+    }
+
+    fn side_by_side(&self, jobs: usize, audits: &[Mutex<LogAudit>]) {
+        let next = AtomicUsize::new(0);
+        let (send, receive) = sync_channel::<BodyTask>(jobs);
+        let receive = Mutex::new(receive);
+        let (receive, next) = (&receive, &next);
+        std::thread::scope(|scope| {
+            for _ in 0..if self.bodies.is_some() { jobs } else { 0 } {
+                scope.spawn(move || {
+                    while let Some(task) = take(receive) {
+                        self.body(&task, audits);
+                    }
+                });
+            }
+            for _ in 0..jobs.min(audits.len()) {
+                let send: SyncSender<BodyTask> = send.clone();
+                scope.spawn(move || {
+                    loop {
+                        let log = next.fetch_add(1, Ordering::Relaxed);
+                        if log >= audits.len() {
+                            break;
+                        }
+                        // The other end is there as long as the scope is.
+                        self.log(log, audits, &|task| drop(send.send(task)));
+                    }
+                });
+            }
+            // The threads of bodies end with the last sender.
+            drop(send);
+        });
+    }
+
+    fn log(&self, log: usize, audits: &[Mutex<LogAudit>], queue: &dyn Fn(BodyTask)) {
+        let centre = &self.centres[log];
+        let name = log_name(&centre.origin);
+        let files = LogFolder::new(self.folder, &name);
+        let read = |file: &str, max| self.folder.read(&format!("{name}/{file}"), max);
+        let refused = HistoryNotes::new(self.folder.pieces(&format!("{name}/refused")));
+        let input = LogInput {
+            centre,
+            files: &files,
+            checkpoint: read("checkpoint", NOTE_LEN).ok().flatten(),
+            history: HistoryNotes::new(self.folder.pieces(&format!("{name}/history"))),
+            refused: refused.flatten().take(REFUSED_PER_LOG).collect(),
+            fork: read("fork", FORK_LEN).ok().flatten(),
+        };
+        let mut emit = |event| match event {
+            Event::Finding(finding) => held(&audits[log]).found(finding),
+            Event::Note(note) => held(&audits[log]).note(note),
+            Event::Delta { index, expected } => {
+                (self.progress)();
+                if self.bodies.is_some() {
+                    queue(BodyTask {
+                        log,
+                        index,
+                        expected,
+                    });
+                }
+            }
+        };
+        let summary = verify_log(self.chain, input, self.now, &mut emit);
+        for finding in strays::of_log(self.folder, &centre.origin, summary.size) {
+            held(&audits[log]).found(finding);
+        }
+        held(&audits[log]).summary = Some(summary);
+    }
+
+    fn body(&self, task: &BodyTask, audits: &[Mutex<LogAudit>]) {
+        let Some(folder) = self.bodies else {
+            return;
+        };
+        (self.progress)();
+        let (origin, seq) = (&task.expected.origin, task.expected.seq);
+        let path = format!("{}/{seq}", log_name(origin));
+        let max = limits::BODY_BYTES as u64;
+        let place = Place::Leaf {
+            index: task.index,
+            seq: Some(seq),
+        };
+        let found = |what| Finding {
+            log: Some(origin.clone()),
+            place: place.clone(),
+            what,
+        };
+        let bytes = match folder.read(&path, max) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return held(&audits[task.log]).bodies().absent += 1,
+            Err(_) => {
+                let mut audit = held(&audits[task.log]);
+                audit.bodies().refused += 1;
+                return audit.found(found(FindingKind::FileMissing));
+            }
+        };
+        let len = bytes.len() as u64;
+        match verify_body(bytes, &task.expected) {
+            Ok(body) => {
+                let mut audit = held(&audits[task.log]);
+                let sums = audit.bodies();
+                sums.verified += 1;
+                sums.bytes += len;
+                sums.records += body.records;
+                sums.withheld += body.withheld;
+            }
+            Err(error) => {
+                let mut audit = held(&audits[task.log]);
+                audit.bodies().refused += 1;
+                audit.found(found(FindingKind::Body(error)));
+            }
+        }
+    }
+}
+
+fn take(receive: &Mutex<Receiver<BodyTask>>) -> Option<BodyTask> {
+    held(receive).recv().ok()
+}
+
+/// A thread that panicked left counts that are whole.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

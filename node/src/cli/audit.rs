@@ -1,22 +1,70 @@
 //! `hashpact audit`: what whoever does not trust a centre can verify.
 
+mod mirror;
+mod verify;
+
 use clap::Subcommand;
+use indicatif::ProgressBar;
+use serde_json::json;
 
 use super::prove::{CheckArgs, ProveArgs, check, prove};
 use super::{Answer, Failure};
+use crate::audit::report::{self, ReportArgs, ReportError};
 use crate::home::Home;
 
 #[derive(Subcommand)]
 pub(super) enum AuditCommand {
+    /// Copy all logs of a network into a folder, or what is new of them.
+    Mirror(mirror::MirrorArgs),
+    /// Verify a folder of logs offline: signatures, consistency, witnesses, every entry.
+    Verify(verify::VerifyArgs),
     /// Write proofs of one entry, or of one leaf of a log, that verify offline.
     Prove(ProveArgs),
     /// Say what proofs show, offline.
     Check(CheckArgs),
+    /// Verify a folder of logs and write the result as a page for people, as JSON, or both.
+    Report(ReportArgs),
 }
 
 pub(super) fn audit(home: &Home, command: &AuditCommand) -> Result<Answer, Failure> {
     match command {
+        AuditCommand::Mirror(args) => mirror::run(args),
+        AuditCommand::Verify(args) => verify::run(args),
         AuditCommand::Prove(args) => prove(home, args),
         AuditCommand::Check(args) => check(args),
+        AuditCommand::Report(args) => write_report(args),
     }
+}
+
+fn write_report(args: &ReportArgs) -> Result<Answer, Failure> {
+    let bar = ProgressBar::new_spinner();
+    let result = args.run(&|| bar.inc(1));
+    bar.finish_and_clear();
+    let result = result.map_err(|error| match error {
+        ReportError::Write(_) => Failure::failed(error),
+        ReportError::NoOutput
+        | ReportError::NoInput
+        | ReportError::Folder { .. }
+        | ReportError::From(_) => Failure::input(error),
+    })?;
+    let holds = report::holds(&result);
+    let files: Vec<String> = args
+        .files()
+        .map(|file| file.display().to_string())
+        .collect();
+    let text = format!(
+        "{} Written: {}",
+        if holds {
+            "All that was checked verifies."
+        } else {
+            "Not all verifies: see the findings."
+        },
+        files.join(", "),
+    );
+    let json = json!({ "holds": holds, "findings": result.findings.len(), "files": files });
+    Ok(Answer {
+        json,
+        text,
+        code: u8::from(!holds),
+    })
 }

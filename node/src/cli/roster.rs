@@ -126,7 +126,7 @@ pub(super) fn read(file: &Path, kind: Kind) -> Result<Vec<u8>, Failure> {
     kind.unwrap(&text).map_err(|error| named(&error))
 }
 
-fn read_roster(file: &Path) -> Result<(Vec<u8>, Roster), Failure> {
+pub(super) fn read_roster(file: &Path) -> Result<(Vec<u8>, Roster), Failure> {
     let bytes = read(file, Kind::Roster)?;
     let roster = UnsignedRoster::parse(&bytes)
         .map_err(|error| Failure::input(format!("{}: {error}", file.display())))?

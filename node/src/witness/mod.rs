@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `logs` | which logs are cosigned, and which keys speak for them |
 //! | `state` | what was cosigned last, durably |
+//! | `marker` | that there is a state, and whose |
 //! | `evidence` | what a refused checkpoint leaves behind |
 //! | `service` | the HTTP side |
 //! | `home` | the folder of `hashpact witness` |
@@ -18,6 +19,7 @@
 mod evidence;
 mod home;
 mod logs;
+mod marker;
 mod node;
 mod service;
 mod state;

@@ -22,7 +22,8 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::logs::Logs;
-use super::state::{CosignError, Cosigned, WitnessState, parse_hash};
+use super::marker::parse_hash;
+use super::state::{CosignError, Cosigned, WitnessState};
 use crate::clock;
 
 /// A body must have come within this.

@@ -15,7 +15,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,14 +27,8 @@ use hashpact_protocol::log::{
 };
 
 use super::evidence::{self, Kept};
+use super::marker::{self, OriginHash, parse_hash, read_bounded};
 use crate::store::durable::{self, Steps};
-
-const MARKER: &str = "witness-state";
-const FORMAT: &str = "hashpact-witness-state-v1";
-/// A marker names as many logs as fit: some 15,000.
-const MARKER_BYTES: u64 = 1024 * 1024;
-
-type OriginHash = [u8; 32];
 
 /// Why a state cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -187,7 +181,7 @@ impl WitnessState {
             let path = folder.to_owned();
             return Err(StateError::Exists { path });
         }
-        write_marker(folder, key, &BTreeSet::new(), steps).map_err(io)
+        marker::write(folder, key, &BTreeSet::new(), steps).map_err(io)
     }
 
     /// Opens a state for this process alone.
@@ -196,7 +190,7 @@ impl WitnessState {
     /// [`StateError`].
     pub fn open(folder: &Path, key: VerifierKey, steps: Steps) -> Result<Self, StateError> {
         let io = |source| io_fault(folder, source);
-        let mut begun = marker_of(folder, &key)?;
+        let mut begun = marker::of(folder, &key)?;
         let lock = lock(folder)?;
         durable::sweep_temporary(folder).map_err(io)?;
         // A process that ended between a log's first file and the marker left a file that is not named yet.
@@ -206,7 +200,7 @@ impl WitnessState {
             begun.extend(name.to_str().and_then(parse_hash));
         }
         if begun.len() > named {
-            write_marker(folder, &key, &begun, &steps).map_err(io)?;
+            marker::write(folder, &key, &begun, &steps).map_err(io)?;
         }
         Ok(Self {
             folder: folder.to_owned(),
@@ -223,7 +217,7 @@ impl WitnessState {
     /// # Errors
     /// [`StateError`].
     pub fn report(folder: &Path, key: &VerifierKey) -> Result<Vec<LogReport>, StateError> {
-        let begun = marker_of(folder, key)?;
+        let begun = marker::of(folder, key)?;
         let report = |hash: OriginHash| {
             let base = log_file(folder, &hash);
             let (forks, refused) = evidence::count(&base);
@@ -242,7 +236,7 @@ impl WitnessState {
     /// # Errors
     /// [`StateError::Lost`], [`StateError::Marker`] or [`StateError::Io`].
     pub fn key_of(folder: &Path) -> Result<VerifierKey, StateError> {
-        Ok(read_marker(folder)?.0)
+        Ok(marker::read(folder)?.0)
     }
 
     /// The name and key of this witness.
@@ -347,7 +341,7 @@ impl WitnessState {
         durable::write_new(&log_file(&self.folder, &hash), &[note], &self.steps)?;
         let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         if begun.insert(hash) {
-            let written = write_marker(&self.folder, &self.key, &begun, &self.steps);
+            let written = marker::write(&self.folder, &self.key, &begun, &self.steps);
             if written.is_err() {
                 begun.remove(&hash);
             }
@@ -377,20 +371,13 @@ impl WitnessState {
     }
 }
 
-fn io_fault(path: &Path, source: io::Error) -> StateError {
+pub(super) fn io_fault(path: &Path, source: io::Error) -> StateError {
     let path = path.to_owned();
     StateError::Io { path, source }
 }
 
 fn log_file(folder: &Path, hash: &OriginHash) -> PathBuf {
     folder.join(hex::encode(hash))
-}
-
-/// An origin hash in its one spelling.
-pub(super) fn parse_hash(text: &str) -> Option<OriginHash> {
-    let mut hash = OriginHash::default();
-    hex::decode_to_slice(text, &mut hash).ok()?;
-    (hex::encode(hash) == text).then_some(hash)
 }
 
 fn lock(folder: &Path) -> Result<File, StateError> {
@@ -405,56 +392,6 @@ fn lock(folder: &Path) -> Result<File, StateError> {
         }),
         Err(TryLockError::Error(source)) => Err(io_fault(&path, source)),
     }
-}
-
-fn write_marker(
-    folder: &Path,
-    key: &VerifierKey,
-    begun: &BTreeSet<OriginHash>,
-    steps: &Steps,
-) -> io::Result<()> {
-    let mut text = format!("{FORMAT}\n{key}\n");
-    for hash in begun {
-        text.push_str(&hex::encode(hash));
-        text.push('\n');
-    }
-    durable::write_new(&folder.join(MARKER), &[text.as_bytes()], steps)
-}
-
-fn marker_of(folder: &Path, key: &VerifierKey) -> Result<BTreeSet<OriginHash>, StateError> {
-    let (got, begun) = read_marker(folder)?;
-    match got == *key {
-        true => Ok(begun),
-        false => Err(StateError::OtherKey {
-            path: folder.to_owned(),
-            expected: key.to_string(),
-            got: got.to_string(),
-        }),
-    }
-}
-
-fn read_marker(folder: &Path) -> Result<(VerifierKey, BTreeSet<OriginHash>), StateError> {
-    let path = || folder.to_owned();
-    let text = match read_bounded(&folder.join(MARKER), MARKER_BYTES) {
-        Ok(Some(bytes)) => String::from_utf8(bytes),
-        Ok(None) => return Err(StateError::Marker { path: path() }),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(StateError::Lost { path: path() });
-        }
-        Err(source) => return Err(io_fault(&folder.join(MARKER), source)),
-    };
-    let damaged = || StateError::Marker { path: path() };
-    let text = text.map_err(|_| damaged())?;
-    let mut lines = text.strip_suffix('\n').ok_or_else(damaged)?.split('\n');
-    if lines.next() != Some(FORMAT) {
-        return Err(damaged());
-    }
-    let key: VerifierKey = lines
-        .next()
-        .and_then(|line| line.parse().ok())
-        .ok_or_else(damaged)?;
-    let hashes = lines.map(|line| parse_hash(line).ok_or_else(damaged));
-    Ok((key, hashes.collect::<Result<_, _>>()?))
 }
 
 /// A log's file is not what this witness wrote.
@@ -478,11 +415,4 @@ fn read_log(
         return Err(Damaged);
     }
     Ok(Some(Cosigned { head, at, note }))
-}
-
-/// A whole file, or nothing if it is longer than `max`.
-fn read_bounded(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(max + 1).read_to_end(&mut bytes)?;
-    Ok((bytes.len() as u64 <= max).then_some(bytes))
 }

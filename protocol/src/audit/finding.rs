@@ -225,9 +225,12 @@ pub enum FindingKind {
     /// A file that the size of the log calls for.
     #[error("the file is missing, is no plain file, or cannot be read")]
     FileMissing,
-    /// A file that the size of the log does not call for.
-    #[error("the log of this size has no such file")]
-    Stray,
+    /// Files that the size of the log does not call for. Nothing is said about their content.
+    #[error("the log of this size has no such file, nor {others} more like it")]
+    Stray {
+        /// How many there are besides.
+        others: u64,
+    },
     /// A tile of the wrong width: 32 bytes a hash.
     #[error("{got} bytes, a tile of this width has {expected}")]
     TileWidth {
@@ -327,7 +330,9 @@ impl FindingKind {
     )]
     pub fn severity(&self) -> Severity {
         match self {
-            Self::RosterExpired { .. } | Self::RolledBack { .. } => Severity::Warn,
+            Self::RosterExpired { .. } | Self::RolledBack { .. } | Self::Stray { .. } => {
+                Severity::Warn
+            }
             _ => Severity::Fail,
         }
     }
@@ -362,7 +367,7 @@ impl FindingKind {
             Self::UnknownKey { .. } => "unknown-key",
             Self::RepeatedKey { .. } => "repeated-key",
             Self::FileMissing => "file-missing",
-            Self::Stray => "stray",
+            Self::Stray { .. } => "stray",
             Self::TileWidth { .. } => "tile-width",
             Self::TileHash { .. } => "tile-hash",
             Self::Bundle { .. } => "bundle",

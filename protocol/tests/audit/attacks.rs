@@ -6,7 +6,9 @@ use hashpact_protocol::audit::{Chain, Counts, FindingKind, HistoryFault, Place};
 use hashpact_protocol::log::{CheckpointError, ForkError, ForkProof, NoteError, SignedNote};
 use hashpact_protocol::testing::keys::START;
 
-use crate::published::{AUDITOR, NOW, Published, at, at_checkpoint, at_history, delta, file, leaf};
+use hashpact_protocol::testing::published::{
+    AUDITOR, NOW, Published, at, at_checkpoint, at_history, delta, file, leaf,
+};
 
 #[test]
 fn a_log_that_holds_is_summed_up_and_nothing_is_found() {
@@ -286,8 +288,12 @@ fn a_cosignature_from_the_future_does_not_count() {
     let mut note = published.head();
     published.cosign(&mut note, &[1, 2, 3], false);
     let late = Timestamp::new(NOW.get() + 86_401);
-    note.cosign(AUDITOR, &crate::published::auditor(), late)
-        .unwrap();
+    note.cosign(
+        AUDITOR,
+        &hashpact_protocol::testing::published::auditor(),
+        late,
+    )
+    .unwrap();
     published.checkpoint = Some(note.to_bytes());
     let kind = FindingKind::CosignedAhead {
         holder: AUDITOR.to_owned(),

@@ -10,7 +10,7 @@ use hashpact_protocol::testing::keys::START;
 use hashpact_protocol::testing::labels;
 use hashpact_protocol::verify::LeafFault;
 
-use crate::published::{Published, delta, leaf, table};
+use hashpact_protocol::testing::published::{Published, delta, leaf, table};
 
 /// A log of one good delta, then a delta whose header is bent, then two good ones behind it: what is found.
 fn bent(bend: impl FnOnce(&mut Header)) -> Vec<(hashpact_protocol::audit::Place, FindingKind)> {

@@ -4,7 +4,7 @@ use hashpact_protocol::audit::{Finding, Place};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use crate::published::Published;
+use hashpact_protocol::testing::published::Published;
 
 /// What of a published log can be damaged.
 enum Part {
@@ -30,7 +30,7 @@ fn whole() -> (Published, Vec<Part>) {
     let leaf = published.roster_leaf(1);
     published.append(&[leaf]);
     for _ in 0..3 {
-        let table = crate::published::table(2, 0);
+        let table = hashpact_protocol::testing::published::table(2, 0);
         let mut header = published.forge.header(&table);
         header.roster_version = published.rosters[1].roster().version;
         let leaf = published.forge.delta(&header, &table);

@@ -8,4 +8,3 @@
 mod attacks;
 mod entries;
 mod flips;
-mod published;

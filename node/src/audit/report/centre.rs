@@ -1,21 +1,21 @@
-//! The card of one centre: its figures, timeline, months, cosignatures and receipts.
+//! The card of one centre: its figures, timeline and months.
 //!
-//! In scope: what a card says and in which order. Out of scope: drawing (`chart`), choosing marks (`timeline`).
+//! In scope: what a card says and in which order. Out of scope: drawing (`chart`), choosing marks (`timeline`), who
+//! watched (`witnesses`).
 
 use std::collections::BTreeMap;
 
-use super::chart::{self, Bar, Range};
+use super::bars::{Bar, bars as draw_bars};
+use super::chart;
 use super::format::{Value, date};
 use super::html::Html;
 use super::page::{SignOf, fact, sign, table_head};
 use super::timeline::{Silence, Span, Timeline, month_span};
-use super::words;
-use crate::audit::result::{
-    AuditResult, LogResult, MonthResult, NoteResult, SeverityName, WitnessResult,
-};
+use super::{witnesses, words};
+use crate::audit::result::{AuditResult, LogResult, MonthResult, NoteResult, SeverityName};
 
 /// Items of one list that a page shows; the rest is counted.
-const LISTED_MAX: usize = 30;
+pub(super) const LISTED_MAX: usize = 30;
 /// Months that are shown one by one; more are added up to years.
 const MONTHS_MAX: usize = 36;
 /// Years that are shown, the newest.
@@ -45,9 +45,9 @@ pub(super) fn card(html: &mut Html, result: &AuditResult, at: usize, log: &LogRe
             timeline(html, &id, log, span);
             months(html, &id, log);
         }
-        cosignatures(html, &id, log);
-        unwitnessed(html, log);
-        receipts(html, log);
+        witnesses::cosignatures(html, &id, log);
+        witnesses::unwitnessed(html, log);
+        witnesses::receipts(html, log);
     });
 }
 
@@ -63,7 +63,12 @@ fn state(html: &mut Html, result: &AuditResult, log: &LogResult) {
     html.inside("p", &[], |html| match failures(result, log) {
         0 if log.fork => sign(html, SignOf::Bad, words::FAIL, &[]),
         0 => sign(html, SignOf::Good, words::LOG_CLEAN, &[]),
-        count => sign(html, SignOf::Bad, words::LOG_FINDINGS, &[Value::Count(count)]),
+        count => sign(
+            html,
+            SignOf::Bad,
+            words::LOG_FINDINGS,
+            &[Value::Count(count)],
+        ),
     });
 }
 
@@ -80,16 +85,25 @@ fn facts(html: &mut Html, log: &LogResult) {
             (words::LEAVES, log.size),
             (words::CLASSES, log.classes),
         ] {
-            fact(html, name, "", |html| html.say(words::COUNT, &[Value::Count(count)]));
+            fact(html, name, "", |html| {
+                html.say(words::COUNT, &[Value::Count(count)])
+            });
         }
-        for (name, at) in [(words::FIRST, log.first_delta_at), (words::LAST, log.last_delta_at)] {
+        for (name, at) in [
+            (words::FIRST, log.first_delta_at),
+            (words::LAST, log.last_delta_at),
+        ] {
             let (text, value) = day(at);
             fact(html, name, "day", |html| html.say(text, &[value]));
         }
     });
     html.inside("dl", &[("class", "facts")], |html| {
-        fact(html, words::JURISDICTION, "", |html| html.element("bdi", &[], &log.jurisdiction));
-        fact(html, words::ORIGIN, "", |html| html.element("code", &[], &log.origin));
+        fact(html, words::JURISDICTION, "", |html| {
+            html.element("bdi", &[], &log.jurisdiction)
+        });
+        fact(html, words::ORIGIN, "", |html| {
+            html.element("code", &[], &log.origin)
+        });
         fact(html, words::NEWEST, "", |html| newest(html, log));
         fact(html, words::BODIES, "", |html| match &log.bodies {
             Some(bodies) => {
@@ -99,7 +113,9 @@ fn facts(html: &mut Html, log: &LogResult) {
             None => html.say(words::BODIES_NONE, &[]),
         });
         if let Some(root) = &log.root {
-            fact(html, words::FINGERPRINT, "hash", |html| html.element("code", &[], root));
+            fact(html, words::FINGERPRINT, "hash", |html| {
+                html.element("code", &[], root)
+            });
         }
     });
 }
@@ -120,7 +136,7 @@ fn newest(html: &mut Html, log: &LogResult) {
     }
 }
 
-fn cosigned(note: &NoteResult) -> u64 {
+pub(super) fn cosigned(note: &NoteResult) -> u64 {
     count_of(note.cosigned.len())
 }
 
@@ -131,7 +147,11 @@ pub(super) fn count_of(length: usize) -> u64 {
 fn timeline(html: &mut Html, id: &str, log: &LogResult, span: Span) {
     let line = Timeline::of(log, span);
     let caption = format!("{id}-timeline");
-    let witnessed = log.newest_notes.iter().filter(|note| note.witnessed).count();
+    let witnessed = log
+        .newest_notes
+        .iter()
+        .filter(|note| note.witnessed)
+        .count();
     html.said("h3", &[], words::TIMELINE, &[Value::Name(&log.centre)]);
     html.inside("figure", &[], |html| {
         html.inside("figcaption", &[("id", &caption)], |html| {
@@ -153,7 +173,12 @@ fn timeline(html: &mut Html, id: &str, log: &LogResult, span: Span) {
         html.said("p", &[("class", "note")], words::NOTES_CUT, &counts);
     }
     if let Some(slice) = line.slice {
-        html.said("p", &[("class", "note")], words::AGGREGATED, &[Value::Length(slice)]);
+        html.said(
+            "p",
+            &[("class", "note")],
+            words::AGGREGATED,
+            &[Value::Length(slice)],
+        );
     }
     silences(html, &line.silences);
 }
@@ -161,11 +186,26 @@ fn timeline(html: &mut Html, id: &str, log: &LogResult, span: Span) {
 fn key(html: &mut Html, line: &Timeline) {
     let signs = [
         (true, "tick", "M0 8V-8", words::KEY_DELTA),
-        (!line.stretches.is_empty(), "stretch", "M-8-3H8V3H-8z", words::KEY_STRETCH),
+        (
+            !line.stretches.is_empty(),
+            "stretch",
+            "M-8-3H8V3H-8z",
+            words::KEY_STRETCH,
+        ),
         (true, "diamond", "M0-7L7 0L0 7L-7 0z", words::KEY_RETRACTION),
         (true, "seen", "M-3-6V6M3-6V6", words::KEY_WITNESSED),
-        (!line.unwitnessed.is_empty(), "unseen", "M-5-5L5 5M5-5L-5 5", words::KEY_UNWITNESSED),
-        (!line.silences.is_empty(), "silence", "M-8-6H8V6H-8z", words::KEY_SILENCE),
+        (
+            !line.unwitnessed.is_empty(),
+            "unseen",
+            "M-5-5L5 5M5-5L-5 5",
+            words::KEY_UNWITNESSED,
+        ),
+        (
+            !line.silences.is_empty(),
+            "silence",
+            "M-8-6H8V6H-8z",
+            words::KEY_SILENCE,
+        ),
     ];
     html.inside("ul", &[("class", "key")], |html| {
         for (_, class, path, text) in signs.into_iter().filter(|(shown, ..)| *shown) {
@@ -193,7 +233,10 @@ fn silences(html: &mut Html, silences: &[Silence]) {
             if silence.open {
                 html.say(words::SILENCE_OPEN, &[Value::Day(from), length]);
             } else {
-                html.say(words::SILENCE_IS, &[Value::Day(from), Value::Day(to), length]);
+                html.say(
+                    words::SILENCE_IS,
+                    &[Value::Day(from), Value::Day(to), length],
+                );
             }
         }
         more(html, silences.len());
@@ -201,7 +244,7 @@ fn silences(html: &mut Html, silences: &[Silence]) {
 }
 
 /// How many of a list are not shown.
-fn more(html: &mut Html, length: usize) {
+pub(super) fn more(html: &mut Html, length: usize) {
     if let Some(rest @ 1..) = length.checked_sub(LISTED_MAX) {
         html.text(", … ");
         html.say(words::LIST_MORE, &[Value::Count(count_of(rest))]);
@@ -217,14 +260,19 @@ fn periods(log: &LogResult) -> Vec<MonthResult> {
         };
         let (year, number, _) = date(span.from);
         let sum = sums.entry((year, number)).or_default();
-        for (sum, more) in sum.iter_mut().zip([month.deltas, month.records, month.retractions]) {
+        for (sum, more) in sum
+            .iter_mut()
+            .zip([month.deltas, month.records, month.retractions])
+        {
             *sum = sum.saturating_add(more);
         }
     }
-    let (Some((&first, _)), Some((&last, _))) = (sums.first_key_value(), sums.last_key_value()) else {
+    let (Some((&first, _)), Some((&last, _))) = (sums.first_key_value(), sums.last_key_value())
+    else {
         return Vec::new();
     };
-    let months = usize::try_from((last.0 - first.0) * 12 + last.1 + 1 - first.1).unwrap_or(usize::MAX);
+    let months =
+        usize::try_from((last.0 - first.0) * 12 + last.1 + 1 - first.1).unwrap_or(usize::MAX);
     let named = |month: String, [deltas, records, retractions]: [u64; 3]| MonthResult {
         month,
         deltas,
@@ -241,7 +289,9 @@ fn periods(log: &LogResult) -> Vec<MonthResult> {
             })
             .collect();
     }
-    let oldest = first.0.max((last.0 + 1).saturating_sub(count_of(YEARS_MAX)));
+    let oldest = first
+        .0
+        .max((last.0 + 1).saturating_sub(count_of(YEARS_MAX)));
     (oldest..=last.0)
         .map(|year| {
             let mut total = [0_u64; 3];
@@ -255,6 +305,7 @@ fn periods(log: &LogResult) -> Vec<MonthResult> {
         .collect()
 }
 
+/// The bars of a log's months or years, and the same as a table.
 fn months(html: &mut Html, id: &str, log: &LogResult) {
     let periods = periods(log);
     if periods.is_empty() {
@@ -262,34 +313,53 @@ fn months(html: &mut Html, id: &str, log: &LogResult) {
     }
     let by_year = periods.iter().all(|period| !period.month.contains('-'));
     let (title, deltas, retractions) = if by_year {
-        (words::PER_YEAR, words::DELTAS_PER_YEAR, words::RETRACTIONS_PER_YEAR)
+        (
+            words::PER_YEAR,
+            words::DELTAS_PER_YEAR,
+            words::RETRACTIONS_PER_YEAR,
+        )
     } else {
-        (words::PER_MONTH, words::DELTAS_PER_MONTH, words::RETRACTIONS_PER_MONTH)
+        (
+            words::PER_MONTH,
+            words::DELTAS_PER_MONTH,
+            words::RETRACTIONS_PER_MONTH,
+        )
     };
     html.said("h3", &[], title, &[]);
     html.inside("div", &[("class", "two")], |html| {
         let bars = |pick: fn(&MonthResult) -> u64| -> Vec<Bar<'_>> {
-            let named = periods.iter().map(|period| (period.month.as_str(), pick(period)));
+            let named = periods
+                .iter()
+                .map(|period| (period.month.as_str(), pick(period)));
             named.map(|(name, count)| Bar { name, count }).collect()
         };
         for (name, text, class, bars) in [
             ("deltas", deltas, "bar", bars(|period| period.deltas)),
-            ("retractions", retractions, "bar back", bars(|period| period.retractions)),
+            (
+                "retractions",
+                retractions,
+                "bar back",
+                bars(|period| period.retractions),
+            ),
         ] {
             let caption = format!("{id}-{name}");
             html.inside("figure", &[], |html| {
                 html.said("figcaption", &[("id", &caption)], text, &[]);
-                chart::bars(html, &caption, class, &bars);
+                draw_bars(html, &caption, class, &bars);
             });
         }
     });
+    period_table(html, &periods);
+}
+
+fn period_table(html: &mut Html, periods: &[MonthResult]) {
     html.inside("details", &[], |html| {
         html.said("summary", &[], words::AS_TABLE, &[]);
         html.inside("table", &[], |html| {
             let counts = [words::DELTAS, words::RECORDS, words::RETRACTIONS];
             table_head(html, &[words::MONTH], &counts, &[]);
             html.inside("tbody", &[], |html| {
-                for period in &periods {
+                for period in periods {
                     html.inside("tr", &[], |html| {
                         html.element("th", &[("scope", "row"), ("class", "day")], &period.month);
                         for count in [period.deltas, period.records, period.retractions] {
@@ -303,133 +373,16 @@ fn months(html: &mut Html, id: &str, log: &LogResult) {
 }
 
 /// A cell with a number, or a dash.
-fn number(html: &mut Html, value: Option<Value<'_>>) {
+pub(super) fn number(html: &mut Html, value: Option<Value<'_>>) {
     html.inside("td", &[("class", "number")], |html| match value {
         Some(value) => html.say(words::COUNT, &[value]),
         None => html.say(words::NO_VALUE, &[]),
     });
 }
 
-fn cosignatures(html: &mut Html, id: &str, log: &LogResult) {
-    let title = format!("{id}-witnesses");
-    html.said("h3", &[("id", &title)], words::COSIGNATURES, &[]);
-    let witnesses = log.witnesses.get(..ROWS_MAX).unwrap_or(&log.witnesses);
-    if log.notes == 0 || witnesses.is_empty() {
-        html.said("p", &[], words::COSIGNATURES_NONE, &[]);
-        return;
-    }
-    html.said("p", &[("class", "note")], words::COSIGNATURES_IS, &[]);
-    let region = [
-        ("class", "scroll"),
-        ("role", "region"),
-        ("tabindex", "0"),
-        ("aria-labelledby", title.as_str()),
-    ];
-    html.inside("div", &region, |html| {
-        html.inside("table", &[("class", "rows"), ("aria-labelledby", &title)], |html| {
-            let numbers = [words::SIGNED, words::MISSING, words::MEDIAN, words::MOST, words::MAX];
-            table_head(html, &[words::WITNESS], &numbers, &[]);
-            html.inside("tbody", &[], |html| {
-                for witness in witnesses {
-                    witness_row(html, witness);
-                }
-            });
-        });
-    });
-    let ranges: Vec<Range<'_>> = witnesses.iter().filter_map(range).collect();
-    if !ranges.is_empty() {
-        let caption = format!("{id}-ranges");
-        html.inside("figure", &[], |html| {
-            html.inside("figcaption", &[("id", &caption)], |html| {
-                html.say(words::SPREAD, &[]);
-                html.text(" ");
-                html.inside("span", &[("class", "note")], |html| html.say(words::SPREAD_IS, &[]));
-            });
-            html.inside("ul", &[("class", "key")], |html| {
-                for (class, path, text) in [
-                    ("point", "M-5-5H5V5H-5z", words::MEDIAN),
-                    ("range", "M0-7V7", words::MOST),
-                    ("hollow", "M0-6L6 0L0 6L-6 0z", words::MAX),
-                ] {
-                    html.inside("li", &[], |html| {
-                        chart::sign(html, class, path);
-                        html.say(text, &[]);
-                    });
-                }
-            });
-            chart::ranges(html, &caption, &ranges);
-        });
-    }
-}
-
-fn witness_row(html: &mut Html, witness: &WitnessResult) {
-    html.inside("tr", &[], |html| {
-        html.inside("th", &[("scope", "row"), ("class", "words")], |html| {
-            html.element("bdi", &[], &witness.holder);
-        });
-        number(html, Some(Value::Count(witness.cosigned)));
-        html.inside("td", &[("class", "number")], |html| {
-            let missed = [Value::Count(witness.missed)];
-            if witness.missed == 0 {
-                html.say(words::COUNT, &missed);
-            } else {
-                sign(html, SignOf::Warn, words::COUNT, &missed);
-            }
-        });
-        for length in [
-            witness.latency_median_s,
-            witness.latency_p95_s,
-            witness.latency_max_s,
-        ] {
-            number(html, length.map(Value::Length));
-        }
-    });
-}
-
-fn range(witness: &WitnessResult) -> Option<Range<'_>> {
-    let (median, most) = (witness.latency_median_s?, witness.latency_p95_s?);
-    Some(Range {
-        name: &witness.holder,
-        median,
-        most,
-        max: witness.latency_max_s?,
-    })
-}
-
-fn unwitnessed(html: &mut Html, log: &LogResult) {
-    if log.newest_notes.is_empty() {
-        return;
-    }
-    html.said("h3", &[], words::UNWITNESSED, &[]);
-    let notes: Vec<&NoteResult> = log.newest_notes.iter().filter(|note| !note.witnessed).collect();
-    if notes.is_empty() {
-        html.inside("p", &[], |html| sign(html, SignOf::Good, words::UNWITNESSED_NONE, &[]));
-        return;
-    }
-    html.said("p", &[("class", "note")], words::NOT_WITNESSED_IS, &[]);
-    html.inside("ul", &[("class", "marked")], |html| {
-        // The newest first: the older ones are cut where they are many.
-        for note in notes.iter().rev().take(LISTED_MAX) {
-            html.inside("li", &[], |html| {
-                html.inside("span", &[("class", "sign bad"), ("aria-hidden", "true")], |html| {
-                    html.text("✗");
-                });
-                let counts = [cosigned(note), note.quorum].map(Value::Count);
-                let [got, quorum] = counts;
-                let size = Value::Count(note.size);
-                match note.issued_at {
-                    Some(at) => {
-                        html.say(words::UNWITNESSED_ONE, &[size, Value::Time(at), got, quorum]);
-                    }
-                    None => html.say(words::UNWITNESSED_DATELESS, &[size, got, quorum]),
-                }
-                if !note.missing.is_empty() {
-                    html.say(words::MISSING_ARE, &[Value::Name(&names(&note.missing))]);
-                }
-            });
-        }
-    });
-    html.inside("p", &[], |html| more(html, notes.len()));
+/// A sign that only repeats what the words beside it say.
+pub(super) fn mark(html: &mut Html, class: &str, sign: &str) {
+    html.element("span", &[("class", class), ("aria-hidden", "true")], sign);
 }
 
 /// The first names of a list, and a mark where it goes on.
@@ -439,35 +392,4 @@ pub(super) fn names(all: &[String]) -> String {
         text.push_str(", …");
     }
     text
-}
-
-fn receipts(html: &mut Html, log: &LogResult) {
-    if log.mirrors.is_empty() && log.mirrors_missing.is_empty() {
-        return;
-    }
-    html.said("h3", &[], words::RECEIPTS, &[]);
-    html.said("p", &[("class", "note")], words::RECEIPTS_IS, &[]);
-    html.inside("ul", &[("class", "marked")], |html| {
-        for receipt in log.mirrors.iter().take(ROWS_MAX) {
-            html.inside("li", &[], |html| {
-                mark(html, "sign good", "✓");
-                html.element("bdi", &[], &receipt.holder);
-                html.text(", ");
-                html.say(words::COUNT, &[Value::Time(receipt.at)]);
-            });
-        }
-        if !log.mirrors_missing.is_empty() {
-            html.inside("li", &[], |html| {
-                mark(html, "sign warn", "!");
-                html.say(words::RECEIPTS_MISSING, &[]);
-                html.text(" ");
-                html.element("bdi", &[], &names(&log.mirrors_missing));
-            });
-        }
-    });
-}
-
-/// A sign that only repeats what the words beside it say.
-pub(super) fn mark(html: &mut Html, class: &str, sign: &str) {
-    html.element("span", &[("class", class), ("aria-hidden", "true")], sign);
 }

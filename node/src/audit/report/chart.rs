@@ -1,20 +1,21 @@
-//! Drawings in SVG: a log's timeline, bars of months, ranges of latency.
+//! Drawings in SVG: the shapes, and the timeline of a log.
 //!
 //! Why: shapes tell what colours only repeat, so that a page printed in grey or read by somebody who does not see red says the
 //! same. Spec: SVG 2. In scope: places and sizes. Places across are in hundredths of the width and heights in pixels: then a
-//! drawing fits any screen and its letters keep their size. Out of scope: what is counted (`timeline`), colours (`report.css`).
+//! drawing fits any screen and its letters keep their size. Out of scope: what is counted (`timeline`), colours
+//! (`report.css`), bars and ranges (`bars`).
 
-use super::format::{DAY, Value, date, day, month_start, number};
+use super::format::{DAY, Value, date, day, month_start};
 use super::html::{Attributes, Html};
 use super::timeline::{Mark, Span, Timeline};
 use super::words::{self, Language, Text};
 
 /// Letters of 12 pixels are about this wide.
-const LETTER: u64 = 7;
+pub(super) const LETTER: u64 = 7;
 /// Widths in pixels for which a drawing decides what it can write.
 const WIDE: u64 = 900;
-const HALF: u64 = 430;
-const NARROW: u64 = 310;
+pub(super) const HALF: u64 = 430;
+pub(super) const NARROW: u64 = 310;
 
 const LANE_DELTAS: u64 = 16;
 const LANE_RETRACTIONS: u64 = 76;
@@ -23,12 +24,12 @@ const AXIS: u64 = 172;
 
 /// Hundredths of a percent of a width.
 #[derive(Clone, Copy)]
-struct Share(u64);
+pub(super) struct Share(pub(super) u64);
 
 impl Share {
-    const FULL: u64 = 10_000;
+    pub(super) const FULL: u64 = 10_000;
 
-    fn of(part: u64, whole: u64) -> Self {
+    pub(super) fn of(part: u64, whole: u64) -> Self {
         let share = u128::from(part) * u128::from(Self::FULL) / u128::from(whole.max(1));
         Self(u64::try_from(share).map_or(Self::FULL, |share| share.min(Self::FULL)))
     }
@@ -37,13 +38,18 @@ impl Share {
         Self::of(at.saturating_sub(span.from), span.to - span.from)
     }
 
-    fn text(self) -> String {
+    pub(super) fn text(self) -> String {
         format!("{}.{:02}%", self.0 / 100, self.0 % 100)
     }
 }
 
 /// A drawing whose text alternative is the element with id `caption`.
-fn drawing(html: &mut Html, caption: &str, height: u64, content: impl FnOnce(&mut Html)) {
+pub(super) fn drawing(
+    html: &mut Html,
+    caption: &str,
+    height: u64,
+    content: impl FnOnce(&mut Html),
+) {
     let height = height.to_string();
     let attributes: Attributes<'_> = &[
         ("role", "img"),
@@ -53,7 +59,7 @@ fn drawing(html: &mut Html, caption: &str, height: u64, content: impl FnOnce(&mu
     html.inside("svg", attributes, content);
 }
 
-fn line(html: &mut Html, class: &str, from: (Share, u64), to: (Share, u64)) {
+pub(super) fn line(html: &mut Html, class: &str, from: (Share, u64), to: (Share, u64)) {
     let attributes: Attributes<'_> = &[
         ("class", class),
         ("x1", &from.0.text()),
@@ -65,7 +71,13 @@ fn line(html: &mut Html, class: &str, from: (Share, u64), to: (Share, u64)) {
 }
 
 /// A path around the origin, moved to a place.
-fn shape(html: &mut Html, class: &str, at: (Share, u64), path: &str, title: impl FnOnce(&mut Html)) {
+pub(super) fn shape(
+    html: &mut Html,
+    class: &str,
+    at: (Share, u64),
+    path: &str,
+    title: impl FnOnce(&mut Html),
+) {
     let place: Attributes<'_> = &[
         ("x", &at.0.text()),
         ("y", &at.1.to_string()),
@@ -76,7 +88,7 @@ fn shape(html: &mut Html, class: &str, at: (Share, u64), path: &str, title: impl
     });
 }
 
-fn label(html: &mut Html, class: &str, anchor: &str, at: (Share, u64), text: &str) {
+pub(super) fn label(html: &mut Html, class: &str, anchor: &str, at: (Share, u64), text: &str) {
     let attributes: Attributes<'_> = &[
         ("class", class),
         ("x", &at.0.text()),
@@ -92,7 +104,7 @@ fn hint(html: &mut Html, when: &str, text: Text, value: Value<'_>) {
     html.element("title", &[], &format!("{when} · {}", said.join(" · ")));
 }
 
-fn diamond(radius: u64) -> String {
+pub(super) fn diamond(radius: u64) -> String {
     format!("M0-{radius}L{radius} 0L0 {radius}L-{radius} 0z")
 }
 
@@ -112,16 +124,32 @@ pub(super) fn timeline(html: &mut Html, caption: &str, line_of: &Timeline, span:
             (LANE_CHECKPOINTS, words::LANE_CHECKPOINTS),
         ] {
             let y = (lane - 4).to_string();
-            html.each("text", &[("x", "4"), ("y", &y), ("class", "quiet")], text, &[]);
+            html.each(
+                "text",
+                &[("x", "4"), ("y", &y), ("class", "quiet")],
+                text,
+                &[],
+            );
         }
         grown(html, line_of, span);
+        // Where they are many they are small, so that each is seen.
+        let most = match line_of.retracted.len() {
+            0..=24 => 14,
+            25..=60 => 8,
+            _ => 4,
+        };
         for mark in &line_of.retracted {
             let place = (Share::at(mark.at, span), LANE_RETRACTIONS + 17);
-            let path = diamond(grade(mark.count, 4, 1, 14));
+            let path = diamond(grade(mark.count, 4, 1, most));
             // The result knows the month of a retraction, and a slice is no finer.
             let when = when(mark, line_of, 7);
             shape(html, "diamond", place, &path, |html| {
-                hint(html, &when, words::MARK_RETRACTIONS, Value::Count(mark.count));
+                hint(
+                    html,
+                    &when,
+                    words::MARK_RETRACTIONS,
+                    Value::Count(mark.count),
+                );
             });
         }
         checkpoints(html, line_of, span);
@@ -138,7 +166,10 @@ fn when(mark: &Mark, line_of: &Timeline, letters: usize) -> String {
 
 fn silences(html: &mut Html, line_of: &Timeline, span: Span) {
     for silence in &line_of.silences {
-        let (from, to) = (Share::at(silence.span.from, span), Share::at(silence.span.to, span));
+        let (from, to) = (
+            Share::at(silence.span.from, span),
+            Share::at(silence.span.to, span),
+        );
         let attributes: Attributes<'_> = &[
             ("class", "silence"),
             ("x", &from.text()),
@@ -158,7 +189,10 @@ fn grown(html: &mut Html, line_of: &Timeline, span: Span) {
     let foot = LANE_DELTAS + 36;
     line(html, "base", (Share(0), foot), (Share(Share::FULL), foot));
     for stretch in &line_of.stretches {
-        let (from, to) = (Share::at(stretch.span.from, span), Share::at(stretch.span.to, span));
+        let (from, to) = (
+            Share::at(stretch.span.from, span),
+            Share::at(stretch.span.to, span),
+        );
         let attributes: Attributes<'_> = &[
             ("class", "stretch"),
             ("x", &from.text()),
@@ -168,14 +202,24 @@ fn grown(html: &mut Html, line_of: &Timeline, span: Span) {
         ];
         html.inside("rect", attributes, |html| {
             let month: String = day(stretch.span.from).chars().take(7).collect();
-            hint(html, &month, words::MARK_STRETCH, Value::Count(stretch.deltas));
+            hint(
+                html,
+                &month,
+                words::MARK_STRETCH,
+                Value::Count(stretch.deltas),
+            );
         });
     }
     for mark in &line_of.grown {
         let place = (Share::at(mark.at, span), foot);
         let path = format!("M0 0V-{}", grade(mark.count, 10, 4, 34));
         shape(html, "tick", place, &path, |html| {
-            hint(html, &when(mark, line_of, 10), words::MARK_DELTAS, Value::Count(mark.count));
+            hint(
+                html,
+                &when(mark, line_of, 10),
+                words::MARK_DELTAS,
+                Value::Count(mark.count),
+            );
         });
     }
 }
@@ -183,15 +227,31 @@ fn grown(html: &mut Html, line_of: &Timeline, span: Span) {
 fn checkpoints(html: &mut Html, line_of: &Timeline, span: Span) {
     let middle = LANE_CHECKPOINTS + 14;
     for mark in &line_of.witnessed {
-        shape(html, "seen", (Share::at(mark.at, span), middle), "M0-6V6", |html| {
-            hint(html, &when(mark, line_of, 10), words::MARK_WITNESSED, Value::Count(mark.count));
-        });
+        shape(
+            html,
+            "seen",
+            (Share::at(mark.at, span), middle),
+            "M0-6V6",
+            |html| {
+                hint(
+                    html,
+                    &when(mark, line_of, 10),
+                    words::MARK_WITNESSED,
+                    Value::Count(mark.count),
+                );
+            },
+        );
     }
     // Below the others, so that none is hidden by its neighbours.
     for mark in &line_of.unwitnessed {
         let place = (Share::at(mark.at, span), middle + 15);
         shape(html, "unseen", place, "M-5-5L5 5M5-5L-5 5", |html| {
-            hint(html, &when(mark, line_of, 10), words::MARK_UNWITNESSED, Value::Count(mark.count));
+            hint(
+                html,
+                &when(mark, line_of, 10),
+                words::MARK_UNWITNESSED,
+                Value::Count(mark.count),
+            );
         });
     }
 }
@@ -224,135 +284,17 @@ fn months_axis(html: &mut Html, span: Span) {
             continue;
         }
         let (year, month, _) = date(start);
-        let name = if step < 12 { format!("{year}-{month:02}") } else { year.to_string() };
+        let name = if step < 12 {
+            format!("{year}-{month:02}")
+        } else {
+            year.to_string()
+        };
         let narrow = at % sparse == 0 && share.0 < 8_600;
         let class = if narrow { "quiet" } else { "quiet minor" };
         if narrow || at % dense == 0 {
             label(html, class, "start", (share, AXIS + 20), &name);
         }
     }
-}
-
-/// One bar of a row.
-pub(super) struct Bar<'a> {
-    /// `2026-11`, or `2026` for a year.
-    pub(super) name: &'a str,
-    pub(super) count: u64,
-}
-
-/// A row of bars with their counts above and their names below.
-pub(super) fn bars(html: &mut Html, caption: &str, class: &str, bars: &[Bar<'_>]) {
-    const TOP: u64 = 18;
-    const FOOT: u64 = 98;
-    let most = bars.iter().map(|bar| bar.count).max().unwrap_or(0).max(1);
-    let count = u64::try_from(bars.len()).unwrap_or(u64::MAX).max(1);
-    let room = |width: u64| width / count / LETTER;
-    let longest = u64::try_from(number(most, Language::English).len()).unwrap_or(u64::MAX);
-    drawing(html, caption, FOOT + 36, |html| {
-        let mut year = "";
-        for (at, bar) in (0_u64..).zip(bars) {
-            let middle = Share::of(2 * at + 1, 2 * count);
-            let height = u64::try_from(
-                u128::from(bar.count) * u128::from(FOOT - TOP) / u128::from(most),
-            )
-            .unwrap_or(0)
-            .max(u64::from(bar.count > 0));
-            let attributes: Attributes<'_> = &[
-                ("class", class),
-                ("x", &Share::of(20 * at + 3, 20 * count).text()),
-                ("y", &(FOOT - height).to_string()),
-                ("width", &Share::of(14, 20 * count).text()),
-                ("height", &height.to_string()),
-            ];
-            html.inside("rect", attributes, |_| {});
-            if room(HALF) >= longest {
-                let minor = if room(NARROW) >= longest { "" } else { "minor" };
-                let y = (FOOT - height - 5).to_string();
-                let place: Attributes<'_> = &[
-                    ("x", &middle.text()),
-                    ("y", &y),
-                    ("text-anchor", "middle"),
-                    ("class", minor),
-                ];
-                html.each("text", place, words::COUNT, &[Value::Count(bar.count)]);
-            }
-            let (of_year, month) = bar.name.split_once('-').unwrap_or((bar.name, ""));
-            let every = count.div_ceil(12);
-            if !month.is_empty() && at % every == 0 {
-                label(html, "quiet", "middle", (middle, FOOT + 15), month);
-            }
-            // A year stands once, at its first bar, if its four digits have room.
-            if of_year != year && (!month.is_empty() || at % every == 0) {
-                let y = if month.is_empty() { FOOT + 15 } else { FOOT + 30 };
-                label(html, "quiet", "middle", (middle, y), of_year);
-                year = of_year;
-            }
-        }
-        line(html, "base", (Share(0), FOOT), (Share(Share::FULL), FOOT));
-    });
-}
-
-/// Latencies of one witness, in seconds.
-pub(super) struct Range<'a> {
-    pub(super) name: &'a str,
-    pub(super) median: u64,
-    pub(super) most: u64,
-    pub(super) max: u64,
-}
-
-/// A line for each witness from its median to its longest latency, on a scale of powers.
-pub(super) fn ranges(html: &mut Html, caption: &str, ranges: &[Range<'_>]) {
-    const ROW: u64 = 40;
-    const SCALE: [(u64, &str); 6] = [
-        (1, "1 s"),
-        (60, "1 min"),
-        (3_600, "1 h"),
-        (6 * 3_600, "6 h"),
-        (24 * 3_600, "24 h"),
-        (7 * 24 * 3_600, "168 h"),
-    ];
-    let max = ranges.iter().map(|range| range.max).max().unwrap_or(0);
-    let end = SCALE
-        .iter()
-        .map(|(seconds, _)| *seconds)
-        .find(|seconds| *seconds >= max)
-        .unwrap_or(max)
-        .max(60);
-    let at = |seconds: u64| Share::of(fine_log(seconds.max(1)), fine_log(end));
-    let foot = ROW * u64::try_from(ranges.len()).unwrap_or(0) + 8;
-    drawing(html, caption, foot + 24, |html| {
-        for (seconds, name) in SCALE.iter().filter(|(seconds, _)| *seconds <= end) {
-            let share = at(*seconds);
-            line(html, "grid", (share, 0), (share, foot + 5));
-            let anchor = match share.0 {
-                0 => "start",
-                Share::FULL => "end",
-                _ => "middle",
-            };
-            // Hours stand close together near the right end of a narrow screen.
-            let close = *seconds > 3_600 && *seconds < end;
-            let class = if close { "quiet minor" } else { "quiet" };
-            label(html, class, anchor, (share, foot + 20), &name.replace(' ', "\u{a0}"));
-        }
-        for (row, range) in (0_u64..).zip(ranges) {
-            let y = row * ROW + 30;
-            let place = [("x", "4"), ("y", &*(y - 14).to_string())];
-            html.element("text", &place, range.name);
-            let [median, most, max] = [range.median, range.most, range.max].map(at);
-            line(html, "range", (median, y), (max, y));
-            shape(html, "point", (median, y), "M-5-5H5V5H-5z", |_| {});
-            shape(html, "range", (most, y), "M0-7V7", |_| {});
-            shape(html, "hollow", (max, y), &diamond(5), |_| {});
-        }
-        line(html, "base", (Share(0), foot), (Share(Share::FULL), foot));
-    });
-}
-
-/// A binary logarithm in 256ths, straight between powers: exact enough for a place in a drawing.
-fn fine_log(value: u64) -> u64 {
-    let whole = value.max(1).ilog2();
-    let over = u128::from(value) - (1_u128 << whole);
-    u64::from(whole) * 256 + u64::try_from((over * 256) >> whole).unwrap_or(0)
 }
 
 /// One sign of a key, drawn as in the timeline.
@@ -367,7 +309,11 @@ pub(super) fn sign(html: &mut Html, class: &str, path: &str) {
 pub(super) fn seal(html: &mut Html, path: &str) {
     let attributes: Attributes<'_> = &[("aria-hidden", "true"), ("viewBox", "0 0 48 48")];
     html.inside("svg", attributes, |html| {
-        html.inside("circle", &[("class", "seal"), ("cx", "24"), ("cy", "24"), ("r", "21")], |_| {});
+        html.inside(
+            "circle",
+            &[("class", "seal"), ("cx", "24"), ("cy", "24"), ("r", "21")],
+            |_| {},
+        );
         html.inside("path", &[("class", "seal"), ("d", path)], |_| {});
     });
 }

@@ -76,10 +76,10 @@ pub(super) fn length(seconds: u64, language: Language) -> String {
     }
 }
 
-/// `2026-11-22 09:30 UTC`.
+/// `2026-11-22 09:30 UTC`, with a hard space before the zone.
 pub(super) fn time(at: u64) -> String {
     let (hour, minute) = (at % DAY / HOUR, at % HOUR / MINUTE);
-    format!("{} {hour:02}:{minute:02} UTC", day(at))
+    format!("{} {hour:02}:{minute:02}\u{a0}UTC", day(at))
 }
 
 /// `2026-11-22`.
@@ -100,7 +100,11 @@ pub(super) fn date(at: u64) -> (u64, u64, u64) {
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let from_march = (5 * of_year + 2) / 153;
     let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
     (era * 400 + year + u64::from(month <= 2), month, day)
 }
 

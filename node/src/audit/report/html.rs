@@ -65,10 +65,14 @@ impl Html {
     pub(super) fn say(&mut self, text: Text, values: &[Value<'_>]) {
         let say = |html: &mut Self, language| {
             text.pieces(language, values, |piece, value| match value {
-                Some(Value::Day(_) | Value::Time(_) | Value::Length(_)) => {
-                    html.element("span", &[("class", "nowrap")], piece);
+                Some(Value::Day(_) | Value::Time(_)) => {
+                    let (day, hour) = piece.split_at_checked(10).unwrap_or((piece, ""));
+                    html.element("span", &[("class", "nowrap")], day);
+                    html.text(hour);
                 }
-                Some(Value::Count(_) | Value::Name(_)) | None => html.text(piece),
+                Some(Value::Count(_) | Value::Length(_) | Value::Name(_)) | None => {
+                    html.text(piece)
+                }
             });
         };
         if is_one(text, values) {

@@ -2,28 +2,36 @@
 //!
 //! Why: auditors hand their result to lawyers and boards, who read it years later on any machine. So it is one file that needs
 //! no network, no font and no program, in English and French, and says what was not checked as plainly as what was.
-//! In scope: bytes from a result, and a result from bytes. Out of scope: how a result comes about (`verify`), files, flags.
+//! In scope: a page and JSON from a result, a result from JSON. Out of scope: how a result comes about (`verify`).
 //!
 //! | file | answers |
 //! |---|---|
-//! | `page`, `centre` | what stands where |
+//! | `page`, `judgement`, `centre`, `witnesses` | what stands where |
 //! | `words`, `findings` | in which words, in both languages |
-//! | `timeline`, `chart` | what is drawn, and how |
+//! | `timeline`, `chart`, `bars` | what is drawn, and how |
 //! | `format` | how a number, a time, a length of time is written |
 //! | `html` | how nothing gets out unescaped |
+//! | `files`, `command` | how both come to the disk, and what is typed for it |
 
+mod bars;
 mod centre;
 mod chart;
+mod command;
+mod files;
 mod findings;
 mod format;
 mod html;
+mod judgement;
 mod page;
 mod timeline;
+mod witnesses;
 mod words;
 
 #[cfg(test)]
 mod tests;
 
+pub use command::{ReportArgs, ReportError};
+pub use files::{Outputs, ReportFileError, read_result};
 pub use words::Language;
 
 use super::result::AuditResult;
@@ -32,7 +40,7 @@ use super::result::AuditResult;
 pub const JSON_BYTES_MAX: usize = 256 << 20;
 
 /// SHA-256 of the style sheet in base64, for the page's Content Security Policy.
-const STYLE_SHA256: &str = "DXngOJJc88GhakA3NKjb1YC7HWSISdUiKMwug2FylaI=";
+const STYLE_SHA256: &str = "vHh318R+rRD3TrCHG4QMLgAvRwi1FN1r3dZ1Ga/EcZA=";
 
 /// Why a JSON result cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +64,13 @@ pub fn html(result: &AuditResult, language: Language) -> String {
     page::page(result, language)
 }
 
-/// The result as JSON, one line a value, with a line's end.
+/// Whether something was checked and nothing in the result says that it failed. One that contradicts itself does not hold.
+#[must_use]
+pub fn holds(result: &AuditResult) -> bool {
+    judgement::holds(result)
+}
+
+/// The result as JSON, indented, with a line's end.
 ///
 /// # Errors
 /// None arises from a result: its fields are numbers, texts and lists. `serde_json` cannot say so in its types.

@@ -111,7 +111,12 @@ pub(super) fn common_span(logs: &[LogResult], verified_at: u64) -> Span {
         .unwrap_or(verified_at);
     let last = logs
         .iter()
-        .flat_map(|log| log.newest_notes.iter().filter_map(note_at).chain(log.last_delta_at))
+        .flat_map(|log| {
+            log.newest_notes
+                .iter()
+                .filter_map(note_at)
+                .chain(log.last_delta_at)
+        })
         .fold(verified_at, u64::max);
     Span {
         from: first.min(last),
@@ -122,9 +127,8 @@ pub(super) fn common_span(logs: &[LogResult], verified_at: u64) -> Span {
 /// A month's time; none if it is not written `YYYY-MM`.
 pub(super) fn month_span(month: &MonthResult) -> Option<Span> {
     let (year, number) = month.month.split_once('-')?;
-    let digits = |text: &str, length| {
-        text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit())
-    };
+    let digits =
+        |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(year, 4) || !digits(number, 2) {
         return None;
     }
@@ -150,7 +154,11 @@ fn grown(log: &LogResult) -> Vec<Mark> {
         let Some(at) = note.issued_at else { continue };
         // The size before the first listed checkpoint is known only if no earlier one was left out.
         let cut = marks.is_empty() && log.notes > listed(log);
-        let count = if cut { 1 } else { note.size.saturating_sub(size) };
+        let count = if cut {
+            1
+        } else {
+            note.size.saturating_sub(size)
+        };
         size = size.max(note.size);
         match marks.last_mut() {
             Some(last) if last.at == at => last.count = last.count.saturating_add(count),
@@ -158,7 +166,9 @@ fn grown(log: &LogResult) -> Vec<Mark> {
         }
     }
     // A sum of nothing is a delta all the same: its time is signed.
-    marks.iter_mut().for_each(|mark| mark.count = mark.count.max(1));
+    marks
+        .iter_mut()
+        .for_each(|mark| mark.count = mark.count.max(1));
     marks.sort_by_key(|mark| mark.at);
     marks
 }
@@ -170,7 +180,9 @@ fn listed(log: &LogResult) -> u64 {
 fn stretches(log: &LogResult, grown: &[Mark]) -> Vec<Stretch> {
     let of = |month: &MonthResult| {
         let span = month_span(month)?;
-        let known = grown.iter().any(|mark| span.from <= mark.at && mark.at < span.to);
+        let known = grown
+            .iter()
+            .any(|mark| span.from <= mark.at && mark.at < span.to);
         (month.deltas > 0 && !known).then_some(Stretch {
             span,
             deltas: month.deltas,

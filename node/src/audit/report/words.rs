@@ -67,7 +67,8 @@ impl Text {
             Language::English => self.en,
             Language::French => self.fr,
         };
-        let (Some((one, many)), Some(Value::Count(count))) = (forms.split_once('|'), values.first())
+        let (Some((one, many)), Some(Value::Count(count))) =
+            (forms.split_once('|'), values.first())
         else {
             return forms;
         };
@@ -289,7 +290,6 @@ words! {
     ROSTERS: "Chain of rosters", "Chaîne des listes de participants";
     ROSTERS_IS: "A roster names the centres and their keys. Each is signed by the keys of the one before it.",
         "Une liste de participants désigne les centres et leurs clés. Chacune est signée par les clés de la précédente.";
-    ROSTER: "{0}", "{0}";
     ROSTER_EXPIRED: "expired", "expirée";
     ROSTER_IN_FORCE: "in force", "en vigueur";
     ROSTER_REPLACED: "replaced", "remplacée";

@@ -101,7 +101,8 @@ fn log(centre: usize, dice: &mut Dice) -> LogResult {
     while at < START + 362 * DAY {
         delta(&mut log, at, dice);
         size += 1 + dice.below(9) / 8 * dice.below(6);
-        log.newest_notes.push(note(size, at, &others, &mut late, dice));
+        log.newest_notes
+            .push(note(size, at, &others, &mut late, dice));
         // One centre is closed in August, another for three weeks in winter.
         let pause = match (centre, log.deltas) {
             (0, 66) => 33,
@@ -113,8 +114,15 @@ fn log(centre: usize, dice: &mut Dice) -> LogResult {
     log.notes = u64::try_from(log.newest_notes.len()).unwrap();
     log.size = size;
     log.checkpoint = log.newest_notes.last().cloned();
-    log.mirrors = others[..3].iter().map(|holder| cosigned(holder, at)).collect();
-    log.mirrors_missing = if centre == 3 { vec![AUDITOR.to_owned()] } else { Vec::new() };
+    log.mirrors = others[..3]
+        .iter()
+        .map(|holder| cosigned(holder, at))
+        .collect();
+    log.mirrors_missing = if centre == 3 {
+        vec![AUDITOR.to_owned()]
+    } else {
+        Vec::new()
+    };
     log.witnesses = others
         .iter()
         .zip(&mut late)
@@ -162,7 +170,10 @@ fn empty(name: &str, jurisdiction: &str) -> LogResult {
 pub(super) fn delta(log: &mut LogResult, at: u64, dice: &mut impl Numbers) {
     let (year, month, _) = date(at);
     let month = format!("{year}-{month:02}");
-    let (records, retractions) = (dice.number(9_000) + 12, dice.number(3) / 2 * dice.number(90));
+    let (records, retractions) = (
+        dice.number(9_000) + 12,
+        dice.number(3) / 2 * dice.number(90),
+    );
     log.deltas += 1;
     log.records += records;
     log.retractions += retractions;

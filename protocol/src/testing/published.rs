@@ -1,29 +1,37 @@
-//! A log as its centre would publish it: rosters, files, witnessed notes; and its audit.
+//! A log as its centre would publish it: rosters, files, witnessed notes, bodies; and its audit.
+//!
+//! Why: what an auditor reads is the same for the core, the node and the report, and so is what somebody may damage of it.
+//! In scope: its bytes. Out of scope: a centre that runs (`sim`), leaves that are wrong (`forge`).
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test builds on is right or the test is wrong"
+)]
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use hashpact_keys::roster::{KeyEntry, Roster, RosterDraft, WitnessEntry};
-use hashpact_keys::{KeyUse, RosterVersion, SignedRoster, Signer, Timestamp};
-use hashpact_protocol::audit::{
+use crate::audit::{
     Chain, Event, Finding, FindingKind, HistoryNotes, LogInput, LogSummary, NoteSummary, Place,
     verify_log,
 };
-use hashpact_protocol::delta::{ClassEntry, ClassTable, Expected, RetractionEntry, Seq};
-use hashpact_protocol::labels::ClassId;
-use hashpact_protocol::log::{
-    Leaf, SignedNote, empty_root, grow, mirror_name, root_at, witness_name,
-};
-use hashpact_protocol::testing::forge::Forge;
-use hashpact_protocol::testing::keys::{self, CentreSetup, START};
-use hashpact_protocol::testing::labels;
+use crate::delta::{ClassEntry, ClassTable, Draft, Expected, RetractionEntry, Seq};
+use crate::labels::ClassId;
+use crate::log::{Leaf, SignedNote, empty_root, grow, mirror_name, root_at, witness_name};
+use crate::testing::forge::Forge;
+use crate::testing::keys::{self, CentreSetup, START};
+use crate::testing::labels;
+use hashpact_keys::roster::{KeyEntry, Roster, RosterDraft, WitnessEntry};
+use hashpact_keys::{KeyUse, RosterVersion, SignedRoster, Signer, Timestamp};
 
 /// The auditor's name.
-pub(crate) const AUDITOR: &str = "auditor.example/1";
+pub const AUDITOR: &str = "auditor.example/1";
 /// When an audit takes place here.
-pub(crate) const NOW: Timestamp = Timestamp::new(START.get() + 1_000);
+pub const NOW: Timestamp = Timestamp::new(START.get() + 1_000);
 
-pub(crate) fn auditor() -> Signer {
+/// The auditor's witness key.
+#[must_use]
+pub fn auditor() -> Signer {
     Signer::from_seed(&[77; 32])
 }
 
@@ -71,62 +79,88 @@ fn network() -> (SignedRoster, Vec<CentreSetup>) {
 
 /// The published log of the first centre.
 #[derive(Clone)]
-pub(crate) struct Published {
-    pub(crate) rosters: Vec<SignedRoster>,
+pub struct Published {
+    /// The chain.
+    pub rosters: Vec<SignedRoster>,
     /// As they are in the folder: what a test damages.
-    pub(crate) roster_files: Vec<Vec<u8>>,
-    pub(crate) centres: Vec<CentreSetup>,
-    pub(crate) forge: Forge,
-    pub(crate) files: BTreeMap<String, Vec<u8>>,
-    pub(crate) size: u64,
-    pub(crate) checkpoint: Option<Vec<u8>>,
-    pub(crate) history: Vec<u8>,
-    pub(crate) refused: Vec<Vec<u8>>,
-    pub(crate) fork: Option<Vec<u8>>,
+    pub roster_files: Vec<Vec<u8>>,
+    /// The centres; the log is the first one's.
+    pub centres: Vec<CentreSetup>,
+    /// What signs its leaves and heads.
+    pub forge: Forge,
+    /// Tiles and bundles.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// Leaves.
+    pub size: u64,
+    /// The newest note.
+    pub checkpoint: Option<Vec<u8>>,
+    /// Every note.
+    pub history: Vec<u8>,
+    /// Notes that a mirror did not take.
+    pub refused: Vec<Vec<u8>>,
+    /// A fork proof.
+    pub fork: Option<Vec<u8>>,
+    /// Bodies of the deltas that have one.
+    pub bodies: BTreeMap<Seq, Vec<u8>>,
 }
 
 /// What an audit said.
-pub(crate) struct Audit {
-    pub(crate) findings: Vec<Finding>,
-    pub(crate) notes: Vec<NoteSummary>,
-    pub(crate) deltas: Vec<(u64, Seq)>,
-    pub(crate) summary: Option<LogSummary>,
+pub struct Audit {
+    /// Findings, as they came.
+    pub findings: Vec<Finding>,
+    /// Notes of the history, as they were judged.
+    pub notes: Vec<NoteSummary>,
+    /// Leaf and number of each delta.
+    pub deltas: Vec<(u64, Seq)>,
+    /// The sums; none if the pin did not fit.
+    pub summary: Option<LogSummary>,
     /// Files that it read.
-    pub(crate) read: BTreeSet<String>,
+    pub read: BTreeSet<String>,
 }
 
 impl Audit {
     /// Place and kind of every finding.
-    pub(crate) fn found(&self) -> Vec<(Place, FindingKind)> {
+    #[must_use]
+    pub fn found(&self) -> Vec<(Place, FindingKind)> {
         let parts = |finding: &Finding| (finding.place.clone(), finding.what.clone());
         self.findings.iter().map(parts).collect()
     }
 }
 
-pub(crate) fn leaf(index: u64) -> Place {
+/// A leaf that is no delta, or whose number is not told.
+#[must_use]
+pub fn leaf(index: u64) -> Place {
     Place::Leaf { index, seq: None }
 }
 
-pub(crate) fn delta(index: u64, seq: u64) -> Place {
+/// The leaf of a delta.
+#[must_use]
+pub fn delta(index: u64, seq: u64) -> Place {
     let seq = Some(Seq(seq));
     Place::Leaf { index, seq }
 }
 
-pub(crate) fn file(path: &str) -> Place {
+/// A file.
+#[must_use]
+pub fn file(path: &str) -> Place {
     Place::File(path.to_owned())
 }
 
-pub(crate) fn at_history(number: u64, size: u64) -> Place {
+/// A note of the history.
+#[must_use]
+pub fn at_history(number: u64, size: u64) -> Place {
     let size = Some(size);
     Place::History { number, size }
 }
 
-pub(crate) fn at_checkpoint(size: u64) -> Place {
+/// The newest checkpoint.
+#[must_use]
+pub fn at_checkpoint(size: u64) -> Place {
     Place::Checkpoint { size: Some(size) }
 }
 
 /// A table of one class with so many records and retractions; its roots are those of nothing.
-pub(crate) fn table(records: u64, retractions: u64) -> ClassTable {
+pub fn table(records: u64, retractions: u64) -> ClassTable {
     let class = ClassEntry {
         class: ClassId(0),
         count: records,
@@ -143,7 +177,7 @@ pub(crate) fn table(records: u64, retractions: u64) -> ClassTable {
 
 impl Published {
     /// Leaf 0: roster 1. Leaf 1: a class. A witnessed note over both.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let (roster, centres) = network();
         let forge = Forge::new(&centres[0], &roster);
         let mut published = Self {
@@ -157,6 +191,7 @@ impl Published {
             history: Vec::new(),
             refused: Vec::new(),
             fork: None,
+            bodies: BTreeMap::new(),
         };
         let roster = published.roster_leaf(0);
         let definitions = published.forge.definitions(0, &[labels()]);
@@ -168,7 +203,7 @@ impl Published {
     }
 
     /// One with `n` deltas of 3 records and a retraction behind its first two leaves, a note behind the first and the last.
-    pub(crate) fn with_deltas(n: u64) -> Self {
+    pub fn with_deltas(n: u64) -> Self {
         let mut published = Self::new();
         for at in 0..n {
             let leaf = published.next_delta();
@@ -181,26 +216,70 @@ impl Published {
     }
 
     /// The leaf of a roster of the chain, from 0.
-    pub(crate) fn roster_leaf(&self, at: usize) -> Vec<u8> {
+    pub fn roster_leaf(&self, at: usize) -> Vec<u8> {
         let roster = &self.rosters[at];
         let (version, hash) = (roster.roster().version, roster.hash());
         Leaf::Roster { version, hash }.to_bytes().unwrap()
     }
 
     /// The next roster of the chain.
-    pub(crate) fn next_roster(&mut self, change: impl FnOnce(&mut RosterDraft)) {
+    pub fn next_roster(&mut self, change: impl FnOnce(&mut RosterDraft)) {
         let next = keys::next_roster(self.rosters.last().unwrap(), START, change);
         self.roster_files.push(next.bytes().to_vec());
         self.rosters.push(next);
     }
 
-    pub(crate) fn next_delta(&self) -> Vec<u8> {
+    /// The next delta of 3 records and a retraction, without a body.
+    #[must_use]
+    pub fn next_delta(&self) -> Vec<u8> {
         let table = table(3, 1);
         self.forge.delta(&self.forge.header(&table), &table)
     }
 
+    /// Appends a delta of these synthetic records, all of class 0, and keeps its body.
+    ///
+    /// # Panics
+    /// If it is more than a delta holds.
+    pub fn append_records(&mut self, records: std::ops::Range<u64>) {
+        let records = records.map(super::record).map(|record| {
+            let entry = record.entry;
+            (entry, record.to_bytes())
+        });
+        let records: Vec<_> = records.collect();
+        let items = records
+            .iter()
+            .map(|(entry, bytes)| (ClassId(0), *entry, &bytes[..]));
+        let mut rng = super::rng::Seeded::new(self.size);
+        let draft = Draft::new(items, Vec::new(), &mut rng).unwrap();
+        let seq = self.forge.header(&table(1, 0)).seq;
+        let sealed = draft.seal(&self.centres[0].origin, seq).unwrap();
+        let leaf = self
+            .forge
+            .delta(&self.forge.header(&sealed.table), &sealed.table);
+        self.append(&[leaf]);
+        self.bodies.insert(seq, sealed.body.bytes().to_vec());
+    }
+
+    /// Everything as files of a folder, by path below it.
+    #[must_use]
+    pub fn folder(&self) -> BTreeMap<String, Vec<u8>> {
+        let name = self.centres[0].origin.as_str().replace('/', "_");
+        let rosters = (1..).zip(&self.roster_files);
+        let mut files: BTreeMap<_, _> = rosters
+            .map(|(version, bytes)| (format!("rosters/{version}"), bytes.clone()))
+            .collect();
+        let tiles = self.files.iter();
+        files.extend(tiles.map(|(path, bytes)| (format!("{name}/{path}"), bytes.clone())));
+        let note = self.checkpoint.iter();
+        files.extend(note.map(|note| (format!("{name}/checkpoint"), note.clone())));
+        files.insert(format!("{name}/history"), self.history.clone());
+        let fork = self.fork.iter();
+        files.extend(fork.map(|fork| (format!("{name}/fork"), fork.clone())));
+        files
+    }
+
     /// Appends leaves, whatever they say. Partial tiles that are outgrown stay, as on a node's disk.
-    pub(crate) fn append(&mut self, leaves: &[Vec<u8>]) {
+    pub fn append(&mut self, leaves: &[Vec<u8>]) {
         let files = |path: &str| self.files.get(path).cloned();
         let grown = grow(&files, self.size, leaves).unwrap();
         self.size = grown.size;
@@ -209,7 +288,12 @@ impl Published {
         self.forge.extend(leaves);
     }
 
-    pub(crate) fn root(&self) -> [u8; 32] {
+    /// Root over all leaves.
+    ///
+    /// # Panics
+    /// If a test damaged a tile before it asked.
+    #[must_use]
+    pub fn root(&self) -> [u8; 32] {
         if self.size == 0 {
             return empty_root();
         }
@@ -222,12 +306,12 @@ impl Published {
     }
 
     /// The head as the log's key signs it.
-    pub(crate) fn head(&self) -> SignedNote {
+    pub fn head(&self) -> SignedNote {
         SignedNote::parse(self.forge.sign(self.size, self.root()).note()).unwrap()
     }
 
     /// Cosigns as centres (by number) and perhaps the auditor would.
-    pub(crate) fn cosign(&self, note: &mut SignedNote, centres: &[usize], with_auditor: bool) {
+    pub fn cosign(&self, note: &mut SignedNote, centres: &[usize], with_auditor: bool) {
         for n in centres {
             let setup = &self.centres[*n];
             let name = witness_name(&setup.origin);
@@ -240,7 +324,7 @@ impl Published {
     }
 
     /// Adds a mirror's receipt.
-    pub(crate) fn receive(&self, note: &mut SignedNote, centre: usize) {
+    pub fn receive(&self, note: &mut SignedNote, centre: usize) {
         let setup = &self.centres[centre];
         let name = mirror_name(&setup.origin);
         note.cosign(&name, &setup.signer(KeyUse::Mirror), at(centre))
@@ -248,20 +332,26 @@ impl Published {
     }
 
     /// Publishes the head with everybody's cosignature.
-    pub(crate) fn publish(&mut self) {
+    pub fn publish(&mut self) {
         let mut note = self.head();
         self.cosign(&mut note, &[1, 2, 3], true);
         self.receive(&mut note, 1);
         self.publish_note(&note.to_bytes());
     }
 
-    pub(crate) fn publish_note(&mut self, note: &[u8]) {
+    /// Publishes a note, whoever signed it.
+    pub fn publish_note(&mut self, note: &[u8]) {
         self.history.extend_from_slice(note);
         self.history.push(b'\n');
         self.checkpoint = Some(note.to_vec());
     }
 
-    pub(crate) fn audit(&self) -> Audit {
+    /// Audits it under its own pin.
+    ///
+    /// # Panics
+    /// If no roster names the log.
+    #[must_use]
+    pub fn audit(&self) -> Audit {
         let mut findings = Vec::new();
         let pin = self.rosters[0].roster().network;
         let versions = self.roster_files.iter().cloned();
@@ -305,6 +395,6 @@ impl Published {
 }
 
 /// When centre number `n` cosigns here; 9 is the auditor.
-pub(crate) fn at(n: usize) -> Timestamp {
+pub fn at(n: usize) -> Timestamp {
     Timestamp::new(START.get() + 10 + u64::try_from(n).unwrap())
 }

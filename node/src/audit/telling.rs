@@ -1,0 +1,208 @@
+//! How the core's findings become data that is written and read. In scope: one shape into another, within bounds. Out of
+//! scope: words on a terminal (`cli`).
+
+use std::collections::VecDeque;
+
+use hashpact_keys::{SignedRoster, Timestamp};
+use hashpact_protocol::audit::{
+    Chain, Finding, FindingKind, LogSummary, Month, NoteSummary, Place, Severity, WitnessSummary,
+};
+use hashpact_protocol::log::Standing;
+
+use super::result::{
+    AuditResult, BodiesResult, CosignedResult, FindingLine, LogResult, MonthResult, NoteResult,
+    RosterResult, SeverityName, WitnessResult,
+};
+use super::verify::{FINDINGS_PER_LOG, NOTES_PER_LOG, VerifyOptions};
+
+/// What was found in one log while it is read.
+pub(super) struct LogAudit {
+    findings: Vec<Finding>,
+    left_out: u64,
+    failures: u64,
+    notes: VecDeque<NoteSummary>,
+    bodies: Option<BodiesResult>,
+    pub(super) summary: Option<LogSummary>,
+}
+
+impl LogAudit {
+    pub(super) fn new(with_bodies: bool) -> Self {
+        Self {
+            findings: Vec::new(),
+            left_out: 0,
+            failures: 0,
+            notes: VecDeque::new(),
+            bodies: with_bodies.then(BodiesResult::default),
+            summary: None,
+        }
+    }
+
+    pub(super) fn found(&mut self, finding: Finding) {
+        self.failures += u64::from(finding.what.severity() == Severity::Fail);
+        if self.findings.len() < FINDINGS_PER_LOG {
+            self.findings.push(finding);
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    pub(super) fn note(&mut self, note: NoteSummary) {
+        if self.notes.len() == NOTES_PER_LOG {
+            self.notes.pop_front();
+        }
+        self.notes.push_back(note);
+    }
+
+    pub(super) fn bodies(&mut self) -> &mut BodiesResult {
+        self.bodies.get_or_insert_default()
+    }
+}
+
+/// Everything together; findings in order of log and place, whichever thread was first.
+pub(super) fn result(
+    options: &VerifyOptions,
+    chain: Option<&Chain>,
+    findings: Vec<Finding>,
+    audits: Vec<LogAudit>,
+) -> AuditResult {
+    let of_chain = findings
+        .iter()
+        .any(|finding| finding.what.severity() == Severity::Fail);
+    let mut lines: Vec<FindingLine> = findings.iter().map(line).collect();
+    let mut holds = chain.is_some() && !of_chain;
+    let mut left_out = 0;
+    let mut logs = Vec::new();
+    for mut audit in audits {
+        holds &= audit.failures == 0;
+        left_out += audit.left_out;
+        audit.findings.sort_by(|a, b| a.place.cmp(&b.place));
+        lines.extend(audit.findings.iter().map(line));
+        logs.extend(log(audit));
+    }
+    let rosters = chain.map_or(&[][..], Chain::rosters);
+    AuditResult {
+        network: options.trust.network().to_string(),
+        verified_at: options.now.get(),
+        holds,
+        rosters: rosters.iter().map(roster).collect(),
+        logs,
+        findings: lines,
+        findings_left_out: left_out,
+    }
+}
+
+fn roster(signed: &SignedRoster) -> RosterResult {
+    let roster = signed.roster();
+    let names = |list: &[hashpact_keys::roster::WitnessEntry]| {
+        let names = list.iter().map(|witness| witness.name.as_str().to_owned());
+        names.collect()
+    };
+    let centres = roster.centres.iter();
+    RosterResult {
+        version: roster.version.get(),
+        hash: hex::encode(signed.hash()),
+        issued_at: roster.issued_at.get(),
+        expires_at: roster.expires_at.get(),
+        demo: roster.demo,
+        centres: centres
+            .map(|centre| centre.id.as_str().to_owned())
+            .collect(),
+        auditors: names(&roster.auditors),
+        witnesses: names(&roster.witnesses),
+    }
+}
+
+fn log(audit: LogAudit) -> Option<LogResult> {
+    let summary = audit.summary?;
+    let receipts = summary.receipts.as_ref();
+    Some(LogResult {
+        origin: summary.origin.as_str().to_owned(),
+        centre: summary.centre.as_str().to_owned(),
+        jurisdiction: summary.jurisdiction.as_str().to_owned(),
+        failures: audit.failures,
+        size: summary.size,
+        root: summary.root.map(hex::encode),
+        deltas: summary.total.deltas,
+        records: summary.total.records,
+        retractions: summary.total.retractions,
+        classes: summary.classes,
+        roster_version: summary.roster.map(|version| version.get()),
+        months: summary.months.iter().map(month).collect(),
+        first_delta_at: summary.first_delta_at.map(Timestamp::get),
+        last_delta_at: summary.last_delta_at.map(Timestamp::get),
+        notes: summary.notes,
+        newest_notes: audit.notes.iter().map(note).collect(),
+        witnesses: summary.witnesses.iter().map(witness).collect(),
+        checkpoint: summary.checkpoint.as_ref().map(note),
+        mirrors: receipts.map_or_else(Vec::new, cosigned),
+        mirrors_missing: receipts.map_or_else(Vec::new, |receipts| receipts.missing.clone()),
+        fork: summary.fork,
+        bodies: audit.bodies,
+    })
+}
+
+fn month((month, counts): (&Month, &hashpact_protocol::audit::Counts)) -> MonthResult {
+    MonthResult {
+        month: month.to_string(),
+        deltas: counts.deltas,
+        records: counts.records,
+        retractions: counts.retractions,
+    }
+}
+
+fn witness((holder, summary): (&String, &WitnessSummary)) -> WitnessResult {
+    WitnessResult {
+        holder: holder.clone(),
+        cosigned: summary.cosigned,
+        missed: summary.missed,
+        latency_median_s: summary.latency.percentile(50),
+        latency_p95_s: summary.latency.percentile(95),
+        latency_max_s: summary.latency.max(),
+    }
+}
+
+fn note(note: &NoteSummary) -> NoteResult {
+    NoteResult {
+        size: note.size,
+        roster_version: note.roster.get(),
+        issued_at: note.issued_at.map(Timestamp::get),
+        witnessed: note.standing.is_witnessed(),
+        witnessed_at: note.standing.witnessed_at().map(Timestamp::get),
+        quorum: note.standing.quorum as u64,
+        cosigned: cosigned(&note.standing),
+        missing: note.standing.missing.clone(),
+    }
+}
+
+fn cosigned(standing: &Standing) -> Vec<CosignedResult> {
+    let one = |(holder, at): &(String, Timestamp)| CosignedResult {
+        holder: holder.clone(),
+        at: at.get(),
+    };
+    standing.cosigned.iter().map(one).collect()
+}
+
+fn line(finding: &Finding) -> FindingLine {
+    let (place_kind, leaf, seq) = match &finding.place {
+        Place::Roster(_) => ("roster", None, None),
+        Place::Log => ("log", None, None),
+        Place::Checkpoint { .. } => ("checkpoint", None, None),
+        Place::History { .. } => ("history", None, None),
+        Place::Leaf { index, seq } => ("leaf", Some(*index), seq.map(|seq| seq.0)),
+        Place::File(_) => ("file", None, None),
+    };
+    let severity = match finding.what.severity() {
+        Severity::Fail => SeverityName::Fail,
+        Severity::Warn => SeverityName::Warn,
+    };
+    FindingLine {
+        severity,
+        log: finding.log.as_ref().map(|log| log.as_str().to_owned()),
+        place_kind: place_kind.to_owned(),
+        place: finding.place.to_string(),
+        leaf,
+        seq,
+        kind: FindingKind::name(&finding.what).to_owned(),
+        text: finding.what.to_string(),
+    }
+}

@@ -1,0 +1,36 @@
+//! A delta's body, for an auditor who may see records. Why: `verify` shows that a body is what its origin signed; an audit
+//! only counts. In scope: one body. Out of scope: where bodies come from, and whether they may be kept (`policy`).
+
+use crate::delta::{BodyError, Disclosure, Expected};
+use crate::verify::ReceivedBody;
+
+/// What a body that verifies holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BodySummary {
+    /// Records disclosed.
+    pub records: u64,
+    /// Records withheld, as their origin counted them.
+    pub withheld: u64,
+    /// Retractions.
+    pub retractions: u64,
+}
+
+/// Verifies one body as it travels. O(bytes) hashing.
+///
+/// # Errors
+/// [`BodyError`].
+pub fn verify_body(bytes: Vec<u8>, expected: &Expected) -> Result<BodySummary, BodyError> {
+    let body = ReceivedBody(bytes).verify(expected)?.body;
+    let count = |of: fn(&Disclosure) -> bool| {
+        let sections = body.sections().iter();
+        sections
+            .filter(|section| of(&section.disclosure))
+            .map(|section| section.count)
+            .sum()
+    };
+    Ok(BodySummary {
+        records: count(|disclosure| matches!(disclosure, Disclosure::Disclosed(_))),
+        withheld: count(|disclosure| matches!(disclosure, Disclosure::Withheld)),
+        retractions: body.retractions().len() as u64,
+    })
+}
