@@ -245,6 +245,10 @@ impl Batch {
         self.writes.extend(writes);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+
     /// The changes, in order.
     #[must_use]
     pub fn into_writes(self) -> Vec<Write> {

@@ -180,6 +180,10 @@ impl Centre {
         if size != state.size || *origin == self.origin || self.disputes.contains_key(origin) {
             return false;
         }
+        // Until others were heard, our memory of what we cosigned may be an old one.
+        if self.is_behind() || self.unconfirmed().is_some() {
+            return false;
+        }
         let done = self.mirrors.get(origin).map(|mirror| mirror.own_lines);
         if done.is_some_and(|lines| lines.is_done(state, now)) {
             return false;

@@ -130,7 +130,8 @@ impl Centre {
         if let Some(mirror) = self.mirrors.get_mut(&origin)
             && shown > mirror.state.size
         {
-            mirror.offers.insert(peer.clone(), head);
+            mirror.offers.insert(peer.clone(), head.clone());
+            self.look_for_forgotten(&head, view, out);
         }
         Ok(Some(shown))
     }

@@ -10,7 +10,7 @@ use hashpact_keys::{CentreId, Origin, Timestamp};
 
 use super::{Centre, CommandError, Event, Mirror, Output};
 use crate::labels::ClassId;
-use crate::log::SignedCheckpoint;
+use crate::log::{SignatureKind, SignedCheckpoint, VerifierKey, witness_name};
 use crate::view::{Batch, View, Write};
 
 impl Centre {
@@ -64,6 +64,44 @@ impl Centre {
         }
     }
 
+    /// Whether this node must not cosign with the keys that it has: its memory of what it cosigned was an old one.
+    #[must_use]
+    pub fn is_retired(&self) -> bool {
+        !self.retired.is_empty()
+    }
+
+    /// Never cosigns with these keys again: what they signed since the disk was copied is not known here.
+    pub(super) fn retire(&mut self, view: &impl View, out: &mut Vec<Output>) {
+        let keys = [&self.keys.witness, &self.keys.mirror].map(|key| key.public().key_id());
+        let mut batch = Batch::default();
+        for key in keys {
+            if self.retired.insert(key) && !view.is_retired(&key) {
+                batch.push(Write::Retire(key));
+            }
+        }
+        if !batch.is_empty() {
+            out.push(Output::Commit(batch));
+            out.push(Output::Emit(Event::KeysRetired));
+        }
+    }
+
+    /// Another shows our own cosignature under a head that we do not hold: our disk is an old copy, whatever our own log.
+    pub(super) fn look_for_forgotten(
+        &mut self,
+        shown: &SignedCheckpoint,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) {
+        let Ok(note) = shown.signed_note() else {
+            return;
+        };
+        let name = witness_name(&self.origin);
+        let key = VerifierKey::new(&name, SignatureKind::Cosigner, self.keys.witness.public());
+        if note.signed_by(&key).is_ok() {
+            self.retire(view, out);
+        }
+    }
+
     /// The operator says that this disk is the newest there is.
     pub fn trust_disk(&mut self) {
         self.confirmed = true;
@@ -102,15 +140,7 @@ impl Centre {
         if !is_news {
             return;
         }
-        let keys = [&self.keys.witness, &self.keys.mirror].map(|key| key.public().key_id());
-        let mut batch = Batch::default();
-        for key in keys {
-            if !view.is_retired(&key) {
-                batch.push(Write::Retire(key));
-            }
-            self.retired.insert(key);
-        }
-        out.push(Output::Commit(batch));
+        self.retire(view, out);
         self.gathering = super::Gathering::default();
         let state = self.own.clone();
         self.mirrors.insert(

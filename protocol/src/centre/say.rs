@@ -212,6 +212,8 @@ pub enum Event {
         /// Leaves.
         size: u64,
     },
+    /// Our disk was an old copy: with the witness and mirror keys that we have nothing is cosigned any more.
+    KeysRetired,
     /// We hold as much of our own log as anybody has seen: signing goes on.
     OwnLogRegained {
         /// Leaves.

@@ -116,6 +116,7 @@ impl Sim {
             | Event::Closed { .. }
             | Event::Witnessed { .. }
             | Event::OwnLogRegained { .. }
+            | Event::KeysRetired
             | Event::RosterApplied { .. } => false,
             Event::LeafRefused {
                 error: SuffixError::Leaf { source, .. },
