@@ -73,7 +73,7 @@ pub enum RosterError {
         kid: KeyId,
     },
     /// A centre that stays got another log.
-    #[error("the origin of a centre that stays must be {expected}, got {got}")]
+    #[error("the origin of a centre that stays must be {expected} or its next epoch, got {got}")]
     OriginChanged {
         /// The origin in the version in force.
         expected: Origin,
@@ -286,10 +286,13 @@ fn check_strangers(signed: &MultiSigned<'_>, rosters: &[&Roster]) -> Result<(), 
     }
 }
 
-/// A centre that could change its origin could leave a history behind that it does not like.
+/// A centre that could change its origin could leave a history behind that it does not like. The roots may close a log that
+/// was forked: they give the centre the next epoch of the same line, and only that.
 fn check_origins(last: &Roster, next: &Roster) -> Result<(), RosterError> {
     for old in &last.centres {
-        if let Some(new) = next.centre(&old.id).filter(|new| new.origin != old.origin) {
+        let follows =
+            |new: &Origin| *new == old.origin || old.origin.next_epoch() == Some(new.clone());
+        if let Some(new) = next.centre(&old.id).filter(|new| !follows(&new.origin)) {
             return Err(RosterError::OriginChanged {
                 expected: old.origin.clone(),
                 got: new.origin.clone(),

@@ -1,8 +1,9 @@
 //! A node's configuration: one TOML file, unknown keys refused with their line.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use hashpact_keys::{CentreId, Jurisdiction, Origin};
+use hashpact_keys::{CentreId, Jurisdiction, Origin, WitnessName};
 use hashpact_protocol::log::VerifierKey;
 use serde::Deserialize;
 
@@ -37,6 +38,17 @@ struct File {
     http: Option<HttpSection>,
     #[serde(default)]
     witnessed_log: Vec<WitnessedLogSection>,
+    #[serde(default)]
+    witness: Vec<WitnessSection>,
+    witness_roots: Option<PathBuf>,
+}
+
+/// `[[witness]]`: where a witness of the roster that is no centre is reached.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WitnessSection {
+    name: String,
+    url: String,
 }
 
 /// `[[witnessed_log]]`: a log outside the network that this node cosigns over HTTP.
@@ -72,6 +84,10 @@ pub struct Checked {
     pub http: Option<HttpConfig>,
     /// Keys of the logs outside the network that this node cosigns over HTTP.
     pub witnessed_logs: Vec<VerifierKey>,
+    /// Where the roster's witnesses that are no centres are reached: submission prefixes (C2SP tlog-witness) by name.
+    pub witnesses: BTreeMap<String, String>,
+    /// A PEM file of the certificates that witnesses' servers are trusted by, with its path as the file says it.
+    pub witness_roots: Option<PathBuf>,
 }
 
 /// Why a configuration is refused.
@@ -123,6 +139,22 @@ impl File {
         let keys = self.witnessed_log.iter();
         let keys = keys.map(|log| parse("witnessed_log.vkey", &log.vkey));
         checked.witnessed_logs = keys.collect::<Result<_, _>>()?;
+        for WitnessSection { name, url } in self.witness {
+            let name: WitnessName = parse("witness.name", &name)?;
+            let fault = |fault: &str| ConfigError::Value {
+                field: "witness.url",
+                fault: fault.to_owned(),
+            };
+            if !url.starts_with("https://") && !url.starts_with("http://") {
+                return Err(fault(
+                    "begins with https://, or on this machine with http://",
+                ));
+            }
+            if checked.witnesses.insert(name.to_string(), url).is_some() {
+                return Err(fault("a second one of the same name"));
+            }
+        }
+        checked.witness_roots = self.witness_roots;
         if checked.http.is_none() && !checked.witnessed_logs.is_empty() {
             return Err(ConfigError::Value {
                 field: "witnessed_log",
@@ -199,6 +231,8 @@ impl Config {
             addresses: self.addresses.clone(),
             http: None,
             witnessed_logs: Vec::new(),
+            witnesses: BTreeMap::new(),
+            witness_roots: None,
         })
     }
 
@@ -218,7 +252,9 @@ impl Config {
              # Where others dial it. A change here needs a new enrolment and a new roster.\naddresses = {}\n\
              \n# Serves its logs over HTTP, read-only: plain on a loopback address, for a proxy; elsewhere with a certificate,\n\
              # and then to the node keys of the roster only. The files are PEM; their paths begin at this folder.\n\
-             # [http]\n# listen = \"127.0.0.1:8080\"\n# certificate = \"http/certificate.pem\"\n# key = \"http/key.pem\"\n",
+             # [http]\n# listen = \"127.0.0.1:8080\"\n# certificate = \"http/certificate.pem\"\n# key = \"http/key.pem\"\n\
+             \n# An auditor's witness, or another that is on the roster, over HTTP (C2SP tlog-witness).\n\
+             # [[witness]]\n# name = \"auditor.example/w1\"\n# url = \"http://127.0.0.1:8090\"\n",
             self.centre,
             self.jurisdiction,
             self.origin,

@@ -11,12 +11,14 @@
 //! | `jobs` | how heavy work runs beside the loop |
 //! | `ingest` | how a file becomes signed deltas |
 //! | `status` | what an operator is told |
+//! | `submissions` | how witnesses outside the network are asked |
 
 mod ingest;
 mod jobs;
 mod library;
 mod peers;
 mod status;
+mod submissions;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -25,12 +27,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use hashpact_keys::{CentreId, KeyUse, SignedRoster, Signer, Timestamp};
+use hashpact_keys::{CentreId, KeyUse, Origin, SignedRoster, Signer, Timestamp};
 use hashpact_protocol::centre::{
     Centre, CentreKeys, Command, CommandError, CommandId, Event, Input, JobId, JobResult, Outcome,
     Output, Reason, StartError,
 };
 use hashpact_protocol::limits;
+use hashpact_protocol::log::VerifierKey;
 use hashpact_protocol::wire::Frame;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
@@ -40,7 +43,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::clock;
 use crate::config::{Checked, ConfigError};
 use crate::home::{Home, HomeError, NodeKeys};
-use crate::http::{Admitted, LogFolder, Server};
+use crate::http::{Admitted, ClientFilesError, HttpClient, HttpClientConfig, LogFolder, Server};
 use crate::net::{self, Net, NetConfig, NetError, NetEvent, PeerId};
 use crate::store::durable::Steps;
 use crate::store::{CommitError, OpenError, Store};
@@ -48,16 +51,24 @@ use crate::store::{CommitError, OpenError, Store};
 pub use ingest::{IngestOrder, IngestPhase, IngestProgress, IngestRun, IngestRunError};
 pub use library::Library;
 pub use peers::Directory;
+use submissions::Submissions;
+
+use crate::witness::{self, Logs, NodeWitnessError, WitnessService};
+
 pub use status::{LogStatus, PeerStatus, Seen, Status};
 
 /// Commands waiting for the loop: an operator and an ingest never have more under way.
 const ASKS_WAITING: usize = 64;
+/// How long a witness over HTTP may take to answer: it writes to a disk and signs.
+const WITNESS_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a command waits after a start for others to be heard: connections come within seconds.
+const UNCONFIRMED_WAIT: Duration = Duration::from_secs(20);
 /// Events that `status` remembers.
 const EVENTS_KEPT: usize = 64;
 
 /// What the loop is asked from inside the process.
 pub(crate) enum Ask {
-    Command(Command, oneshot::Sender<Result<Outcome, CommandError>>),
+    Command(Command, Answer),
     Status(oneshot::Sender<Status>),
     JobDone(JobId, JobResult),
 }
@@ -173,6 +184,20 @@ pub enum RunError {
     /// The machine gave no random numbers.
     #[error("no random numbers: {0}")]
     Random(getrandom::Error),
+    /// Logs outside the network are not witnessed.
+    #[error("witnessed_log: {0}")]
+    Witness(#[from] NodeWitnessError),
+    /// The files of the HTTP client.
+    #[error("witness_roots: {0}")]
+    Client(#[from] ClientFilesError),
+    /// A roster gives this centre another log: it was forked, and is resumed.
+    #[error(
+        "the roster gives this centre the log {origin}: set `origin` to it in hashpact.toml and start the node again"
+    )]
+    NewOrigin {
+        /// The new log.
+        origin: Origin,
+    },
     /// A task of the daemon's ended by a panic.
     #[error("a task of the node's failed")]
     Task,
@@ -191,14 +216,22 @@ pub struct Daemon {
     up: BTreeMap<PeerId, CentreId>,
     seen: VecDeque<Seen>,
     wake_at: Timestamp,
-    replies: BTreeMap<CommandId, oneshot::Sender<Result<Outcome, CommandError>>>,
+    replies: BTreeMap<CommandId, Answer>,
     next_command: u64,
     rng: ChaCha20Rng,
     maintaining: Arc<AtomicBool>,
     /// Whose keys may read over HTTP.
     admitted: Admitted,
     http: Option<Server>,
+    submissions: Arc<Submissions>,
+    /// Cosigns logs outside the network.
+    witness: Option<(Arc<WitnessService>, Vec<VerifierKey>)>,
+    /// Commands that wait until others have said how much of our log they have seen, and until when.
+    held: VecDeque<(Instant, Command, Answer)>,
 }
+
+/// Where the result of a command goes.
+type Answer = oneshot::Sender<Result<Outcome, CommandError>>;
 
 /// Opens a home's store and its core, without a network: for `run`, and for `roster apply` on a stopped node.
 ///
@@ -242,6 +275,8 @@ pub fn centre_keys(keys: &NodeKeys) -> Result<CentreKeys, HomeError> {
     Ok(CentreKeys {
         delta: keys.signer(KeyUse::Delta)?,
         log: keys.signer(KeyUse::Log)?,
+        witness: keys.signer(KeyUse::Witness)?,
+        mirror: keys.signer(KeyUse::Mirror)?,
     })
 }
 
@@ -283,6 +318,7 @@ fn serve_logs(
     home: &Home,
     checked: &Checked,
     admitted: Admitted,
+    extra: Router,
 ) -> Result<Option<Server>, ConfigError> {
     let Some(config) = checked.http.clone() else {
         return Ok(None);
@@ -291,7 +327,7 @@ fn serve_logs(
         root: home.data().join("logs"),
     };
     let config = config.in_home(home.path());
-    let server = Server::start(&config, folder, admitted, Router::new())?;
+    let server = Server::start(&config, folder, admitted, extra)?;
     tracing::info!(address = %server.address(), "serving the logs over HTTP");
     Ok(Some(server))
 }
@@ -330,7 +366,27 @@ impl Daemon {
         let (net, heard) = net::start(config, Arc::new(library))?;
         let admitted = Admitted::default();
         admitted.set(centre.roster(), clock::now());
-        let http = serve_logs(home, &checked, admitted.clone())?;
+        let (witness, routes) = match checked.witnessed_logs.clone() {
+            logs if logs.is_empty() => (None, Router::new()),
+            logs => {
+                let (signer, roster) = (keys.signer(KeyUse::Witness)?, centre.roster().clone());
+                let (data, origin) = (home.data(), &checked.origin);
+                let (service, routes) =
+                    witness::node_routes(&data, origin, signer, roster, logs.clone())?;
+                (Some((service, logs)), routes)
+            }
+        };
+        let http = serve_logs(home, &checked, admitted.clone(), routes)?;
+        let client = HttpClient::new(&HttpClientConfig {
+            timeout: WITNESS_TIMEOUT,
+            identity: None,
+            roots: checked
+                .witness_roots
+                .as_ref()
+                .map(|path| home.path().join(path)),
+        })?;
+        let urls = checked.witnesses.clone();
+        let submissions = Arc::new(Submissions::new(Arc::clone(&store), client, urls));
         let (asks_in, asks) = mpsc::channel(ASKS_WAITING);
         let handle = Handle {
             asks: asks_in,
@@ -356,7 +412,15 @@ impl Daemon {
             maintaining: Arc::default(),
             admitted,
             http,
+            submissions,
+            witness,
+            held: VecDeque::new(),
         })
+    }
+
+    /// The operator says that this disk is the newest there is: nobody is waited for.
+    pub fn trust_disk(&mut self) {
+        self.centre.trust_disk();
     }
 
     /// For the control socket.
@@ -392,6 +456,10 @@ impl Daemon {
             if let Some(input) = input {
                 self.step(input).await?;
             }
+            while let Some(input) = self.released() {
+                self.step(input).await?;
+            }
+            self.same_log()?;
         }
         if let Some(http) = self.http.take() {
             http.stop().await;
@@ -411,11 +479,41 @@ impl Daemon {
         }
     }
 
+    /// The next command that was held back and need not wait any more.
+    fn released(&mut self) -> Option<Input> {
+        let (until, ..) = self.held.front()?;
+        if self.centre.unconfirmed().is_some() && *until > Instant::now() {
+            return None;
+        }
+        let (_, command, answer) = self.held.pop_front()?;
+        Some(self.command(command, answer))
+    }
+
+    fn command(&mut self, command: Command, answer: Answer) -> Input {
+        self.next_command += 1;
+        let id = CommandId(self.next_command);
+        self.replies.insert(id, answer);
+        Input::Command(id, command)
+    }
+
+    /// A roster may give this centre another log than the one that this process serves.
+    fn same_log(&self) -> Result<(), RunError> {
+        let (origin, _) = self.centre.own_log();
+        if *origin == self.handle.checked.origin {
+            return Ok(());
+        }
+        Err(RunError::NewOrigin {
+            origin: origin.clone(),
+        })
+    }
+
     /// When the core wants to be woken: at once if it says so, else in whole seconds.
     fn deadline(&self) -> Instant {
+        let held = self.held.front().map(|(until, ..)| *until);
         let wait = self.wake_at.get().saturating_sub(clock::now().get());
         // A wall clock that jumps back must not put off the rounds: the core is asked at least this often.
-        Instant::now() + Duration::from_secs(wait.min(2 * limits::ANTI_ENTROPY_S))
+        let wake = Instant::now() + Duration::from_secs(wait.min(2 * limits::ANTI_ENTROPY_S));
+        held.map_or(wake, |held| held.min(wake))
     }
 
     /// One step of the core and everything that follows from it.
@@ -455,18 +553,28 @@ impl Daemon {
                 self.admitted.set(self.centre.roster(), clock::now());
                 self.directory.set(self.centre.roster(), clock::now());
                 self.net.set_peers(self.directory.peers(self.centre.id()));
+                self.admitted.set(self.centre.roster(), clock::now());
+                if let Some((service, logs)) = &self.witness {
+                    match Logs::of_node(self.centre.roster().clone(), logs.clone()) {
+                        Ok(logs) => service.set_logs(logs),
+                        Err(error) => tracing::warn!(%error, "logs outside the network"),
+                    }
+                }
             }
         }
     }
 
     fn on_ask(&mut self, ask: Ask) -> Option<Input> {
         match ask {
-            Ask::Command(command, answer) => {
-                self.next_command += 1;
-                let id = CommandId(self.next_command);
-                self.replies.insert(id, answer);
-                Some(Input::Command(id, command))
+            // Just after a start others are still on their way.
+            Ask::Command(command, answer)
+                if self.centre.unconfirmed().is_some() && self.held.len() < ASKS_WAITING =>
+            {
+                let until = Instant::now() + UNCONFIRMED_WAIT;
+                self.held.push_back((until, command, answer));
+                None
             }
+            Ask::Command(command, answer) => Some(self.command(command, answer)),
             Ask::Status(answer) => {
                 let _ = answer.send(self.status());
                 None

@@ -154,6 +154,12 @@ impl Home {
         self.path.join("enrolment.txt")
     }
 
+    /// There once this node's log has begun: data that is missing beside it was lost.
+    #[must_use]
+    pub fn begun(&self) -> PathBuf {
+        self.path.join("begun")
+    }
+
     /// The store's folder.
     #[must_use]
     pub fn data(&self) -> PathBuf {

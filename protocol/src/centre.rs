@@ -11,18 +11,25 @@
 //! | `logs` | how a mirrored log grows |
 //! | `bodies` | how bodies are fetched, admitted and applied in order |
 //! | `mirror` | what is remembered of a mirrored log |
+//! | `cosign` | witnessing others' logs, and gathering a quorum for our own |
+//! | `restore` | when our disk is an old copy, and how our log is had back |
+//! | `forks` | what a log with two faces brings about |
 //! | `say` | inputs, outputs, jobs and events |
 
 mod bodies;
 mod commands;
+mod cosign;
+mod forks;
 mod heads;
 mod logs;
 mod mirror;
+mod restore;
 mod say;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use hashpact_keys::{CentreId, Origin, Roster, SignedRoster, Signer, Timestamp};
+use hashpact_keys::{CentreId, KeyId, Origin, Roster, SignedRoster, Signer, Timestamp};
 use rand_core::CryptoRng;
 
 use crate::labels::{ClassId, Labels};
@@ -34,6 +41,9 @@ use crate::wire::Message;
 pub use commands::CommandError;
 pub use say::{Command, CommandId, Event, Input, Job, JobId, JobResult, Outcome, Output, Reason};
 
+use cosign::Gathering;
+pub use cosign::Roles;
+use forks::Dispute;
 use mirror::{Mirror, Pace, later};
 
 /// The keys that the core signs with.
@@ -42,6 +52,10 @@ pub struct CentreKeys {
     pub delta: Signer,
     /// Signs checkpoints.
     pub log: Signer,
+    /// Cosigns others' checkpoints.
+    pub witness: Signer,
+    /// Cosigns what is stored.
+    pub mirror: Signer,
 }
 
 /// Why a centre cannot start.
@@ -58,6 +72,8 @@ struct Peer {
     newest: (u64, u64),
     /// Leaves that its own log had, as it showed itself or as was known before it connected.
     reached: u64,
+    /// Since when it shows a smaller log: a centre with an old disk needs a moment to learn it.
+    rolled_back: Option<Timestamp>,
 }
 
 /// One centre.
@@ -68,8 +84,20 @@ pub struct Centre {
     origin: Origin,
     own: LogState,
     own_classes: BTreeMap<Labels, ClassId>,
-    /// Set when peers hold more of our log than we do: nothing is signed any more.
+    /// Set while others have seen more of our log than we hold: nothing is signed then.
     behind: Option<u64>,
+    /// Whether enough others said in this run that they have seen no more of our log than we hold.
+    confirmed: bool,
+    /// How much of our log each witness has seen.
+    reports: BTreeMap<String, u64>,
+    /// Keys that this node must not cosign with.
+    retired: BTreeSet<KeyId>,
+    gathering: Gathering,
+    roles: BTreeMap<Origin, Arc<Roles>>,
+    /// Logs that show two faces, until it is known where they part.
+    disputes: BTreeMap<Origin, Dispute>,
+    /// Peers that get our heads at the end of the step.
+    tell: BTreeSet<CentreId>,
     mirrors: BTreeMap<Origin, Mirror>,
     peers: BTreeMap<CentreId, Peer>,
     session: u64,
@@ -98,11 +126,10 @@ impl Centre {
             .origin
             .clone();
         let own = view.log(&origin);
-        let classes = (0..own.next_class)
-            .filter_map(|n| u16::try_from(n).ok())
-            .map(ClassId);
-        let own_classes = classes
-            .filter_map(|class| view.class(&origin, class).map(|labels| (labels, class)))
+        let signers = [&keys.witness, &keys.mirror].map(|key| key.public().key_id());
+        let retired = signers
+            .into_iter()
+            .filter(|key| view.is_retired(key))
             .collect();
         let mut centre = Self {
             id,
@@ -110,8 +137,15 @@ impl Centre {
             roster,
             origin,
             own,
-            own_classes,
+            own_classes: BTreeMap::new(),
             behind: None,
+            confirmed: false,
+            reports: BTreeMap::new(),
+            retired,
+            gathering: Gathering::default(),
+            roles: BTreeMap::new(),
+            disputes: BTreeMap::new(),
+            tell: BTreeSet::new(),
             mirrors: BTreeMap::new(),
             peers: BTreeMap::new(),
             session,
@@ -120,6 +154,7 @@ impl Centre {
             next_round: Timestamp::new(0),
             told_closed: None,
         };
+        centre.load_classes(view);
         centre.load_mirrors(view);
         Ok(centre)
     }
@@ -134,16 +169,19 @@ impl Centre {
     ) -> Vec<Output> {
         let mut out = Vec::new();
         match input {
-            Input::PeerUp(peer) => self.on_peer_up(peer, &mut out),
+            Input::PeerUp(peer) => self.on_peer_up(peer, view, &mut out),
             Input::PeerDown(peer) => self.on_peer_down(&peer),
             Input::Received(peer, frame) => self.on_received(&peer, &frame, now, view, &mut out),
             Input::Command(id, command) => self.on_command(id, command, now, rng, view, &mut out),
             Input::JobDone(id, result) => self.on_job_done(id, result, now, view, &mut out),
             Input::Wake => {}
         }
+        self.cosign_what_is_due(now, view, &mut out);
         self.fetch_logs(now, &mut out);
         self.fetch_bodies(now, view, &mut out);
+        self.settle_disputes(now, view, &mut out);
         self.keep_time(now, rng, &mut out);
+        self.tell_heads(&mut out);
         out
     }
 
@@ -184,12 +222,6 @@ impl Centre {
         self.peers.contains_key(peer)
     }
 
-    /// Size of our own log that peers have seen, if it is more than we hold.
-    #[must_use]
-    pub fn behind(&self) -> Option<u64> {
-        self.behind
-    }
-
     fn load_mirrors(&mut self, view: &impl View) {
         let origins: Vec<Origin> = self
             .roster()
@@ -205,9 +237,10 @@ impl Centre {
                     ..Mirror::default()
                 });
         }
+        self.load_roles();
     }
 
-    fn on_peer_up(&mut self, peer: CentreId, out: &mut Vec<Output>) {
+    fn on_peer_up(&mut self, peer: CentreId, view: &impl View, out: &mut Vec<Output>) {
         if peer == self.id || self.roster().centre(&peer).is_none() {
             return;
         }
@@ -221,12 +254,13 @@ impl Centre {
                 ..Peer::default()
             },
         );
-        let heads = self.heads();
-        out.push(Output::Send(peer, heads));
+        self.tell_forks(&peer, view, out);
+        self.tell.insert(peer);
     }
 
     fn on_peer_down(&mut self, peer: &CentreId) {
         self.peers.remove(peer);
+        self.tell.remove(peer);
         let origin = self
             .roster()
             .centre(peer)
@@ -248,6 +282,12 @@ impl Centre {
         view: &impl View,
         out: &mut Vec<Output>,
     ) {
+        if let Some(witness) = self.submitted(id) {
+            return self.on_submitted(&witness, result, now, view, out);
+        }
+        if let Some(origin) = self.compared(id) {
+            return self.on_compared(&origin, result, view, out);
+        }
         let job = self.mirrors.iter().find_map(|(origin, mirror)| {
             let log = mirror.fetching.as_ref().is_some_and(|(job, ..)| *job == id);
             let seq = mirror
@@ -259,32 +299,49 @@ impl Centre {
         });
         match job {
             Some((origin, None)) => self.on_suffix(&origin, result, now, view, out),
-            Some((origin, Some(seq))) => self.on_body(&origin, seq, result, now, out),
+            Some((origin, Some(seq))) => self.on_body(&origin, seq, result, now, view, out),
             // Its log left the roster meanwhile.
             None => {}
         }
     }
 
-    /// The checkpoints that this node holds, as one message.
-    fn heads(&mut self) -> Message {
+    /// The checkpoints that this node holds, as one message to a peer: of each log the newest witnessed one and the pending
+    /// one. What is known of the peer's own log comes first, leaves or not: it may have lost it.
+    fn heads(&mut self, peer: &CentreId) -> Message {
         self.counter += 1;
-        let own = self.own.head.iter();
-        // A head is passed on only when the leaves under it are here to be fetched.
-        let mirrored = self.mirrors.values().filter_map(|mirror| {
-            mirror
-                .state
-                .head
-                .as_ref()
-                .filter(|head| head.checkpoint().size == mirror.state.size)
+        let theirs = self.mirrors.iter().find(|(log, _)| log.centre() == peer);
+        let theirs = theirs.into_iter().flat_map(|(_, mirror)| {
+            let offers = mirror.offers.values();
+            let known = offers.chain(&mirror.state.head);
+            known.max_by_key(|head| head.checkpoint().size)
         });
-        let notes = own.chain(mirrored).map(|head| head.note().to_vec());
+        // What may be an old copy of our own log would look like a rollback, or a fork.
+        let is_sure = self.behind.is_none() && self.unconfirmed().is_none();
+        let own = self.own.witnessed.iter().filter(|_| is_sure);
+        let pending = self.gathering.candidate.iter().filter(|_| is_sure);
+        let pending = pending.map(|candidate| &candidate.head);
+        // A head is passed on only when the leaves under it are here to be fetched.
+        let mirrored = self.mirrors.iter().filter(|(log, _)| **log != self.origin);
+        let mirrored = mirrored.flat_map(|(_, mirror)| {
+            let state = &mirror.state;
+            let whole = state
+                .head
+                .iter()
+                .filter(|head| head.checkpoint().size == state.size);
+            state.witnessed.iter().chain(whole)
+        });
+        let mut notes: Vec<Vec<u8>> = Vec::new();
         let mut room = limits::FRAME_BYTES - 64;
-        let fits = |note: &Vec<u8>| {
-            let left = room.checked_sub(note.len() + 5);
-            room = left.unwrap_or(room);
-            left.is_some()
-        };
-        let notes = notes.filter(fits).take(limits::HEADS_PER_MESSAGE).collect();
+        for head in own.chain(pending).chain(theirs).chain(mirrored) {
+            let note = head.note().to_vec();
+            let Some(left) = room.checked_sub(note.len() + 5) else {
+                continue;
+            };
+            if notes.len() < limits::HEADS_PER_MESSAGE && !notes.contains(&note) {
+                room = left;
+                notes.push(note);
+            }
+        }
         Message::Heads {
             session: self.session,
             counter: self.counter,
@@ -292,22 +349,19 @@ impl Centre {
         }
     }
 
-    fn announce(&mut self, except: Option<&CentreId>, out: &mut Vec<Output>) {
-        let peers: Vec<_> = self
-            .peers
-            .keys()
-            .filter(|peer| Some(*peer) != except)
-            .cloned()
-            .collect();
-        if peers.is_empty() {
-            return;
+    /// Has every peer told at the end of the step.
+    fn announce(&mut self, except: Option<&CentreId>) {
+        let others = self.peers.keys().filter(|peer| Some(*peer) != except);
+        self.tell.extend(others.cloned());
+    }
+
+    fn tell_heads(&mut self, out: &mut Vec<Output>) {
+        for peer in std::mem::take(&mut self.tell) {
+            if self.peers.contains_key(&peer) {
+                let heads = self.heads(&peer);
+                out.push(Output::Send(peer, heads));
+            }
         }
-        let heads = self.heads();
-        out.extend(
-            peers
-                .into_iter()
-                .map(|peer| Output::Send(peer, heads.clone())),
-        );
     }
 
     /// Anti-entropy, and the time of the next step.
@@ -316,7 +370,7 @@ impl Centre {
         let jumped = self.next_round > later(now, 2 * limits::ANTI_ENTROPY_S);
         if now >= self.next_round || jumped {
             if self.next_round.get() > 0 {
-                self.announce(None, out);
+                self.announce(None);
             }
             // Jitter keeps the centres of a network from speaking at once.
             let jitter = u64::from(rng.next_u32()) % (limits::ANTI_ENTROPY_S / 2);
@@ -329,6 +383,7 @@ impl Centre {
         let retry = paces
             .filter_map(|pace| pace.not_before)
             .filter(|at| *at > now)
+            .chain(self.cosign_wakes(now))
             .min();
         let next = retry.map_or(self.next_round, |at| at.min(self.next_round));
         // What a log names can be fetched once it is durable, and so not in the step that commits it.

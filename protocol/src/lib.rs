@@ -28,8 +28,8 @@
 
 #![deny(missing_docs)]
 
-mod b3;
 pub mod audit;
+mod b3;
 pub mod centre;
 pub mod delta;
 pub mod fingerprint;

@@ -34,6 +34,20 @@ pub const HEADS_PER_MESSAGE: usize = 128;
 pub const NOTE_BYTES: usize = 16 * 1024;
 /// Signature lines on a checkpoint.
 pub const NOTE_SIGNATURES: usize = 65;
+/// A fork proof: two notes and a few hundred hashes in base64.
+pub const FORK_PROOF_BYTES: usize = 64 * 1024;
+/// Seconds after which a witness cosigns an unchanged head again (design: hourly).
+pub const RECOSIGN_S: u64 = 3_600;
+/// Seconds after which a quorum's cosignatures are too old for anything new to be published or matched.
+pub const COSIGNATURE_FRESH_S: u64 = 86_400;
+/// Seconds that a pending checkpoint waits for its quorum before a newer one takes its place: a burst of appends then
+/// costs a few rounds of cosigning and not one for each, and no missing witness holds up a retraction for longer.
+pub const CANDIDATE_S: u64 = 2;
+/// Seconds that a centre may show a smaller log of its own than before: one that was restored from an old copy hears of it
+/// within a round trip and shows it no further.
+pub const ROLLBACK_S: u64 = 10;
+/// Seconds for which cosignatures that change nothing are gathered before they are written.
+pub const GATHER_S: u64 = 1;
 /// Leaves in one piece of a log's suffix: their checking stays far below a second.
 pub const SUFFIX_LEAVES: u64 = 256;
 /// Bytes of one piece of a suffix, unless its single first leaf is larger.

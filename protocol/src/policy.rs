@@ -39,6 +39,14 @@ pub struct VerifiedBody {
     pub(crate) body: Body,
 }
 
+impl VerifiedBody {
+    /// A body of our own log, which we had before and lost: no policy is asked.
+    pub(crate) fn own(self) -> AdmittedBody {
+        let Self { origin, seq, body } = self;
+        AdmittedBody { origin, seq, body }
+    }
+}
+
 impl Policy {
     /// The rule in force under a roster.
     #[must_use]

@@ -1,17 +1,17 @@
 //! How bulk requests are answered: the other half of `centre::logs` and `centre::bodies`.
 //!
 //! Logs go to every centre of the roster, from any centre. Bodies go from their origin only, and only where policy is open;
-//! the retractions of a delta go whatever policy says. In scope: the decision and the bytes of a log's piece. Out of scope:
+//! the retractions of a delta go whatever policy says. A centre gets its own bodies back from anybody. In scope: the decision and the bytes of a log's piece. Out of scope:
 //! reading bodies off the disk (the node).
 
 use hashpact_keys::{CentreId, Origin, Roster, Timestamp};
 
 use crate::delta::RETRACTION_SECTION;
 use crate::limits;
-use crate::log::{consistency_proof, read_leaves};
+use crate::log::{consistency_proof, read_leaves, root_at};
 use crate::policy::Policy;
 use crate::view::View;
-use crate::wire::{BulkRefusal, BulkRequest, Suffix};
+use crate::wire::{BulkRefusal, BulkRequest, RootProof, Suffix};
 
 /// Decides whether a request may be answered at all.
 ///
@@ -24,11 +24,11 @@ pub fn may_answer(
     roster: &Roster,
     now: Timestamp,
 ) -> Result<(), BulkRefusal> {
-    if roster.centre(asker).is_none() {
-        return Err(BulkRefusal::NotOnRoster);
-    }
+    let centre = roster.centre(asker).ok_or(BulkRefusal::NotOnRoster)?;
     match request {
-        BulkRequest::Suffix { .. } => Ok(()),
+        BulkRequest::Suffix { .. } | BulkRequest::Proof { .. } => Ok(()),
+        // A centre that lost its disk gets its own deltas back from whoever holds them.
+        BulkRequest::Body { origin, .. } if centre.origin == *origin => Ok(()),
         BulkRequest::Body { origin, .. } if origin != own => Err(BulkRefusal::NotOrigin),
         BulkRequest::Body {
             section: RETRACTION_SECTION,
@@ -75,4 +75,24 @@ pub fn suffix(
         proof,
     }
     .to_bytes())
+}
+
+/// The root of a log at `from`, with the proof that `to` continues it.
+///
+/// # Errors
+/// [`BulkRefusal::NotFound`] if the log is not that long here, or `from` is 0; [`BulkRefusal::Store`] if it cannot be read.
+pub fn proof(
+    view: &impl View,
+    origin: &Origin,
+    from: u64,
+    to: u64,
+) -> Result<Vec<u8>, BulkRefusal> {
+    let size = view.log(origin).size;
+    if from == 0 || from > to || to > size {
+        return Err(BulkRefusal::NotFound);
+    }
+    let files = |path: &str| view.log_file(origin, path);
+    let root = root_at(&files, size, from).map_err(|_| BulkRefusal::Store)?;
+    let proof = consistency_proof(&files, size, from, to).map_err(|_| BulkRefusal::Store)?;
+    Ok(RootProof { root, proof }.to_bytes())
 }

@@ -16,8 +16,8 @@ pub mod forge;
 pub mod fuzz;
 pub mod keys;
 pub mod memory;
-pub mod published;
 pub mod proofs;
+pub mod published;
 pub mod rng;
 pub mod sim;
 

@@ -152,6 +152,12 @@ pub enum LeafFault {
         /// Index that it names.
         got: u64,
     },
+    /// A resumption that is not the first leaf of a later log of the same centre.
+    #[error("leaf {index} says that this log takes the place of another, which it cannot there")]
+    Resumed {
+        /// Its index.
+        index: u64,
+    },
     /// Dated in the future by more than a day.
     #[error("issued at {got}, more than a day after {now}")]
     Future {
@@ -302,6 +308,16 @@ impl Walk<'_> {
         match Leaf::from_bytes(bytes)? {
             Leaf::Delta { header, table } => self.delta(index, &header, &table),
             Leaf::Classes { definitions } => self.classes(index, &definitions),
+            // Only the first leaf of a log may say what it takes the place of, and only of the same centre's.
+            Leaf::Resumed { origin, .. } => {
+                let own = &self.origins.centre.origin;
+                let follows = origin.centre() == own.centre() && origin.epoch() < own.epoch();
+                if index == 0 && follows {
+                    Ok(())
+                } else {
+                    Err(LeafFault::Resumed { index })
+                }
+            }
             // What a centre says of its roster, and kinds of later versions, change nothing here.
             Leaf::Roster { .. } | Leaf::Other(_) => Ok(()),
         }

@@ -3,7 +3,7 @@
 //! Why: the core has no I/O. It reads through [`View`] and every change leaves as one [`Batch`], which the node makes
 //! durable as a whole before anything that it promises is sent. Peers' bodies enter a batch only as [`AdmittedBody`].
 
-use hashpact_keys::{Origin, SignedRoster, Timestamp};
+use hashpact_keys::{KeyId, Origin, SignedRoster, Timestamp};
 use minicbor::{Decoder, Encoder};
 
 use crate::Hash;
@@ -18,8 +18,16 @@ pub struct LogState {
     pub size: u64,
     /// Root over them.
     pub root: Hash,
-    /// Newest checkpoint that is shown to continue what is stored; at least `size`. None before the first.
+    /// Newest checkpoint that is shown to continue what is stored; at least `size`. None before the first. Its note holds
+    /// the cosignatures that are known, each verified.
     pub head: Option<SignedCheckpoint>,
+    /// Newest checkpoint that a quorum of witnesses cosigned; at most `size`.
+    pub witnessed: Option<SignedCheckpoint>,
+    /// Deltas below this number stand under a witnessed checkpoint: their puts may act.
+    pub witnessed_seq: Seq,
+    /// Size up to which the log is not in dispute, once it was shown to be forked: nothing of it acts beyond, but
+    /// retractions.
+    pub frozen: Option<u64>,
     /// Number of the next delta that the log will name.
     pub next_seq: Seq,
     /// What the next header's `prev` must be.
@@ -40,6 +48,9 @@ impl Default for LogState {
             size: 0,
             root: empty_root(),
             head: None,
+            witnessed: None,
+            witnessed_seq: Seq(0),
+            frozen: None,
             next_seq: Seq(0),
             prev: [0; 32],
             issued_at: Timestamp::new(0),
@@ -60,46 +71,66 @@ impl LogState {
     /// The state's bytes, for the store.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let note = self.head.as_ref().map_or(&[][..], SignedCheckpoint::note);
-        let mut e = Encoder::new(Vec::with_capacity(256));
+        let note = |head: &Option<SignedCheckpoint>| {
+            let note = head.as_ref().map(SignedCheckpoint::note);
+            note.unwrap_or_default().to_vec()
+        };
+        let mut e = Encoder::new(Vec::with_capacity(1024));
         // Writing to a Vec cannot fail.
         let _ = e
-            .array(9)
+            .array(12)
             .and_then(|e| e.u64(self.size))
             .and_then(|e| e.bytes(&self.root))
-            .and_then(|e| e.bytes(note))
+            .and_then(|e| e.bytes(&note(&self.head)))
             .and_then(|e| e.u64(self.next_seq.0))
             .and_then(|e| e.bytes(&self.prev))
             .and_then(|e| e.u64(self.issued_at.get()))
             .and_then(|e| e.u32(self.next_class))
             .and_then(|e| e.u64(self.applied.0))
-            .and_then(|e| e.u64(self.retracted.0));
+            .and_then(|e| e.u64(self.retracted.0))
+            .and_then(|e| e.bytes(&note(&self.witnessed)))
+            .and_then(|e| e.u64(self.witnessed_seq.0))
+            .and_then(|e| match self.frozen {
+                Some(size) => e.u64(size),
+                None => e.null(),
+            });
         e.into_writer()
     }
 
-    /// Reads what [`LogState::to_bytes`] wrote; `None` if it is damaged.
+    /// Reads what [`LogState::to_bytes`] wrote, or wrote before there were witnesses (9 fields); `None` if it is damaged.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut d = Decoder::new(bytes);
-        (d.array().ok()? == Some(9)).then_some(())?;
-        let size = d.u64().ok()?;
-        let root = d.bytes().ok()?.try_into().ok()?;
-        let note = d.bytes().ok()?;
-        let head = match note {
-            [] => None,
-            note => Some(SignedCheckpoint::from_store(note).ok()?),
+        let fields = d.array().ok()??;
+        let head = |note: &[u8]| match note {
+            [] => Some(None),
+            note => SignedCheckpoint::from_store(note).ok().map(Some),
         };
-        Some(Self {
-            size,
-            root,
-            head,
+        let mut state = Self {
+            size: d.u64().ok()?,
+            root: d.bytes().ok()?.try_into().ok()?,
+            head: head(d.bytes().ok()?)?,
             next_seq: Seq(d.u64().ok()?),
             prev: d.bytes().ok()?.try_into().ok()?,
             issued_at: Timestamp::new(d.u64().ok()?),
             next_class: d.u32().ok()?,
             applied: Seq(d.u64().ok()?),
             retracted: Seq(d.u64().ok()?),
-        })
+            ..Self::default()
+        };
+        match fields {
+            9 => Some(state),
+            12 => {
+                state.witnessed = head(d.bytes().ok()?)?;
+                state.witnessed_seq = Seq(d.u64().ok()?);
+                state.frozen = match d.datatype().ok()? {
+                    minicbor::data::Type::Null => None,
+                    _ => Some(d.u64().ok()?),
+                };
+                Some(state)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -113,6 +144,10 @@ pub trait View {
     fn delta_index(&self, origin: &Origin, seq: Seq) -> Option<u64>;
     /// The labels of a class.
     fn class(&self, origin: &Origin, class: ClassId) -> Option<Labels>;
+    /// The proof that a log was forked, if one is known.
+    fn fork(&self, origin: &Origin) -> Option<Vec<u8>>;
+    /// Whether this node must not cosign with a key any more: its memory of what it cosigned is an old one.
+    fn is_retired(&self, key: &KeyId) -> bool;
 }
 
 /// The disk gave other bytes than were written, or none.
@@ -184,6 +219,15 @@ pub enum Write {
     },
     /// The roster in force.
     Roster(SignedRoster),
+    /// The proof that a log was forked.
+    Fork {
+        /// The log.
+        origin: Origin,
+        /// The proof's text.
+        proof: Vec<u8>,
+    },
+    /// A key of this node's that must not cosign any more.
+    Retire(KeyId),
 }
 
 /// Changes that become durable together, in order.
@@ -199,6 +243,10 @@ impl Batch {
 
     pub(crate) fn extend(&mut self, writes: impl IntoIterator<Item = Write>) {
         self.writes.extend(writes);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.writes.is_empty()
     }
 
     /// The changes, in order.

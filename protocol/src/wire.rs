@@ -23,9 +23,12 @@ pub enum Message {
         session: u64,
         /// Number of the message within the run: streams may overtake each other.
         counter: u64,
-        /// Whole signed notes, at most [`limits::HEADS_PER_MESSAGE`].
+        /// Whole signed notes, at most [`limits::HEADS_PER_MESSAGE`]; of a log that has a pending checkpoint two, the
+        /// newest witnessed one first.
         notes: Vec<Vec<u8>>,
     },
+    /// The proof that a log was forked, at most [`limits::FORK_PROOF_BYTES`].
+    Fork(Vec<u8>),
 }
 
 /// What a bulk transfer is asked for.
@@ -38,6 +41,15 @@ pub enum BulkRequest {
         /// Leaves that the asker holds.
         from: u64,
         /// Size of the checkpoint that it goes for.
+        to: u64,
+    },
+    /// The root of a log at a size, with the proof that `to` continues it: how two branches of a log are compared.
+    Proof {
+        /// The log.
+        origin: Origin,
+        /// The smaller size, at least 1.
+        from: u64,
+        /// The larger size.
         to: u64,
     },
     /// A delta's body from one of its sections on.
@@ -61,6 +73,15 @@ pub struct Suffix {
     /// The leaves.
     pub leaves: Vec<Vec<u8>>,
     /// Consistency of the log after these leaves with the checkpoint asked for.
+    pub proof: Vec<Hash>,
+}
+
+/// A root and the proof of what continues it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RootProof {
+    /// Root of the smaller size.
+    pub root: Hash,
+    /// Consistency of the smaller size with the larger.
     pub proof: Vec<Hash>,
 }
 
@@ -143,6 +164,19 @@ fn uint(d: &mut Decoder<'_>) -> Result<u64, WireError> {
     d.u64().map_err(|_| WireError::Shape)
 }
 
+fn hash(d: &mut Decoder<'_>) -> Result<Hash, WireError> {
+    let hash = d.bytes().ok().and_then(|bytes| bytes.try_into().ok());
+    hash.ok_or(WireError::Shape)
+}
+
+/// A proof: at most 64 hashes.
+fn hashes(d: &mut Decoder<'_>) -> Result<Vec<Hash>, WireError> {
+    let count = d.array().ok().flatten().filter(|n| *n <= 64);
+    (0..count.ok_or(WireError::Shape)?)
+        .map(|_| hash(d))
+        .collect()
+}
+
 fn origin(d: &mut Decoder<'_>) -> Result<Origin, WireError> {
     d.str()
         .ok()
@@ -154,20 +188,26 @@ impl Message {
     /// The message's bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let Self::Heads {
-            session,
-            counter,
-            notes,
-        } = self;
-        let mut e = Encoder::new(Vec::with_capacity(notes.len() * 512 + 32));
+        let mut e = Encoder::new(Vec::with_capacity(2_048));
         // Writing to a Vec cannot fail.
-        let _ = e
-            .array(4)
-            .and_then(|e| e.u8(1))
-            .and_then(|e| e.u64(*session))
-            .and_then(|e| e.u64(*counter))
-            .and_then(|e| e.array(notes.len() as u64))
-            .and_then(|e| notes.iter().try_for_each(|note| e.bytes(note).map(drop)));
+        let _ = match self {
+            Self::Heads {
+                session,
+                counter,
+                notes,
+            } => e
+                .array(4)
+                .and_then(|e| e.u8(1))
+                .and_then(|e| e.u64(*session))
+                .and_then(|e| e.u64(*counter))
+                .and_then(|e| e.array(notes.len() as u64))
+                .and_then(|e| notes.iter().try_for_each(|note| e.bytes(note).map(drop))),
+            Self::Fork(proof) => e
+                .array(2)
+                .and_then(|e| e.u8(2))
+                .and_then(|e| e.bytes(proof))
+                .map(drop),
+        };
         e.into_writer()
     }
 
@@ -177,12 +217,23 @@ impl Message {
     /// [`WireError`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WireError> {
         let (mut d, parts) = open(bytes, limits::FRAME_BYTES)?;
-        match uint(&mut d)? {
-            1 if parts == 4 => {}
-            1 => return Err(WireError::Shape),
-            got => return Err(WireError::Kind { got }),
+        match (uint(&mut d)?, parts) {
+            (1, 4) => Self::heads(&mut d),
+            (2, 2) => {
+                let proof = d.bytes().map_err(|_| WireError::Shape)?;
+                let (got, max) = (proof.len(), limits::FORK_PROOF_BYTES);
+                if got > max {
+                    return Err(WireError::TooLarge { got, max });
+                }
+                Ok(Self::Fork(proof.to_vec()))
+            }
+            (1 | 2, _) => Err(WireError::Shape),
+            (got, _) => Err(WireError::Kind { got }),
         }
-        let (session, counter) = (uint(&mut d)?, uint(&mut d)?);
+    }
+
+    fn heads(d: &mut Decoder<'_>) -> Result<Self, WireError> {
+        let (session, counter) = (uint(d)?, uint(d)?);
         let n = d.array().ok().flatten().ok_or(WireError::Shape)?;
         if n > limits::HEADS_PER_MESSAGE as u64 {
             return Err(WireError::Shape);
@@ -212,6 +263,13 @@ impl BulkRequest {
             Self::Suffix { origin, from, to } => e
                 .array(4)
                 .and_then(|e| e.u8(1))
+                .and_then(|e| e.str(origin.as_str()))
+                .and_then(|e| e.u64(*from))
+                .and_then(|e| e.u64(*to))
+                .map(drop),
+            Self::Proof { origin, from, to } => e
+                .array(4)
+                .and_then(|e| e.u8(3))
                 .and_then(|e| e.str(origin.as_str()))
                 .and_then(|e| e.u64(*from))
                 .and_then(|e| e.u64(*to))
@@ -262,9 +320,53 @@ impl BulkRequest {
                     offset: uint(&mut d)?,
                 })
             }
-            (1 | 2, _) => Err(WireError::Shape),
+            (3, 4) => {
+                let origin = origin(&mut d)?;
+                Ok(Self::Proof {
+                    origin,
+                    from: uint(&mut d)?,
+                    to: uint(&mut d)?,
+                })
+            }
+            (1..=3, _) => Err(WireError::Shape),
             (got, _) => Err(WireError::Kind { got }),
         }
+    }
+}
+
+impl RootProof {
+    /// Most bytes of a root proof: 65 hashes and their heads.
+    pub const BYTES_MAX: usize = 4_096;
+
+    /// The proof's bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut e = Encoder::new(Vec::with_capacity(1_024));
+        // Writing to a Vec cannot fail.
+        let _ = e
+            .array(2)
+            .and_then(|e| e.bytes(&self.root))
+            .and_then(|e| e.array(self.proof.len() as u64))
+            .and_then(|e| {
+                self.proof
+                    .iter()
+                    .try_for_each(|hash| e.bytes(hash).map(drop))
+            });
+        e.into_writer()
+    }
+
+    /// Reads a root proof, strictly; whether it holds is not checked.
+    ///
+    /// # Errors
+    /// [`WireError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, WireError> {
+        let (mut d, parts) = open(bytes, Self::BYTES_MAX)?;
+        if parts != 2 {
+            return Err(WireError::Shape);
+        }
+        let root = hash(&mut d)?;
+        let proof = hashes(&mut d)?;
+        Ok(Self { root, proof })
     }
 }
 
@@ -301,17 +403,7 @@ impl Suffix {
             return Err(shape());
         }
         let from = uint(&mut d)?;
-        let hashes = d
-            .array()
-            .ok()
-            .flatten()
-            .filter(|n| *n <= 64)
-            .ok_or_else(shape)?;
-        let mut proof = Vec::new();
-        for _ in 0..hashes {
-            let hash = d.bytes().ok().and_then(|bytes| bytes.try_into().ok());
-            proof.push(hash.ok_or_else(shape)?);
-        }
+        let proof = hashes(&mut d)?;
         let leaves = decode_bundle(d.bytes().map_err(|_| shape())?).ok_or_else(shape)?;
         if leaves.is_empty() || leaves.len() as u64 > limits::SUFFIX_LEAVES {
             return Err(shape());
@@ -336,11 +428,23 @@ mod tests {
             notes: vec![vec![1, 2], vec![]],
         };
         assert_eq!(Message::from_bytes(&heads.to_bytes()), Ok(heads));
+        let fork = Message::Fork(vec![7; 300]);
+        assert_eq!(Message::from_bytes(&fork.to_bytes()), Ok(fork));
+        let root = RootProof {
+            root: [1; 32],
+            proof: vec![[2; 32]; 64],
+        };
+        assert_eq!(RootProof::from_bytes(&root.to_bytes()), Ok(root));
         let origin: Origin = "eu.example/eu/1".parse().unwrap();
         for request in [
             BulkRequest::Suffix {
                 origin: origin.clone(),
                 from: 3,
+                to: 9,
+            },
+            BulkRequest::Proof {
+                origin: origin.clone(),
+                from: 2,
                 to: 9,
             },
             BulkRequest::Body {

@@ -514,100 +514,6 @@ fn the_origin_is_dropped_for_a_bad_leaf_and_a_relay_is_not() -> Done {
     Ok(())
 }
 
-#[test]
-fn a_fork_is_noticed_whoever_shows_it_and_parts_nobody_but_the_origin() -> Done {
-    for (by, dropped) in [(0, true), (2, false)] {
-        let (mut sim, mut forge) = evil()?;
-        let mut other = forge.clone();
-        forge.extend(&[vec![0x82, 0x05, 0x01]]);
-        other.extend(&[vec![0x82, 0x05, 0x02]]);
-        show(&mut sim, &forge, 0, 1)?;
-        show(&mut sim, &other, by, 2)?;
-        let (origin, shown_by) = (sim.setup(0).origin.clone(), sim.setup(by).id.clone());
-        let drops = [(1, shown_by.clone(), Reason::Fork)];
-        assert_eq!(sim.drops(), if dropped { &drops[..] } else { &[] });
-        let fork = Event::Fork {
-            origin: origin.clone(),
-            size: 1,
-            shown_by,
-        };
-        assert_eq!(sim.events().last(), Some(&(1, fork)));
-        assert_eq!(
-            sim.memory(1).log(&origin).root,
-            forge.memory().log(&origin).root
-        );
-    }
-    Ok(())
-}
-
-#[test]
-fn a_fork_at_smaller_size_is_noticed_before_the_rollback() -> Done {
-    let (mut sim, mut forge) = evil()?;
-    let mut other = forge.clone();
-    forge.extend(&[vec![0x82, 0x05, 0x01], vec![0x82, 0x05, 0x01]]);
-    other.extend(&[vec![0x82, 0x05, 0x02]]);
-    show(&mut sim, &forge, 0, 1)?;
-    show(&mut sim, &other, 0, 2)?;
-    assert!(matches!(sim.drops(), [(1, _, Reason::Fork)]));
-    Ok(())
-}
-
-#[test]
-fn a_larger_log_with_another_past_is_not_taken() -> Done {
-    let (mut sim, mut forge) = evil()?;
-    let origin = sim.setup(0).origin.clone();
-    let mut other = forge.clone();
-    forge.extend(&[vec![0x82, 0x05, 0x01]]);
-    other.extend(&[vec![0x82, 0x05, 0x02], vec![0x82, 0x05, 0x03]]);
-    show(&mut sim, &forge, 0, 1)?;
-    show(&mut sim, &other, 0, 2)?;
-    let reason = Reason::Suffix(SuffixError::Tree(TreeError::Inconsistent {
-        from: 2,
-        to: 2,
-    }));
-    assert_eq!(sim.drops(), [(1, sim.setup(0).id.clone(), reason)]);
-    assert_eq!(
-        sim.memory(1).log(&origin).root,
-        forge.memory().log(&origin).root
-    );
-    Ok(())
-}
-
-#[test]
-fn our_own_log_with_another_past_stops_signing() -> Done {
-    let mut sim = Sim::new(1, 3, true)?;
-    let mut forge = Forge::new(sim.setup(1), sim.roster());
-    let head = forge.extend(&[vec![0x82, 0x05, 0x01]]);
-    let disk = sim.memory(2).clone();
-    sim.puppet(2, disk)?;
-    sim.connect(1, 2)?;
-    let notes = vec![head.note().to_vec()];
-    sim.inject(
-        2,
-        1,
-        &Message::Heads {
-            session: 9,
-            counter: 1,
-            notes,
-        },
-    );
-    sim.drain()?;
-    let (origin, shown_by) = (sim.setup(1).origin.clone(), sim.setup(2).id.clone());
-    assert_eq!(
-        sim.events().last(),
-        Some(&(
-            1,
-            Event::Fork {
-                origin,
-                size: 1,
-                shown_by
-            }
-        ))
-    );
-    assert_eq!(sim.centre(1).and_then(|centre| centre.behind()), Some(1));
-    Ok(())
-}
-
 /// What centre 1 drops a peer for that answers its request for the log like this.
 fn answered(change: impl Fn(Suffix) -> Suffix + 'static) -> Result<Reason, Violation> {
     let (mut sim, mut forge) = evil()?;
@@ -616,7 +522,7 @@ fn answered(change: impl Fn(Suffix) -> Suffix + 'static) -> Result<Reason, Viola
         BulkRequest::Suffix { from: 0, .. } => {
             Some(change(Suffix::from_bytes(&bytes).ok()?).to_bytes())
         }
-        BulkRequest::Suffix { .. } | BulkRequest::Body { .. } => None,
+        BulkRequest::Suffix { .. } | BulkRequest::Proof { .. } | BulkRequest::Body { .. } => None,
     });
     show(&mut sim, &forge, 0, 1)?;
     assert_eq!(sim.memory(1).log(&sim.setup(0).origin).size, 0);

@@ -289,7 +289,7 @@ impl BulkSource for Tampering {
                 honest,
                 done: false,
             })),
-            Ok(BulkRequest::Suffix { .. }) | Err(_) => Ok(honest),
+            Ok(BulkRequest::Suffix { .. } | BulkRequest::Proof { .. }) | Err(_) => Ok(honest),
         }
     }
 }

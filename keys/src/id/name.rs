@@ -165,6 +165,15 @@ impl Origin {
     pub fn epoch(&self) -> u32 {
         self.epoch
     }
+
+    /// The line of the centre's next log; none after the last `u32`, or where the line would get too long.
+    #[must_use]
+    pub fn next_epoch(&self) -> Option<Self> {
+        let (stem, _) = self.line.rsplit_once('/')?;
+        format!("{stem}/{}", self.epoch.checked_add(1)?)
+            .parse()
+            .ok()
+    }
 }
 
 text_name!(Origin);

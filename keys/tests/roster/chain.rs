@@ -241,17 +241,23 @@ fn a_roster_of_another_network_with_the_same_root_keys_is_refused() {
 }
 
 #[test]
-fn a_centre_that_stays_keeps_its_log() {
+fn a_centre_that_stays_keeps_its_log_or_gets_the_next_epoch_of_it() {
     let first = first();
-    let got = "hashpact.example/eu/1".parse().unwrap();
-    let changed = next(&first, |draft| {
-        draft.centres[0].origin = "hashpact.example/eu/1".parse().unwrap()
-    });
-    let expected = "hashpact.example/eu/0".parse().unwrap();
-    assert_eq!(
-        first.succeed(&signed(&changed, &[1, 2])).unwrap_err(),
-        RosterError::OriginChanged { expected, got }
-    );
+    let with_line = |line: &str| {
+        let changed = next(&first, |draft| {
+            draft.centres[0].origin = line.parse().unwrap()
+        });
+        first.succeed(&signed(&changed, &[1, 2])).map(drop)
+    };
+    for line in ["hashpact.example/eu/2", "other.example/eu/1"] {
+        let got = line.parse().unwrap();
+        let expected = "hashpact.example/eu/0".parse().unwrap();
+        assert_eq!(
+            with_line(line),
+            Err(RosterError::OriginChanged { expected, got })
+        );
+    }
+    assert_eq!(with_line("hashpact.example/eu/1"), Ok(()));
 }
 
 #[test]

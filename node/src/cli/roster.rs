@@ -13,22 +13,23 @@ use hashpact_keys::enrolment::Enrolment;
 use hashpact_keys::roster::RosterDraft;
 use hashpact_keys::store::KeyFile;
 use hashpact_keys::{CentreId, KeyUse, NetworkId, Roster, RosterVersion, Signer, Timestamp};
-use hashpact_protocol::centre::{Centre, Command};
+use hashpact_protocol::centre::{Centre, CentreKeys, Command};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::init::home_failure;
 use super::run::run_failure;
 use super::{Answer, Failure};
-use witnesses::WitnessArgs;
 use crate::armor::Kind;
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Checked, Config};
 use crate::control::Request;
 use crate::control::client::{Client, ClientError};
 use crate::daemon::{RunError, centre_keys, command_offline, open_store, roster_in_force};
 use crate::home::{Home, PassphraseSource};
 use crate::store::durable::Steps;
+use crate::witness::{StateError, begin_node_state};
+use witnesses::WitnessArgs;
 
 #[derive(Subcommand)]
 pub(super) enum RosterCommand {
@@ -299,7 +300,11 @@ fn apply_stopped(
             roster,
             chain.iter().cloned().map(Command::ApplyRoster).collect(),
         ),
-        Err(RunError::NoRoster) => (pinned(chain, pin)?, vec![Command::Begin(chain.to_vec())]),
+        Err(RunError::NoRoster) => {
+            let first = pinned(chain, pin)?;
+            begin_witness(home, &checked, &keys)?;
+            (first, vec![Command::Begin(chain.to_vec())])
+        }
         Err(error) => return Err(run_failure(error)),
     };
     let mut centre =
@@ -311,6 +316,20 @@ fn apply_stopped(
     let version = centre.roster().version.get();
     let text = format!("Roster {version} is in force. Start the node with `hashpact run`.");
     Ok(Answer::new(json!({ "roster_version": version }), text))
+}
+
+/// Makes the state under which this node cosigns logs outside the network. Once only: data that is missing later was lost,
+/// and a witness that lost its state must not begin with an empty one.
+fn begin_witness(home: &Home, checked: &Checked, keys: &CentreKeys) -> Result<(), Failure> {
+    if home.begun().exists() {
+        return Ok(());
+    }
+    let key = keys.witness.public();
+    match begin_node_state(&home.data(), &checked.origin, key) {
+        Ok(()) | Err(StateError::Exists { .. }) => {}
+        Err(error) => return Err(Failure::failed(error)),
+    }
+    std::fs::write(home.begun(), "this node's log has begun\n").map_err(Failure::failed)
 }
 
 /// The first roster is believed because a person compared its hash, the others because they follow it.

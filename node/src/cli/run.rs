@@ -32,6 +32,10 @@ pub(super) struct RunArgs {
         value_name = "FILTER"
     )]
     log: String,
+    /// This disk is the newest copy: sign without hearing first how much of this centre's log others have seen. If the
+    /// disk is an old copy after all, this forks the log.
+    #[arg(long)]
+    disk_is_current: bool,
     /// Ends the process at this durable step, for tests of what survives.
     #[arg(long, hide = true, value_name = "N")]
     stop_at_step: Option<u64>,
@@ -62,7 +66,7 @@ pub(super) fn run(
     let steps = args
         .stop_at_step
         .map_or_else(Steps::default, Steps::stop_at);
-    let ended = runtime.block_on(serve(home, keys, checked, steps));
+    let ended = runtime.block_on(serve(home, keys, checked, steps, args.disk_is_current));
     // A file that is being read must not keep a node from stopping: nothing of it counts before its last commit.
     runtime.shutdown_timeout(STRAGGLERS);
     ended
@@ -74,10 +78,14 @@ async fn serve(
     keys: NodeKeys,
     checked: Checked,
     steps: Steps,
+    disk_is_current: bool,
 ) -> Result<Answer, Failure> {
     let socket = home.socket();
     let centre = checked.centre.to_string();
-    let daemon = Daemon::start(&home, &keys, checked, steps).map_err(run_failure)?;
+    let mut daemon = Daemon::start(&home, &keys, checked, steps).map_err(run_failure)?;
+    if disk_is_current {
+        daemon.trust_disk();
+    }
     // Each part has the keys that it signs or seals with; the rest need not stay in memory.
     drop(keys);
     let (stop_in, stop) = watch::channel(false);
@@ -121,10 +129,15 @@ async fn stopped(
 
 pub(super) fn run_failure(error: RunError) -> Failure {
     match error {
-        RunError::NoRoster | RunError::Start(_) | RunError::Config(_) => Failure::input(error),
+        RunError::NoRoster
+        | RunError::Start(_)
+        | RunError::Config(_)
+        | RunError::Client(_)
+        | RunError::NewOrigin { .. } => Failure::input(error),
         RunError::PlainKeys => Failure::no(error),
         RunError::Home(_)
         | RunError::Open(_)
+        | RunError::Witness(_)
         | RunError::Roster(_)
         | RunError::Net(_)
         | RunError::Commit(_)

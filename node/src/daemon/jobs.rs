@@ -1,12 +1,14 @@
 //! Heavy work beside the loop: transfers, and the hashing that verifies them.
 
+use std::sync::Arc;
+
 use hashpact_keys::CentreId;
 use hashpact_protocol::centre::{Job, JobId, JobResult};
 use hashpact_protocol::delta::{BodyError, Expected, Retraction};
 use hashpact_protocol::limits;
 use hashpact_protocol::policy::VerifiedBody;
 use hashpact_protocol::verify::ReceivedBody;
-use hashpact_protocol::wire::{BulkRefusal, BulkRequest, Suffix};
+use hashpact_protocol::wire::{BulkRefusal, BulkRequest, RootProof, Suffix};
 use tokio::task::spawn_blocking;
 
 use super::{Ask, Daemon};
@@ -15,7 +17,16 @@ use crate::net::{FetchError, Net, PeerId};
 impl Daemon {
     pub(super) fn spawn(&self, id: JobId, job: Job) {
         let (net, asks) = (self.net.clone(), self.handle.asks.clone());
-        let peer = self.directory.peer(centre_of(&job));
+        if let Job::Submit { witness, head } = job {
+            let submissions = Arc::clone(&self.submissions);
+            tokio::spawn(async move {
+                let asked = spawn_blocking(move || submissions.submit(&witness, &head)).await;
+                let result = asked.unwrap_or(JobResult::Failed);
+                let _ = asks.send(Ask::JobDone(id, result)).await;
+            });
+            return;
+        }
+        let peer = centre_of(&job).and_then(|peer| self.directory.peer(peer));
         tokio::spawn(async move {
             let result = match peer {
                 Some(peer) => run(&net, peer, job).await,
@@ -27,11 +38,13 @@ impl Daemon {
     }
 }
 
-fn centre_of(job: &Job) -> &CentreId {
+fn centre_of(job: &Job) -> Option<&CentreId> {
     match job {
         Job::FetchSuffix { peer, .. }
+        | Job::CompareRoots { peer, .. }
         | Job::FetchBody { peer, .. }
-        | Job::FetchRetractions { peer, .. } => peer,
+        | Job::FetchRetractions { peer, .. } => Some(peer),
+        Job::Submit { .. } => None,
     }
 }
 
@@ -41,6 +54,12 @@ async fn run(net: &Net, peer: PeerId, job: Job) -> JobResult {
             let bytes = fetch(net, peer, &request, Suffix::BYTES_MAX).await;
             bytes.map_or(JobResult::Failed, JobResult::Suffix)
         }
+        Job::CompareRoots { request, .. } => {
+            let bytes = fetch(net, peer, &request, RootProof::BYTES_MAX).await;
+            bytes.map_or(JobResult::Failed, JobResult::Roots)
+        }
+        // Asked over HTTP, not of a peer.
+        Job::Submit { .. } => JobResult::Failed,
         Job::FetchBody {
             request, expected, ..
         } => {

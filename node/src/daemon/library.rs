@@ -44,6 +44,10 @@ impl Library {
                 let bytes = serve::suffix(&*self.store, &origin, from, to)?;
                 Ok(Box::new(Whole { bytes, at: 0 }))
             }
+            BulkRequest::Proof { origin, from, to } => {
+                let bytes = serve::proof(&*self.store, &origin, from, to)?;
+                Ok(Box::new(Whole { bytes, at: 0 }))
+            }
             BulkRequest::Body {
                 origin,
                 seq,

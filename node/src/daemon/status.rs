@@ -1,7 +1,9 @@
 //! What an operator is told: one picture of the node, and what it has seen lately.
 
-use hashpact_keys::{CentreId, Origin};
+use hashpact_keys::{CentreId, Origin, Timestamp};
 use hashpact_protocol::centre::{Event, Reason};
+use hashpact_protocol::log::{Cosigners, SignedCheckpoint};
+use hashpact_protocol::view::LogState;
 use serde::{Deserialize, Serialize};
 
 use super::Daemon;
@@ -19,6 +21,22 @@ pub struct LogStatus {
     pub size: u64,
     /// Leaves of the newest checkpoint known.
     pub head: u64,
+    /// Leaves of the newest checkpoint that a quorum of witnesses cosigned; what is above is pending.
+    pub witnessed: u64,
+    /// The time of which that quorum speaks, in Unix seconds; none where nobody has to witness.
+    pub witnessed_at: Option<u64>,
+    /// Whether that quorum is less than a day old: else nothing new of it may be published or matched.
+    pub fresh: bool,
+    /// How many must cosign.
+    pub quorum: u64,
+    /// Who has not cosigned the newest checkpoint.
+    pub missing: Vec<String>,
+    /// Since when they are missing, in Unix seconds; only of this centre's own log, and only while it is pending.
+    pub pending_since: Option<u64>,
+    /// Who has not said yet that it stored the newest witnessed checkpoint's entries: delivery receipts.
+    pub receipts_missing: Vec<String>,
+    /// Size at which the log is frozen, if it was shown to be forked.
+    pub frozen: Option<u64>,
     /// Deltas that the stored leaves name.
     pub deltas: u64,
     /// Deltas whose bodies are applied.
@@ -70,6 +88,13 @@ pub struct Status {
     pub demo: bool,
     /// Size of this centre's log that peers have seen, if it is more than is held here: signing has stopped.
     pub behind: Option<u64>,
+    /// Witnesses that said how much of this centre's log they have seen, and how many must before anything is signed; none
+    /// once enough did.
+    pub unconfirmed: Option<(u64, u64)>,
+    /// Whether this node's witness and mirror keys are retired: its disk was an old copy once.
+    pub retired: bool,
+    /// Where the logs are served over HTTP.
+    pub http: Option<String>,
     /// Whether a file is being ingested.
     pub ingesting: bool,
     /// Its own log.
@@ -105,6 +130,10 @@ impl Seen {
             Event::RetractionsApplied { origin, .. } => ("retractions_applied", Some(origin)),
             Event::Rollback { origin, .. } => ("rollback", Some(origin)),
             Event::Fork { origin, .. } => ("fork", Some(origin)),
+            Event::Frozen { origin, .. } => ("frozen", Some(origin)),
+            Event::Witnessed { origin, .. } => ("witnessed", Some(origin)),
+            Event::OwnLogRegained { .. } => ("own_log_regained", None),
+            Event::KeysRetired => ("keys_retired", None),
             Event::OwnLogBehind { .. } => ("own_log_behind", None),
             Event::LeafRefused { origin, .. } => ("leaf_refused", Some(origin)),
             Event::SuffixRefused { origin, .. } => ("suffix_refused", Some(origin)),
@@ -145,8 +174,18 @@ impl Seen {
                 size,
                 shown_by,
             } => format!("{origin}: {shown_by} shows another log of size {size} than the one held"),
+            Event::Frozen { origin, size } => format!(
+                "{origin}: shown to be forked and frozen at size {size}: beyond it nothing acts but retractions"
+            ),
+            Event::Witnessed { origin, size } => {
+                format!("{origin}: a quorum of witnesses cosigned size {size}")
+            }
+            Event::OwnLogRegained { size } => format!(
+                "this centre's log is back with {size} leaves, and signing goes on"
+            ),
+            Event::KeysRetired => "this node's disk was an old copy: its witness and mirror keys are retired; renew them (hashpact key renew witness mirror) and have the new ones put on the roster".to_owned(),
             Event::OwnLogBehind { held, seen } => format!(
-                "peers hold {seen} leaves of this centre's log, this node only {held}: its disk is an old copy, signing has stopped"
+                "others have seen {seen} leaves of this centre's log, this node holds {held}: its disk is an old copy, so nothing is signed until the log is fetched back"
             ),
             Event::LeafRefused { origin, error } => format!("{origin}: {error}"),
             Event::SuffixRefused {
@@ -187,7 +226,7 @@ impl Seen {
     pub fn is_alarm(&self) -> bool {
         !matches!(
             self.kind.as_str(),
-            "log_grew" | "delta_applied" | "retractions_applied" | "roster_applied"
+            "log_grew" | "delta_applied" | "retractions_applied" | "roster_applied" | "witnessed"
         )
     }
 }
@@ -196,9 +235,35 @@ impl Daemon {
     pub(super) fn status(&self) -> Status {
         let roster = self.centre.roster();
         let counts = self.store.counts();
-        let log = |origin: &Origin, state: &hashpact_protocol::view::LogState| {
+        let now = clock::now();
+        let log = |origin: &Origin, state: &LogState| {
             let count = counts.get(origin).copied().unwrap_or_default();
+            let roles = self.centre.roles(origin);
+            let is_own = origin == self.centre.own_log().0;
+            let pending = self.centre.candidate().filter(|_| is_own);
+            let newest = pending.map(|(head, _)| head).or(state.head.as_ref());
+            let standing = |cosigners: &Cosigners, head: Option<&SignedCheckpoint>| {
+                let note = head?.signed_note().ok()?;
+                Some(cosigners.standing(&note, head?.checkpoint().size))
+            };
+            let newest = standing(&roles.witnesses, newest);
+            let witnessed = standing(&roles.witnesses, state.witnessed.as_ref());
+            let receipts = standing(&roles.mirrors, state.witnessed.as_ref());
+            let size_of = |head: &SignedCheckpoint| head.checkpoint().size;
+            let is_pending = newest.as_ref().is_some_and(|newest| !newest.is_witnessed());
             LogStatus {
+                witnessed: state.witnessed.as_ref().map_or(0, size_of),
+                witnessed_at: witnessed
+                    .and_then(|at| at.witnessed_at())
+                    .map(Timestamp::get),
+                fresh: self.centre.is_fresh(origin, state, now),
+                quorum: roles.witnesses.quorum() as u64,
+                missing: newest.map(|newest| newest.missing).unwrap_or_default(),
+                pending_since: pending.filter(|_| is_pending).map(|(_, since)| since.get()),
+                receipts_missing: receipts
+                    .map(|receipts| receipts.missing)
+                    .unwrap_or_default(),
+                frozen: state.frozen,
                 centre: origin.centre().to_string(),
                 origin: origin.to_string(),
                 size: state.size,
@@ -232,6 +297,12 @@ impl Daemon {
             roster_expires_at: roster.expires_at.get(),
             demo: roster.demo,
             behind: self.centre.behind(),
+            unconfirmed: self
+                .centre
+                .unconfirmed()
+                .map(|(have, needed)| (have as u64, needed as u64)),
+            retired: self.centre.is_retired(),
+            http: self.http_address().map(|address| address.to_string()),
             ingesting: self
                 .handle
                 .ingesting

@@ -2,7 +2,7 @@
 //!
 //! 1. bodies, 2. segments of the index, 3. tiles and bundles: durable files that nothing names yet;
 //! 4. one transaction that compares the sizes of logs and names them all: that is the commit;
-//! 5. `checkpoint` of each log that has one for what is stored.
+//! 5. what is published of it: `checkpoint`, `history`, `fork`, rosters (`published`).
 //!
 //! A crash before 4 leaves files that the next open removes; one after it leaves a `checkpoint`
 //! that is behind, and the next open renames the right one into place. Tiles of a log that did not
@@ -12,14 +12,13 @@
 mod error;
 mod plan;
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hashpact_keys::Origin;
 use hashpact_protocol::delta::{RETRACTION_SECTION, Seq};
-use hashpact_protocol::view::{Batch, LogState};
+use hashpact_protocol::view::Batch;
 
 use super::Store;
 use super::bodies::{BodyFault, DamagedBody, RecordReader};
@@ -33,7 +32,8 @@ use super::sealed::{BodyIdentity, write_body};
 use super::sections::encode_retractions;
 
 pub use error::CommitError;
-use plan::{Plan, PlannedBody};
+pub(super) use plan::Plan;
+use plan::PlannedBody;
 
 /// What became durable before the transaction.
 type NewSegments = Vec<(SegmentEntry, Arc<Segment>)>;
@@ -97,7 +97,7 @@ impl Store {
         }
         self.control.apply(&plan.change)?;
         self.put_in_force(&mut plan, segments)?;
-        self.write_checkpoints(&plan.checkpoints)?;
+        self.publish(&plan)?;
         self.remove_superseded(&plan);
         Ok(())
     }
@@ -252,34 +252,6 @@ impl Store {
         Ok(())
     }
 
-    fn write_checkpoints(&self, checkpoints: &[(Origin, Vec<u8>)]) -> io::Result<()> {
-        let files = checkpoints.iter();
-        let files: Vec<(PathBuf, &[u8])> = files
-            .map(|(origin, note)| (self.layout.checkpoint(origin), &note[..]))
-            .collect();
-        write_many(&self.layout.staging(), &files, &self.steps)
-    }
-
-    /// Renames into place each `checkpoint` that is not the one that its log's state calls for.
-    pub(super) fn publish_checkpoints(&self) -> io::Result<()> {
-        let mut stale = Vec::new();
-        let notes: Vec<(Origin, Vec<u8>)> = {
-            let live = self.live();
-            let logs = live.logs.iter();
-            logs.filter_map(|(origin, state)| Some((origin.clone(), publishable(state)?.to_vec())))
-                .collect()
-        };
-        for (origin, note) in notes {
-            match std::fs::read(self.layout.checkpoint(&origin)) {
-                Ok(bytes) if bytes == note => {}
-                Ok(_) => stale.push((origin, note)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => stale.push((origin, note)),
-                Err(error) => return Err(error),
-            }
-        }
-        self.write_checkpoints(&stale)
-    }
-
     /// Removes files that others have taken the place of. Whatever stays does no harm, and the next
     /// open removes most of it, so that a failure is none of the commit.
     fn remove_superseded(&self, plan: &Plan) {
@@ -300,13 +272,6 @@ impl Store {
     pub(super) fn origin(&self, number: u16) -> Option<Origin> {
         self.live().origins.get(usize::from(number)).cloned()
     }
-}
-
-/// The note that `checkpoint` may hold: one over exactly the leaves that are stored.
-fn publishable(state: &LogState) -> Option<&[u8]> {
-    let head = state.head.as_ref()?;
-    let checkpoint = head.checkpoint();
-    (checkpoint.size == state.size && checkpoint.root == state.root).then_some(head.note())
 }
 
 fn is_partial(path: &Path) -> bool {

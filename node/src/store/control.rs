@@ -10,7 +10,7 @@ mod tables;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hashpact_keys::{Origin, RosterVersion};
+use hashpact_keys::{KeyId, Origin, RosterVersion};
 use hashpact_protocol::delta::Seq;
 use hashpact_protocol::labels::{ClassId, Labels};
 use hashpact_protocol::view::LogState;
@@ -20,9 +20,9 @@ use super::durable::Steps;
 use super::index::SegmentId;
 use super::layout::{BodyKind, FOLDER_WIDTH};
 use tables::{
-    BODIES, CLASSES, COUNTS, DELTAS, ENDS, LOGS, META, META_FORMAT, META_NEXT_SEGMENT, ORIGINS,
-    ROSTERS, SEGMENTS, check_sizes, open_all, write_bodies, write_logs, write_segments,
-    write_tallies,
+    BODIES, CLASSES, COUNTS, DELTAS, ENDS, FORKS, LOGS, META, META_FORMAT, META_NEXT_SEGMENT,
+    ORIGINS, RETIRED, ROSTERS, SEGMENTS, check_sizes, open_all, write_bodies, write_logs,
+    write_segments, write_tallies,
 };
 
 /// Version of the tables and of the files that they name.
@@ -135,6 +135,8 @@ pub(super) struct Change {
     pub(super) ends: Vec<(Origin, Seq, u64)>,
     pub(super) segments: Vec<SegmentEntry>,
     pub(super) tallies: BTreeMap<Origin, Tally>,
+    pub(super) forks: Vec<(Origin, Vec<u8>)>,
+    pub(super) retired: Vec<KeyId>,
 }
 
 /// A log is not as long as a change expects.
@@ -310,6 +312,25 @@ impl Control {
         Ok(Some(
             labels.map_err(|_| ControlError::Row { table: "classes" })?,
         ))
+    }
+
+    pub(super) fn fork(&self, origin: &Origin) -> Result<Option<Vec<u8>>, ControlError> {
+        let table = self.database.begin_read()?.open_table(FORKS)?;
+        Ok(table.get(origin.as_str())?.map(|row| row.value().to_vec()))
+    }
+
+    pub(super) fn forks(&self) -> Result<Vec<(Origin, Vec<u8>)>, ControlError> {
+        let table = self.database.begin_read()?.open_table(FORKS)?;
+        let rows = table.iter()?.map(|row| {
+            let (line, proof) = row?;
+            Ok((origin(line.value(), "forks")?, proof.value().to_vec()))
+        });
+        rows.collect()
+    }
+
+    pub(super) fn is_retired(&self, key: &KeyId) -> Result<bool, ControlError> {
+        let table = self.database.begin_read()?.open_table(RETIRED)?;
+        Ok(table.get(&key.as_bytes()[..])?.is_some())
     }
 
     pub(super) fn rosters(&self) -> Result<Vec<(u64, Vec<u8>)>, ControlError> {

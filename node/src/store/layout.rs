@@ -1,7 +1,10 @@
 //! Where each file of a data folder is.
 //!
 //! ```text
-//! logs/<origin>/checkpoint                     the signed note: what C2SP tlog-tiles serves
+//! logs/<origin>/checkpoint                     the witnessed note: what C2SP tlog-tiles serves
+//! logs/<origin>/history                        every note that was witnessed, each with an empty line behind it
+//! logs/<origin>/fork                           the proof that the log was forked, if it was
+//! logs/rosters/<version>                       the signed rosters
 //! logs/<origin>/tile/...                       tiles and entry bundles, likewise
 //! bodies/<origin>/<seq / 1000>/<seq>.body      a delta's body, sealed
 //! bodies/<origin>/<seq / 1000>/<seq>.ends      the retractions of a delta whose body is not here
@@ -85,6 +88,18 @@ impl Layout {
 
     pub(super) fn checkpoint(&self, origin: &Origin) -> PathBuf {
         self.logs().join(folder_name(origin)).join("checkpoint")
+    }
+
+    pub(super) fn history(&self, origin: &Origin) -> PathBuf {
+        self.logs().join(folder_name(origin)).join("history")
+    }
+
+    pub(super) fn fork(&self, origin: &Origin) -> PathBuf {
+        self.logs().join(folder_name(origin)).join("fork")
+    }
+
+    pub(super) fn roster(&self, version: u64) -> PathBuf {
+        self.logs().join("rosters").join(version.to_string())
     }
 
     /// A tile or bundle of a log; `None` for a path that leads anywhere else.

@@ -34,6 +34,7 @@ mod layout;
 mod lookup;
 mod places;
 mod proving;
+mod published;
 mod rebuild;
 pub mod sealed;
 mod sections;
@@ -222,7 +223,7 @@ impl Store {
             }
             None => store.rebuild_index(progress)?,
         }
-        store.publish_checkpoints()?;
+        store.publish_all()?;
         Ok(store)
     }
 

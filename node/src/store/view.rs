@@ -7,7 +7,7 @@
 use std::io;
 use std::sync::atomic::Ordering;
 
-use hashpact_keys::Origin;
+use hashpact_keys::{KeyId, Origin};
 use hashpact_protocol::delta::Seq;
 use hashpact_protocol::labels::{ClassId, Labels};
 use hashpact_protocol::view::{LogState, View};
@@ -32,6 +32,16 @@ impl View for Store {
 
     fn delta_index(&self, origin: &Origin, seq: Seq) -> Option<u64> {
         self.fail_closed(self.control.delta(origin, seq))
+    }
+
+    fn fork(&self, origin: &Origin) -> Option<Vec<u8>> {
+        self.fail_closed(self.control.fork(origin))
+    }
+
+    fn is_retired(&self, key: &KeyId) -> bool {
+        // A key that cannot be looked up is not used.
+        let known = self.control.is_retired(key).map(Some);
+        self.fail_closed(known).unwrap_or(true)
     }
 
     fn class(&self, origin: &Origin, class: ClassId) -> Option<Labels> {

@@ -110,6 +110,11 @@ impl<'a> Leaves<'a> {
                 self.policy = Some(index);
                 self.unknown.policies = false;
             }
+            Ok(Leaf::Resumed { .. }) if index > 0 => {
+                out.found(place, FindingKind::Leaf(LeafFault::Resumed { index }));
+            }
+            // It begins under the roster that gave it its line.
+            Ok(Leaf::Resumed { .. }) => self.unknown.rosters = true,
             Ok(Leaf::Other(_)) => {}
             Err(error) => {
                 out.found(place, FindingKind::Leaf(error.into()));

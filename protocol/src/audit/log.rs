@@ -267,6 +267,7 @@ impl<F: LogFiles, H: Iterator<Item = Result<Vec<u8>, HistoryFault>>> Reading<'_,
                 Leaf::Delta { .. } => Some(LeafKind::Delta),
                 Leaf::Classes { .. } => Some(LeafKind::Classes),
                 Leaf::Roster { .. } => Some(LeafKind::Roster),
+                Leaf::Resumed { .. } => Some(LeafKind::KeyEvent),
                 Leaf::Other(kind) => Some(kind),
             }
         };

@@ -1,9 +1,9 @@
 //! How bodies arrive: fetched from their origin, several at once, admitted and applied in order.
 //!
-//! In order, so that a retraction never acts before the put that it ends. When nothing may be opened, the retractions are
-//! fetched alone: they act whatever policy says.
+//! In order, so that a retraction never acts before the put that it ends. Puts act once their delta stands under a witnessed
+//! checkpoint. Where a delta's records must wait, for that or for policy, its retractions are fetched alone: they act at once.
 
-use hashpact_keys::{CentreId, Origin, Timestamp};
+use hashpact_keys::{Origin, Timestamp};
 
 use super::heads::drop_peer;
 use super::{Centre, Event, Job, JobResult, Output, Pace, Reason};
@@ -32,20 +32,17 @@ impl Centre {
                 .values_mut()
                 .for_each(|mirror| mirror.ready.clear());
         }
-        let origins: Vec<(Origin, CentreId)> = self
-            .roster()
-            .centres
-            .iter()
-            .filter(|centre| self.peers.contains_key(&centre.id))
-            .map(|centre| (centre.origin.clone(), centre.id.clone()))
-            .collect();
-        for (origin, peer) in origins {
-            while let Some(seq) = self.next_body(&origin, policy, now) {
+        let origins: Vec<Origin> = self.mirrors.keys().cloned().collect();
+        for origin in origins {
+            let Some(peer) = self.body_source(&origin) else {
+                continue;
+            };
+            self.skip_quiet(&origin, policy, view, out);
+            while let Some((seq, alone)) = self.next_body(&origin, policy, now) {
                 let Some(expected) = self.expected(&origin, seq, view) else {
                     break;
                 };
                 let id = self.job();
-                let alone = self.retractions_alone(&origin, policy);
                 let section = if alone { RETRACTION_SECTION } else { 0 };
                 let Some(mirror) = self.mirrors.get_mut(&origin) else {
                     break;
@@ -77,8 +74,8 @@ impl Centre {
         }
     }
 
-    /// The next delta worth a transfer, within the bounds of what may be in flight.
-    fn next_body(&self, origin: &Origin, policy: Policy, now: Timestamp) -> Option<Seq> {
+    /// The next delta worth a transfer, within the bounds of what may be in flight, and whether its retractions alone.
+    fn next_body(&self, origin: &Origin, policy: Policy, now: Timestamp) -> Option<(Seq, bool)> {
         let mirror = self.mirrors.get(origin)?;
         if mirror.body_pace.is_waiting(now) {
             return None;
@@ -90,10 +87,10 @@ impl Centre {
         }
         let state = &mirror.state;
         let alone = self.retractions_alone(origin, policy);
-        let first = if alone {
-            state.retracted
+        let (first, last) = if alone {
+            (state.retracted, state.next_seq)
         } else {
-            state.applied
+            (state.applied, self.acting(origin))
         };
         // While the next body cannot be had, it is tried by itself.
         let ahead = if mirror.body_stuck && !alone {
@@ -101,18 +98,87 @@ impl Centre {
         } else {
             limits::BODIES_IN_FLIGHT
         };
-        (first.0..state.next_seq.0)
-            .map(Seq)
-            .take(ahead)
-            .find(|seq| !mirror.body_jobs.contains_key(seq) && !mirror.ready.contains_key(seq))
+        let mut next = (first.0..last.0).map(Seq).take(ahead);
+        let next = next
+            .find(|seq| !mirror.body_jobs.contains_key(seq) && !mirror.ready.contains_key(seq))?;
+        // A pending delta without a retraction is nobody's business yet.
+        let waits = alone && self.is_pending(origin, policy) && next < mirror.quiet_to;
+        (!waits).then_some((next, alone))
     }
 
-    /// Whether retractions are fetched without the records: nothing may be opened, or a body before them cannot be had.
+    /// Deltas below this number may put: those that a quorum witnessed, of a log that is not in dispute. Of our own log,
+    /// when we lost it, all.
+    fn acting(&self, origin: &Origin) -> Seq {
+        let Some(mirror) = self.mirrors.get(origin) else {
+            return Seq(0);
+        };
+        if *origin == self.origin {
+            mirror.state.next_seq
+        } else if self.disputes.contains_key(origin) {
+            mirror.state.applied
+        } else {
+            mirror.state.witnessed_seq
+        }
+    }
+
+    /// Whether retractions are fetched without the records: nothing may be opened, a body before them cannot be had, or
+    /// what is left to apply is pending.
     fn retractions_alone(&self, origin: &Origin, policy: Policy) -> bool {
         let Some(mirror) = self.mirrors.get(origin) else {
             return false;
         };
-        !policy.is_open() || (mirror.body_stuck && mirror.state.retracted < mirror.state.next_seq)
+        let left = mirror.state.retracted < mirror.state.next_seq;
+        let closed = !policy.is_open() && *origin != self.origin;
+        closed || (left && (mirror.body_stuck || self.is_pending(origin, policy)))
+    }
+
+    /// Whether nothing is left to apply but deltas that wait for their witnesses.
+    fn is_pending(&self, origin: &Origin, policy: Policy) -> bool {
+        self.mirrors.get(origin).is_some_and(|mirror| {
+            let state = &mirror.state;
+            let left = state.retracted < state.next_seq;
+            let open = policy.is_open() && !mirror.body_stuck;
+            open && left && state.applied >= self.acting(origin)
+        })
+    }
+
+    /// Steps over pending deltas that retract nothing, so that the first one that does is fetched: retractions do not wait
+    /// for witnesses. Each delta's table is read once.
+    fn skip_quiet(
+        &mut self,
+        origin: &Origin,
+        policy: Policy,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(mirror) = self
+            .mirrors
+            .get(origin)
+            .filter(|_| self.is_pending(origin, policy))
+        else {
+            return;
+        };
+        let state = &mirror.state;
+        let (first, last) = (state.retracted, state.next_seq);
+        let mut quiet_to = mirror.quiet_to.max(first);
+        let mut loud = false;
+        while quiet_to < last && !loud {
+            let Some(expected) = self.expected(origin, quiet_to, view) else {
+                break;
+            };
+            loud = expected.table.retractions.count > 0;
+            if !loud {
+                quiet_to = Seq(quiet_to.0 + 1);
+            }
+        }
+        if loud {
+            for seq in (first.0..quiet_to.0).map(Seq) {
+                self.apply_retractions(origin, seq, Vec::new(), out);
+            }
+        }
+        if let Some(mirror) = self.mirrors.get_mut(origin) {
+            mirror.quiet_to = quiet_to;
+        }
     }
 
     /// What the log says of a delta.
@@ -127,7 +193,9 @@ impl Centre {
                 seq,
                 table,
             }),
-            Leaf::Classes { .. } | Leaf::Roster { .. } | Leaf::Other(_) => None,
+            Leaf::Classes { .. } | Leaf::Roster { .. } | Leaf::Resumed { .. } | Leaf::Other(_) => {
+                None
+            }
         }
     }
 
@@ -137,6 +205,7 @@ impl Centre {
         seq: Seq,
         result: JobResult,
         now: Timestamp,
+        view: &impl View,
         out: &mut Vec<Output>,
     ) {
         let Some(mirror) = self.mirrors.get_mut(origin) else {
@@ -153,6 +222,7 @@ impl Centre {
                 }
                 mirror.ready.insert(seq, body);
                 self.apply_ready(origin, now, out);
+                self.regain(now, view, out);
             }
             JobResult::Retractions(list) => {
                 mirror.body_pace = Pace::default();
@@ -184,26 +254,48 @@ impl Centre {
                 }
                 drop_peer(&from, Reason::Body(error), out);
             }
-            JobResult::Suffix(_) => {}
+            JobResult::Suffix(_)
+            | JobResult::Roots(_)
+            | JobResult::Cosigned(_)
+            | JobResult::Ahead(_) => {}
         }
     }
 
     fn apply_ready(&mut self, origin: &Origin, now: Timestamp, out: &mut Vec<Output>) {
         let policy = self.policy(now);
-        let Some(mirror) = self.mirrors.get_mut(origin) else {
-            return;
-        };
-        while let Some(body) = mirror.ready.remove(&mirror.state.applied) {
+        let acting = self.acting(origin);
+        while let Some(mirror) = self.mirrors.get_mut(origin) {
+            let mut state = mirror.state.clone();
+            let Some(body) = mirror
+                .ready
+                .remove(&state.applied)
+                .filter(|_| state.applied < acting)
+            else {
+                return;
+            };
+            let admitted = if *origin == self.origin {
+                Ok(body.own())
+            } else {
+                policy.admit(body)
+            };
             // Said once, when policy closed.
-            let Ok(admitted) = policy.admit(body) else {
+            let Ok(admitted) = admitted else {
                 return mirror.ready.clear();
             };
             let applied = applied(&admitted);
-            mirror.state.applied = Seq(mirror.state.applied.0 + 1);
-            mirror.state.retracted = mirror.state.retracted.max(mirror.state.applied);
+            state.applied = Seq(state.applied.0 + 1);
+            state.retracted = state.retracted.max(state.applied);
+            // With the last body comes our receipt.
+            if self.add_own_lines(origin, &mut state, now) {
+                self.tell.insert(origin.centre().clone());
+            }
+            let Some(mirror) = self.mirrors.get_mut(origin) else {
+                return;
+            };
+            mirror.state = state.clone();
             let mut batch = Batch::default();
             batch.push(Write::Body(admitted));
-            let (origin, state) = (origin.clone(), mirror.state.clone());
+            let origin = origin.clone();
             batch.push(Write::State { origin, state });
             out.push(Output::Commit(batch));
             out.push(Output::Emit(applied));

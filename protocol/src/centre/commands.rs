@@ -1,14 +1,15 @@
 //! What the operator asks. Everything that is signed goes through [`Centre::extend`], which makes one batch of it.
 
 use hashpact_keys::chain::RosterError;
-use hashpact_keys::{KeyUse, SignedRoster, Signer, Timestamp};
+use hashpact_keys::{KeyUse, Origin, SignedRoster, Signer, Timestamp};
 use rand_core::CryptoRng;
+use sha2::{Digest as _, Sha256};
 
 use super::{Centre, Command, CommandId, Event, Outcome, Output};
 use crate::delta::{ClassTable, Draft, DraftError, Header, Sealed, Seq};
 use crate::labels::{ClassDefinitions, ClassId, Labels, LabelsError};
 use crate::limits;
-use crate::log::{AppendError, Checkpoint, Leaf, grow};
+use crate::log::{AppendError, Checkpoint, Leaf, grow, root_at};
 use crate::view::{AdmittedBody, Batch, LogState, View, Write};
 
 /// Why a command is refused. Nothing was changed.
@@ -23,6 +24,24 @@ pub enum CommandError {
         held: u64,
         /// Leaves seen.
         seen: u64,
+    },
+    /// Not enough others have said yet how much of our log they have seen.
+    #[error(
+        "{have} of the {needed} witnesses needed have said how much of this centre's log they have seen: until then this node's disk might be an old copy, so nothing is signed"
+    )]
+    Unconfirmed {
+        /// Those that did.
+        have: usize,
+        /// How many must.
+        needed: usize,
+    },
+    /// Our own log was shown to be forked.
+    #[error(
+        "this centre's log is forked and frozen at size {size}: a new roster must give it a new origin line"
+    )]
+    Frozen {
+        /// Leaves that both branches share.
+        size: u64,
     },
     /// The draft would be refused by a receiver.
     #[error(transparent)]
@@ -102,16 +121,6 @@ impl Centre {
             Command::ApplyRoster(bytes) => self.apply_roster(&bytes, now, view, out),
         };
         out.push(Output::Reply(id, done));
-    }
-
-    fn may_sign(&self) -> Result<(), CommandError> {
-        match self.behind {
-            Some(seen) => Err(CommandError::Behind {
-                held: self.own.size,
-                seen,
-            }),
-            None => Ok(()),
-        }
     }
 
     /// Whether receivers will take what is signed now. A leaf that they refuse can never be taken out of the log again, and
@@ -200,7 +209,7 @@ impl Centre {
             classes: new,
             ..Extension::default()
         };
-        self.extend(extension, view, out)?;
+        self.extend(extension, now, view, out)?;
         self.own_classes
             .extend(added.into_iter().map(|(class, labels)| (labels, class)));
         Ok(Outcome::Classes(ids))
@@ -241,7 +250,7 @@ impl Centre {
             body: Some(body),
             ..Extension::default()
         };
-        self.extend(extension, view, out)?;
+        self.extend(extension, now, view, out)?;
         Ok(Outcome::Appended(seq))
     }
 
@@ -268,8 +277,8 @@ impl Centre {
         view: &impl View,
         out: &mut Vec<Output>,
     ) -> Result<Outcome, CommandError> {
-        self.may_sign()?;
-        if self.own.size > 0 {
+        // Nothing of it is shown to anybody before others said that they know no longer one.
+        if self.own.size > 0 || self.is_behind() {
             return Err(CommandError::Begun);
         }
         let (first, later) = chain.split_first().ok_or(CommandError::OwnKeys)?;
@@ -289,8 +298,11 @@ impl Centre {
         view: &impl View,
         out: &mut Vec<Output>,
     ) -> Result<Outcome, CommandError> {
-        self.may_sign()?;
         let next = self.roster.succeed(bytes)?;
+        let line = next.roster().centre(&self.id).map(|entry| &entry.origin);
+        if !line.is_some_and(|line| self.may_resume(line)) {
+            self.may_sign()?;
+        }
         self.put_in_force(vec![next], now, view, out)
     }
 
@@ -307,10 +319,19 @@ impl Centre {
             .roster()
             .centre(&self.id)
             .ok_or(CommandError::OwnKeys)?;
+        // A forked log is closed, and a roster that gives the centre a later line begins the next.
+        let resumes = entry.origin != self.origin && self.may_resume(&entry.origin);
+        if entry.origin != self.origin && !resumes {
+            return Err(CommandError::OwnKeys);
+        }
+        let (origin, size) = (
+            entry.origin.clone(),
+            if resumes { 0 } else { self.own.size },
+        );
         let holds = |signer: &Signer| {
             let public = signer.public();
-            let revoked = last.roster().revoked_from(&public.key_id(), &self.origin);
-            revoked.is_none_or(|size| self.own.size < size)
+            let revoked = last.roster().revoked_from(&public.key_id(), &origin);
+            revoked.is_none_or(|cut| size < cut)
                 && entry
                     .keys
                     .iter()
@@ -320,14 +341,18 @@ impl Centre {
         if now < since {
             return Err(CommandError::ClockBehind { now, since });
         }
-        if entry.origin != self.origin || !holds(&self.keys.delta) || !holds(&self.keys.log) {
+        if !holds(&self.keys.delta) || !holds(&self.keys.log) {
             return Err(CommandError::OwnKeys);
+        }
+        let mut leaves: Vec<Vec<u8>> = Vec::new();
+        if resumes {
+            leaves.extend(self.resume(origin, view)?.to_bytes());
         }
         let leaf = |roster: &SignedRoster| {
             let (version, hash) = (roster.roster().version, roster.hash());
             Leaf::Roster { version, hash }.to_bytes()
         };
-        let leaves = rosters.iter().filter_map(leaf).collect();
+        leaves.extend(rosters.iter().filter_map(leaf));
         let state = self.own.clone();
         let extension = Extension {
             state,
@@ -335,13 +360,45 @@ impl Centre {
             rosters,
             ..Extension::default()
         };
-        self.extend(extension, view, out)?;
         let version = last.roster().version.get();
-        self.roster = last;
+        // Who witnesses the new head, the new roster says.
+        let before = std::mem::replace(&mut self.roster, last);
         self.reset_mirrors(now, view);
+        if let Err(error) = self.extend(extension, now, view, out) {
+            self.roster = before;
+            self.reset_mirrors(now, view);
+            return Err(error);
+        }
+        // Its witnesses may be others.
+        self.gathering.submissions.clear();
         out.push(Output::RosterChanged);
         out.push(Output::Emit(Event::RosterApplied { version }));
         Ok(Outcome::RosterApplied)
+    }
+
+    /// Whether a new origin line takes the place of ours: ours is forked, and the new one is the same centre's next.
+    fn may_resume(&self, next: &Origin) -> bool {
+        let same = next.centre() == self.origin.centre();
+        self.own.frozen.is_some() && same && next.epoch() > self.origin.epoch()
+    }
+
+    /// Leaves the forked log as it is and stands at the beginning of the next; the leaf that says so.
+    fn resume(&mut self, next: Origin, view: &impl View) -> Result<Leaf, CommandError> {
+        let size = self.own.frozen.unwrap_or(0);
+        let files = |path: &str| view.log_file(&self.origin, path);
+        let root = root_at(&files, self.own.size, size).map_err(|_| CommandError::Store)?;
+        let proof = view.fork(&self.origin).ok_or(CommandError::Store)?;
+        let origin = std::mem::replace(&mut self.origin, next);
+        self.own = view.log(&self.origin);
+        self.gathering = super::Gathering::default();
+        self.reports.clear();
+        self.load_classes(view);
+        Ok(Leaf::Resumed {
+            origin,
+            size,
+            root,
+            proof: Sha256::digest(&proof).into(),
+        })
     }
 
     fn own_entry(&self) -> Result<&hashpact_keys::roster::CentreEntry, CommandError> {
@@ -352,6 +409,7 @@ impl Centre {
     fn extend(
         &mut self,
         extension: Extension,
+        now: Timestamp,
         view: &impl View,
         out: &mut Vec<Output>,
     ) -> Result<(), CommandError> {
@@ -373,7 +431,10 @@ impl Centre {
             root,
         };
         (state.size, state.root) = (size, root);
-        state.head = Some(checkpoint.sign(&self.keys.log));
+        let head = checkpoint.sign(&self.keys.log);
+        state.head = Some(head.clone());
+        // Where nobody witnesses, nothing has to be waited for.
+        self.raise(&origin, &mut state, &head, view);
         self.own = state.clone();
         let mut batch = Batch::default();
         let files = grown.files;
@@ -388,7 +449,7 @@ impl Centre {
         batch.extend(rosters.into_iter().map(Write::Roster));
         batch.push(Write::State { origin, state });
         out.push(Output::Commit(batch));
-        self.announce(None, out);
+        self.propose(now);
         Ok(())
     }
 }

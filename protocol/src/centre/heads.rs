@@ -3,11 +3,13 @@
 //! A smaller log from its own centre is a rollback; from a relay it is merely stale. A log of equal size with another root,
 //! or one whose earlier root is not ours, is a fork. A larger one is an offer, and becomes true only when its leaves verify.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use hashpact_keys::{CentreId, Origin, Timestamp};
 
-use super::{Centre, Event, Output, Reason};
+use super::{Centre, Event, Output, Reason, later};
+use crate::Hash;
+use crate::limits;
 use crate::log::{CheckpointError, SignedCheckpoint, root_at};
 use crate::view::View;
 use crate::wire::{Frame, Message};
@@ -24,12 +26,13 @@ impl Centre {
         let Some(state) = self.peers.get_mut(peer) else {
             return;
         };
-        let Message::Heads {
-            session,
-            counter,
-            notes,
-        } = match Message::from_bytes(&frame.0) {
-            Ok(message) => message,
+        let (session, counter, notes) = match Message::from_bytes(&frame.0) {
+            Ok(Message::Heads {
+                session,
+                counter,
+                notes,
+            }) => (session, counter, notes),
+            Ok(Message::Fork(proof)) => return self.on_fork_proof(peer, &proof, now, view, out),
             Err(error) => return drop_peer(peer, Reason::Malformed(error), out),
         };
         // Streams may overtake each other: an older message must not look like a rollback.
@@ -37,18 +40,55 @@ impl Centre {
             return;
         }
         state.newest = (session, counter);
-        // One head a log: each costs a signature check and perhaps reads of the tree.
-        let mut logs = BTreeSet::new();
-        for note in &notes {
-            if SignedCheckpoint::claimed_origin(note).is_ok_and(|origin| !logs.insert(origin)) {
+        if let Err(reason) = self.on_heads(peer, &notes, now, view, out) {
+            return drop_peer(peer, reason, out);
+        }
+        let (holder, own) = (peer.as_str(), self.origin.clone());
+        let seen = notes
+            .iter()
+            .filter_map(|note| SignedCheckpoint::from_store(note).ok());
+        let seen = seen.map(|head| head.checkpoint().clone());
+        let seen = seen
+            .filter(|head| head.origin == own)
+            .map(|head| head.size)
+            .max();
+        // Whoever shows nothing of our log has seen nothing of it. Larger ones were reported with their signature.
+        let held = self.own.size;
+        let seen = seen.map_or(0, |seen| seen.min(held));
+        let reported = self.reports.get(holder).copied().unwrap_or(0);
+        self.on_report(holder, seen.max(reported), now, view, out);
+    }
+
+    fn on_heads(
+        &mut self,
+        peer: &CentreId,
+        notes: &[Vec<u8>],
+        now: Timestamp,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Reason> {
+        // Two heads a log, the witnessed one and the pending one: each costs signature checks and perhaps reads of the tree.
+        let mut logs: BTreeMap<Origin, u8> = BTreeMap::new();
+        let mut shown: BTreeMap<Origin, u64> = BTreeMap::new();
+        for note in notes {
+            let origin = SignedCheckpoint::claimed_origin(note).map_err(Reason::Checkpoint)?;
+            let seen = logs.entry(origin.clone()).or_default();
+            *seen = seen.saturating_add(1);
+            if *seen > 2 {
                 continue;
             }
-            if let Err(reason) = self.on_head(peer, note, now, view, out) {
-                return drop_peer(peer, reason, out);
+            if let Some(size) = self.on_head(peer, note, now, view, out)? {
+                let largest = shown.entry(origin).or_default();
+                *largest = size.max(*largest);
             }
+        }
+        match shown.iter().find(|(origin, _)| origin.centre() == peer) {
+            Some((origin, size)) => self.on_reached(peer, origin, *size, now, out),
+            None => Ok(()),
         }
     }
 
+    /// Verifies one head and takes what is new in it; its size, if it counts.
     fn on_head(
         &mut self,
         peer: &CentreId,
@@ -56,86 +96,94 @@ impl Centre {
         now: Timestamp,
         view: &impl View,
         out: &mut Vec<Output>,
-    ) -> Result<(), Reason> {
+    ) -> Result<Option<u64>, Reason> {
         let origin = SignedCheckpoint::claimed_origin(note).map_err(Reason::Checkpoint)?;
         // A peer with a newer roster may know logs that we do not.
         let Some(centre) = self.roster().by_origin(&origin) else {
-            return Ok(());
+            return Ok(None);
         };
-        let from_origin = centre.id == *peer;
         let (head, key) = match SignedCheckpoint::open(note, centre, now) {
             Ok(opened) => opened,
             // Keys come and go with the roster, and the other side may hold another version.
-            Err(CheckpointError::NoKey { .. }) => return Ok(()),
+            Err(CheckpointError::NoKey { .. }) => return Ok(None),
             Err(error) => return Err(Reason::Checkpoint(error)),
         };
         let revoked = self.roster().revoked_from(&key, &origin);
-        if revoked.is_some_and(|size| head.checkpoint().size > size) {
+        let shown = head.checkpoint().size;
+        if revoked.is_some_and(|size| shown > size) {
             // A relay with an older roster cannot know it.
-            return Ok(());
+            return Ok(None);
         }
         if origin == self.origin {
-            self.on_own_head(peer, &head, view, out);
-            return Ok(());
+            self.on_own_head(peer, &head, now, view, out);
+            return Ok(Some(shown));
         }
-        if self.forks(&origin, &head, view) {
-            let (size, shown_by) = (head.checkpoint().size, peer.clone());
-            out.push(Output::Emit(Event::Fork {
-                origin,
-                size,
-                shown_by,
-            }));
-            // A relay shows what its origin told it: two honest centres must not fall out over somebody's two faces.
-            return if from_origin {
-                Err(Reason::Fork)
-            } else {
-                Ok(())
-            };
+        match self.root_of(&origin, shown, view) {
+            Some(root) if root != head.checkpoint().root => {
+                // Nobody is parted from for it: a relay shows what its origin told it, and who told it must say where they part.
+                self.on_fork(peer, &head, view, out);
+                return Ok(None);
+            }
+            Some(_) => self.on_lines(&head, now, view, out),
+            None => {}
         }
-        let Some(mirror) = self.mirrors.get_mut(&origin) else {
-            return Ok(());
-        };
-        let shown = head.checkpoint().size;
-        if shown > mirror.state.size {
-            mirror.offers.insert(peer.clone(), head);
+        if let Some(mirror) = self.mirrors.get_mut(&origin)
+            && shown > mirror.state.size
+        {
+            mirror.offers.insert(peer.clone(), head.clone());
+            self.look_for_forgotten(&head, view, out);
         }
-        let Some(state) = self.peers.get_mut(peer).filter(|_| from_origin) else {
+        Ok(Some(shown))
+    }
+
+    /// A centre shows how long its own log is. Shorter than before is a rollback, or a disk that is an old copy: it is told,
+    /// and parted from if it goes on.
+    fn on_reached(
+        &mut self,
+        peer: &CentreId,
+        origin: &Origin,
+        shown: u64,
+        now: Timestamp,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Reason> {
+        let Some(state) = self.peers.get_mut(peer) else {
             return Ok(());
         };
         // A relay may have brought what is newer than a message of the origin's that was still on its way.
         let held = state.reached;
-        if shown < held {
-            out.push(Output::Emit(Event::Rollback {
-                origin,
-                held,
-                shown,
-            }));
+        if shown >= held {
+            (state.reached, state.rolled_back) = (shown, None);
+            return Ok(());
+        }
+        let origin = origin.clone();
+        out.push(Output::Emit(Event::Rollback {
+            origin,
+            held,
+            shown,
+        }));
+        let since = *state.rolled_back.get_or_insert(now);
+        if since > now || later(since, limits::ROLLBACK_S) <= now {
             return Err(Reason::Rollback { held, shown });
         }
-        state.reached = shown;
+        self.tell.insert(peer.clone());
         Ok(())
     }
 
-    /// Compares roots where both are known: that is where a fork shows without fetching anything.
-    fn forks(&self, origin: &Origin, head: &SignedCheckpoint, view: &impl View) -> bool {
-        let Some(mirror) = self.mirrors.get(origin) else {
-            return false;
-        };
-        let shown = head.checkpoint();
-        let state = &mirror.state;
+    /// The root that we know a log to have at a size: that is where a fork shows without fetching anything.
+    pub(super) fn root_of(&self, origin: &Origin, size: u64, view: &impl View) -> Option<Hash> {
+        let state = &self.mirrors.get(origin)?.state;
         let same_size = state
             .head
             .as_ref()
-            .filter(|held| held.checkpoint().size == shown.size);
-        let known = if let Some(held) = same_size {
-            Some(held.checkpoint().root)
-        } else if shown.size <= state.size {
-            let files = |path: &str| view.log_file(origin, path);
-            root_at(&files, state.size, shown.size).ok()
-        } else {
-            None
-        };
-        known.is_some_and(|root| root != shown.root)
+            .filter(|held| held.checkpoint().size == size);
+        if let Some(held) = same_size {
+            return Some(held.checkpoint().root);
+        }
+        if size > state.size {
+            return None;
+        }
+        let files = |path: &str| view.log_file(origin, path);
+        root_at(&files, state.size, size).ok()
     }
 
     /// Whether a head that was taken under an earlier roster would be taken under this one.
@@ -156,27 +204,24 @@ impl Centre {
         &mut self,
         peer: &CentreId,
         head: &SignedCheckpoint,
+        now: Timestamp,
         view: &impl View,
         out: &mut Vec<Output>,
     ) {
-        let (seen, held) = (head.checkpoint().size, self.own.size);
+        let held = self
+            .mirrors
+            .get(&self.origin)
+            .map_or(self.own.size, |own| own.state.size);
+        let seen = head.checkpoint().size;
         if seen > held {
-            if self.behind.is_none_or(|size| size < seen) {
-                self.behind = Some(seen);
-                out.push(Output::Emit(Event::OwnLogBehind { held, seen }));
-            }
-            return;
+            self.on_report(peer.as_str(), seen, now, view, out);
+            return self.offer_own(peer, head);
         }
         let files = |path: &str| view.log_file(&self.origin, path);
-        let root = root_at(&files, held, seen).ok();
-        if root.is_some_and(|root| root != head.checkpoint().root) {
-            self.behind = Some(seen);
-            let (origin, shown_by) = (self.origin.clone(), peer.clone());
-            out.push(Output::Emit(Event::Fork {
-                origin,
-                size: seen,
-                shown_by,
-            }));
+        match root_at(&files, held, seen) {
+            Ok(root) if root != head.checkpoint().root => self.on_fork(peer, head, view, out),
+            Ok(_) if !self.is_behind() => self.on_own_lines(head, now, view, out),
+            Ok(_) | Err(_) => {}
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use hashpact_keys::{CentreId, Origin, Timestamp};
 
+use super::cosign::OwnLines;
 use super::heads::drop_peer;
 use super::{Centre, Event, Job, JobResult, Output, Pace, Reason};
 use crate::log::{SignedCheckpoint, TreeError};
@@ -16,7 +17,8 @@ impl Centre {
         for (origin, mirror) in &self.mirrors {
             let own = self.roster().by_origin(origin).map(|centre| &centre.id);
             let stuck = mirror.refused_at == Some(mirror.state.size);
-            if mirror.fetching.is_some() || mirror.log_pace.is_waiting(now) || stuck {
+            let disputed = self.disputes.contains_key(origin);
+            if mirror.fetching.is_some() || mirror.log_pace.is_waiting(now) || stuck || disputed {
                 continue;
             }
             let best = mirror
@@ -63,7 +65,12 @@ impl Centre {
             JobResult::Failed => {
                 return mirror.log_pace.fail(now, Some(peer));
             }
-            JobResult::Body(_) | JobResult::Retractions(_) | JobResult::Bad(_) => return,
+            JobResult::Body(_)
+            | JobResult::Retractions(_)
+            | JobResult::Bad(_)
+            | JobResult::Cosigned(_)
+            | JobResult::Ahead(_)
+            | JobResult::Roots(_) => return,
         };
         let (roster, state) = (self.roster.roster(), mirror.state.clone());
         let Some(centre) = roster.by_origin(origin) else {
@@ -76,40 +83,55 @@ impl Centre {
             now,
         };
         match suffix(&bytes, &files, &state, target.checkpoint(), &origins) {
-            Ok(piece) => self.grow_mirror(origin, &peer, target, piece, out),
-            Err(error) => self.refuse_suffix(origin, &peer, error, now, out),
+            Ok(piece) => self.grow_mirror(origin, &peer, target, piece, now, view, out),
+            Err(error) => {
+                let received = (&peer, &target, bytes.as_slice());
+                self.look_for_fork(received, &error, now, view, out);
+                self.refuse_suffix(origin, &peer, error, now, out);
+            }
         }
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the piece, its target and who sent it, and the three of every step"
+    )]
     fn grow_mirror(
         &mut self,
         origin: &Origin,
         peer: &CentreId,
         target: SignedCheckpoint,
         piece: VerifiedSuffix,
+        now: Timestamp,
+        view: &impl View,
         out: &mut Vec<Output>,
     ) {
-        let Some(mirror) = self.mirrors.get_mut(origin) else {
-            return;
-        };
-        let from = mirror.state.size;
-        let head = target.checkpoint().size;
         let VerifiedSuffix {
             files,
             deltas,
             classes,
-            state,
+            mut state,
         } = piece;
-        mirror.state = state;
+        let head = target.checkpoint().size;
         // A relay may hold less than what the log is known to have.
-        if head >= mirror.state.head_size() {
-            mirror.state.head = Some(target);
+        if head >= state.head_size() {
+            state.head = Some(self.cleaned(target));
         }
-        let size = mirror.state.size;
+        // Cosigned in the batch that stores the leaves: what a witness says is durable before it is sent.
+        let cosigned = self.add_own_lines(origin, &mut state, now);
+        let witnessed = state.head.clone().is_some_and(|head| {
+            head.checkpoint().size == state.size && self.raise(origin, &mut state, &head, view)
+        });
+        let Some(mirror) = self.mirrors.get_mut(origin) else {
+            return;
+        };
+        let from = mirror.state.size;
+        mirror.state = state.clone();
+        let size = state.size;
         mirror
             .offers
             .retain(|_, offer| offer.checkpoint().size > size);
-        (mirror.refused_at, mirror.log_pace) = (None, Pace::default());
+        (mirror.refused_at, mirror.log_pace, mirror.unsaved) = (None, Pace::default(), None);
         let mut batch = Batch::default();
         let origin = origin.clone();
         batch.push(Write::Log {
@@ -121,13 +143,23 @@ impl Centre {
         });
         batch.push(Write::State {
             origin: origin.clone(),
-            state: mirror.state.clone(),
+            state,
         });
         out.push(Output::Commit(batch));
-        out.push(Output::Emit(Event::LogGrew { origin, size, head }));
-        if size == head {
-            self.announce(Some(peer), out);
+        let grew = origin.clone();
+        out.push(Output::Emit(Event::LogGrew {
+            origin: grew,
+            size,
+            head,
+        }));
+        if witnessed {
+            out.push(Output::Emit(Event::Witnessed { origin, size }));
         }
+        if size == head {
+            // Who sent it knows it, but for our cosignature.
+            self.announce(Some(peer).filter(|_| !cosigned));
+        }
+        self.regain(now, view, out);
     }
 
     fn refuse_suffix(
@@ -155,13 +187,15 @@ impl Centre {
                 error,
                 SuffixError::Tree(TreeError::Tile { .. } | TreeError::Bundle { .. })
             );
-            let (origin, from) = (origin.clone(), peer.clone());
+            let (target, from) = (origin.clone(), peer.clone());
             out.push(Output::Emit(Event::SuffixRefused {
-                origin,
+                origin: target.clone(),
                 from,
                 error: error.clone(),
             }));
-            if of_peer && !own_disk {
+            // Who shows another branch is asked where it parts from ours.
+            let disputed = self.disputes.contains_key(&target);
+            if of_peer && !own_disk && !disputed {
                 drop_peer(peer, Reason::Suffix(error), out);
             }
             return;
@@ -190,10 +224,13 @@ impl Centre {
         let roster = self.roster.roster();
         self.mirrors
             .retain(|origin, _| roster.by_origin(origin).is_some());
+        self.disputes
+            .retain(|origin, _| roster.by_origin(origin).is_some());
         self.peers.retain(|peer, _| roster.centre(peer).is_some());
         for mirror in self.mirrors.values_mut() {
             mirror.refused_at = None;
             (mirror.log_pace, mirror.body_pace) = (Pace::default(), Pace::default());
+            mirror.own_lines = OwnLines::default();
             // Its head may be one that a revoked key signed; the answer to a job that is forgotten is not heard.
             mirror.fetching = None;
         }
@@ -211,5 +248,10 @@ impl Centre {
                 .retain(|_, head| !void.iter().any(|note| note == head.note()));
         }
         self.load_mirrors(view);
+        // A centre may write another log than before.
+        for (peer, state) in &mut self.peers {
+            let mirror = self.mirrors.iter().find(|(log, _)| log.centre() == peer);
+            state.reached = mirror.map_or(0, |(_, mirror)| mirror.state.head_size());
+        }
     }
 }

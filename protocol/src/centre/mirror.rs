@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hashpact_keys::{CentreId, Timestamp};
 
 use super::JobId;
+use super::cosign::OwnLines;
 use crate::delta::Seq;
 use crate::limits;
 use crate::log::SignedCheckpoint;
@@ -31,6 +32,12 @@ pub(super) struct Mirror {
     pub(super) body_pace: Pace,
     /// A body could not be had: retractions are fetched alone, so that they do not wait for it.
     pub(super) body_stuck: bool,
+    /// Pending deltas below this number, from `state.retracted` on, hold no retraction.
+    pub(super) quiet_to: Seq,
+    /// What we signed under its head.
+    pub(super) own_lines: OwnLines,
+    /// Since when there are cosignatures that are not written.
+    pub(super) unsaved: Option<Timestamp>,
 }
 
 impl Mirror {

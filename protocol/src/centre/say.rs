@@ -5,7 +5,7 @@ use hashpact_keys::{CentreId, Origin, Timestamp};
 use super::CommandError;
 use crate::delta::{BodyError, Draft, Expected, Retraction, Seq};
 use crate::labels::{ClassId, Labels};
-use crate::log::CheckpointError;
+use crate::log::{CheckpointError, ForkError, SignedCheckpoint};
 use crate::policy::{Closed, VerifiedBody};
 use crate::verify::SuffixError;
 use crate::view::Batch;
@@ -79,6 +79,20 @@ pub enum Job {
         /// What to verify it against.
         expected: Expected,
     },
+    /// Fetch the root of a log at a size from a peer, with its proof: where two branches part.
+    CompareRoots {
+        /// From whom.
+        peer: CentreId,
+        /// What to ask.
+        request: BulkRequest,
+    },
+    /// Have our newest checkpoint cosigned by a witness that is asked over HTTP (C2SP tlog-witness).
+    Submit {
+        /// The witness's name on the roster.
+        witness: String,
+        /// The checkpoint; its log is our own.
+        head: SignedCheckpoint,
+    },
     /// Fetch a delta's retractions alone and verify them.
     FetchRetractions {
         /// From whom.
@@ -99,6 +113,12 @@ pub enum JobResult {
     Body(VerifiedBody),
     /// Retractions that their origin's signature covers.
     Retractions(Vec<Retraction>),
+    /// Bytes of a root proof, not checked.
+    Roots(Vec<u8>),
+    /// The note with what the witness answered, not checked.
+    Cosigned(Vec<u8>),
+    /// The witness has cosigned a larger log than ours: its size.
+    Ahead(u64),
     /// The transfer failed; nothing is said of the peer's honesty.
     Failed,
     /// The bytes are not what the origin signed.
@@ -178,6 +198,27 @@ pub enum Event {
         /// Who showed the other one.
         shown_by: CentreId,
     },
+    /// A log was shown to be forked: beyond this size nothing of it acts but retractions.
+    Frozen {
+        /// The log.
+        origin: Origin,
+        /// Leaves that both branches share.
+        size: u64,
+    },
+    /// A quorum of witnesses cosigned a log up to here: what it puts may act.
+    Witnessed {
+        /// The log.
+        origin: Origin,
+        /// Leaves.
+        size: u64,
+    },
+    /// Our disk was an old copy: with the witness and mirror keys that we have nothing is cosigned any more.
+    KeysRetired,
+    /// We hold as much of our own log as anybody has seen: signing goes on.
+    OwnLogRegained {
+        /// Leaves.
+        size: u64,
+    },
     /// Peers have seen more of our own log than we hold: signing has stopped.
     OwnLogBehind {
         /// Leaves held.
@@ -241,9 +282,12 @@ pub enum Reason {
         /// Leaves that it shows.
         shown: u64,
     },
-    /// A log that does not continue the one held.
-    #[error("showed a log that does not continue the one held")]
+    /// Its own log has two faces, and it does not stand by the one that it showed.
+    #[error("showed a log that does not continue the one held, and does not say where they part")]
     Fork,
+    /// A fork proof that proves none.
+    #[error("bad fork proof: {0}")]
+    ForkProof(ForkError),
     /// A piece of a log that does not verify.
     #[error("bad suffix: {0}")]
     Suffix(SuffixError),

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use crate::b3::Hash;
 
 /// Number of a delta at its origin, from 0, without gaps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Seq(pub u64);
 
 impl std::fmt::Display for Seq {

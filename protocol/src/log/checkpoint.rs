@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use hashpact_keys::roster::CentreEntry;
 use hashpact_keys::{KeyId, KeyUse, Origin, Signer, Timestamp};
 
-use super::{NoteError, SignedNote};
+use super::{NoteError, SignedNote, VerifierKey};
 use crate::b3::Hash;
 use crate::limits;
 
@@ -153,6 +153,63 @@ impl SignedCheckpoint {
     #[must_use]
     pub fn note(&self) -> &[u8] {
         &self.note
+    }
+
+    /// The note, read.
+    ///
+    /// # Errors
+    /// [`NoteError`]: never for a checkpoint that was opened, signed or read here.
+    pub fn signed_note(&self) -> Result<SignedNote, NoteError> {
+        SignedNote::parse(&self.note)
+    }
+
+    /// The same checkpoint with other lines under it. A note of another text changes nothing.
+    #[must_use]
+    pub fn with_lines(mut self, note: &SignedNote) -> Self {
+        if note.text() == self.checkpoint.text() {
+            self.note = note.to_bytes();
+        }
+        self
+    }
+
+    /// The same checkpoint with the lines of these keys only, each of those of cosigners verified.
+    #[must_use]
+    pub fn cleaned<'a>(
+        self,
+        log: &VerifierKey,
+        cosigners: impl IntoIterator<Item = &'a VerifierKey>,
+    ) -> Self {
+        let Ok(shown) = self.signed_note() else {
+            return self;
+        };
+        let mut note = shown.clone().only([log]);
+        for key in cosigners {
+            // A note that is full keeps the lines it has.
+            let _ = note.take_over(&shown, key);
+        }
+        self.with_lines(&note)
+    }
+
+    /// Takes over newer lines of these keys from another note of the same checkpoint; says whether there were any.
+    pub fn take_over<'a>(
+        &mut self,
+        other: &Self,
+        keys: impl IntoIterator<Item = &'a VerifierKey>,
+    ) -> bool {
+        if self.checkpoint != other.checkpoint || self.note == other.note {
+            return false;
+        }
+        let (Ok(mut note), Ok(shown)) = (self.signed_note(), other.signed_note()) else {
+            return false;
+        };
+        let mut changed = false;
+        for key in keys {
+            changed |= note.take_over(&shown, key).unwrap_or(false);
+        }
+        if changed {
+            self.note = note.to_bytes();
+        }
+        changed
     }
 
     /// Takes a note that this node has checked before and stored.

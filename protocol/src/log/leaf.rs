@@ -1,6 +1,6 @@
 //! What a leaf of a log says: `[kind, ...]`, canonical CBOR, at most 65,535 bytes.
 
-use hashpact_keys::{RosterVersion, canonical};
+use hashpact_keys::{Origin, RosterVersion, canonical};
 use minicbor::{Decoder, Encoder};
 
 use crate::b3::Hash;
@@ -31,6 +31,9 @@ pub enum LeafKind {
     /// A salted commitment of another signed object.
     Commitment = 10,
 }
+
+/// What a key event says that begins a log again.
+const RESUMED: &str = "resumed";
 
 const KINDS: [LeafKind; 10] = [
     LeafKind::Delta,
@@ -66,6 +69,17 @@ pub enum Leaf {
         version: RosterVersion,
         /// SHA-256 of its payload.
         hash: Hash,
+    },
+    /// `[7, "resumed", origin, size, root, proof]`: the first leaf of a log that takes the place of a forked one.
+    Resumed {
+        /// The log that was closed.
+        origin: Origin,
+        /// Leaves of it that both branches shared: what it put beyond them is void.
+        size: u64,
+        /// Root over them.
+        root: Hash,
+        /// SHA-256 of the fork proof's text.
+        proof: Hash,
     },
     /// A kind that later versions read.
     Other(LeafKind),
@@ -118,6 +132,20 @@ impl Leaf {
                 .and_then(|e| e.u64(version.get()))
                 .and_then(|e| e.bytes(hash))
                 .map(drop),
+            Self::Resumed {
+                origin,
+                size,
+                root,
+                proof,
+            } => e
+                .array(6)
+                .and_then(|e| e.u8(7))
+                .and_then(|e| e.str(RESUMED))
+                .and_then(|e| e.str(origin.as_str()))
+                .and_then(|e| e.u64(*size))
+                .and_then(|e| e.bytes(root))
+                .and_then(|e| e.bytes(proof))
+                .map(drop),
             Self::Other(_) => return None,
         };
         written.ok().map(|()| e.into_writer())
@@ -157,6 +185,11 @@ impl Leaf {
                     .ok_or_else(shape)?;
                 Ok(Self::Roster { version, hash })
             }
+            // Other key events are of later versions.
+            (LeafKind::KeyEvent, 6) if d.probe().str().is_ok_and(|what| what == RESUMED) => {
+                d.skip().map_err(|_| shape())?;
+                resumed(&mut d).ok_or_else(shape)
+            }
             (LeafKind::Delta | LeafKind::Classes | LeafKind::Roster, _) => Err(shape()),
             (
                 kind @ (LeafKind::Policy
@@ -172,6 +205,15 @@ impl Leaf {
     }
 }
 
+fn resumed(d: &mut Decoder<'_>) -> Option<Leaf> {
+    Some(Leaf::Resumed {
+        origin: d.str().ok()?.parse().ok()?,
+        size: d.u64().ok().filter(|size| *size <= limits::LOG_LEAVES)?,
+        root: d.bytes().ok()?.try_into().ok()?,
+        proof: d.bytes().ok()?.try_into().ok()?,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,6 +225,27 @@ mod tests {
             hash: [5; 32],
         };
         assert_eq!(Leaf::from_bytes(&leaf.to_bytes().unwrap()), Ok(leaf));
+    }
+
+    #[test]
+    fn resumed_leaf_round_trips_and_other_key_events_are_kept() {
+        let leaf = Leaf::Resumed {
+            origin: "eu.example/eu/1".parse().unwrap(),
+            size: 9,
+            root: [1; 32],
+            proof: [2; 32],
+        };
+        let bytes = leaf.to_bytes().unwrap();
+        assert_eq!(Leaf::from_bytes(&bytes), Ok(leaf));
+        let mut short = bytes.clone();
+        short.truncate(bytes.len() - 34);
+        short[0] -= 1;
+        let later = Ok(Leaf::Other(LeafKind::KeyEvent));
+        assert_eq!(Leaf::from_bytes(&short), later);
+        let text = String::from_utf8_lossy(&bytes).find("eu.example").unwrap();
+        let mut bad = bytes.clone();
+        bad[text] = b'/';
+        assert_eq!(Leaf::from_bytes(&bad), Err(LeafError::Shape));
     }
 
     #[test]

@@ -37,6 +37,19 @@ impl Forge {
         }
     }
 
+    /// A log that goes on from what a store holds of it.
+    #[must_use]
+    pub fn of(setup: &CentreSetup, roster: &SignedRoster, memory: &Memory) -> Self {
+        let state = memory.log(&setup.origin);
+        Self {
+            setup: setup.clone(),
+            roster: roster.clone(),
+            memory: memory.clone(),
+            seq: state.next_seq,
+            prev: state.prev,
+        }
+    }
+
     /// The store that holds it.
     #[must_use]
     pub fn memory(&self) -> &Memory {
@@ -117,7 +130,7 @@ impl Forge {
             size,
             root,
             head: Some(head.clone()),
-            ..LogState::default()
+            ..self.memory.log(&origin)
         };
         let (deltas, classes) = (Vec::new(), Vec::new());
         let writes = vec![

@@ -5,7 +5,7 @@
 
 use hashpact_keys::chain::{draft_bytes, sign_roster};
 use hashpact_keys::enrolment::Enrolment;
-use hashpact_keys::roster::{CentreEntry, Roster, RosterDraft};
+use hashpact_keys::roster::{CentreEntry, KeyEntry, Roster, RosterDraft, WitnessEntry};
 use hashpact_keys::{
     CentreId, Jurisdiction, KeyUse, Origin, RosterVersion, SignedRoster, Signer, Timestamp,
 };
@@ -65,6 +65,8 @@ impl CentreSetup {
         CentreKeys {
             delta: self.signer(KeyUse::Delta),
             log: self.signer(KeyUse::Log),
+            witness: self.signer(KeyUse::Witness),
+            mirror: self.signer(KeyUse::Mirror),
         }
     }
 
@@ -73,10 +75,28 @@ impl CentreSetup {
     /// # Panics
     /// Never: an enrolment made here opens.
     #[must_use]
-    #[expect(clippy::unwrap_used, reason = "made and opened in one place")]
     pub fn entry(&self) -> CentreEntry {
-        let uses = [KeyUse::Delta, KeyUse::Log, KeyUse::Node];
-        let signers = uses.map(|use_| (use_, self.signer(use_)));
+        self.entry_with(&[KeyUse::Delta, KeyUse::Log, KeyUse::Node])
+    }
+
+    /// As [`CentreSetup::entry`], of a centre that witnesses and mirrors.
+    #[must_use]
+    pub fn witnessing_entry(&self) -> CentreEntry {
+        use KeyUse::{Delta, Log, Mirror, Node, Witness};
+        self.entry_with(&[Delta, Log, Witness, Mirror, Node])
+    }
+
+    /// Its entry with these keys only.
+    ///
+    /// # Panics
+    /// Never: an enrolment made here opens.
+    #[must_use]
+    #[expect(clippy::unwrap_used, reason = "made and opened in one place")]
+    pub fn entry_with(&self, uses: &[KeyUse]) -> CentreEntry {
+        let signers: Vec<_> = uses
+            .iter()
+            .map(|use_| (*use_, self.signer(*use_)))
+            .collect();
         let keys: Vec<_> = signers
             .iter()
             .map(|(use_, signer)| (*use_, signer))
@@ -107,9 +127,53 @@ pub fn root(n: u64) -> Signer {
 /// # Panics
 /// If `n` is 0 or more than a roster holds.
 #[must_use]
-#[expect(clippy::unwrap_used, reason = "made and opened in one place")]
 pub fn network(n: usize, demo: bool) -> (SignedRoster, Vec<CentreSetup>) {
+    network_of(n, demo, CentreSetup::entry)
+}
+
+/// As [`network`], where every centre witnesses and mirrors the others, and one auditor named [`AUDITOR`] does too.
+///
+/// # Panics
+/// If `n` is 0 or more than a roster holds.
+#[must_use]
+pub fn witnessed_network(n: usize, demo: bool) -> (SignedRoster, Vec<CentreSetup>) {
+    network_of(n, demo, CentreSetup::witnessing_entry)
+}
+
+/// The name of the auditor that witnesses.
+pub const AUDITOR: &str = "auditor.example/w1";
+
+/// The auditor's witness key.
+#[must_use]
+pub fn auditor() -> Signer {
+    signer("auditor")
+}
+
+#[expect(clippy::unwrap_used, reason = "made and opened in one place")]
+fn network_of(
+    n: usize,
+    demo: bool,
+    entry: fn(&CentreSetup) -> CentreEntry,
+) -> (SignedRoster, Vec<CentreSetup>) {
     let centres: Vec<_> = (0..n).map(CentreSetup::numbered).collect();
+    let witnessing = centres
+        .iter()
+        .map(entry)
+        .any(|entry| entry.keys_of(KeyUse::Witness).next().is_some());
+    let auditors = WitnessEntry {
+        name: AUDITOR.parse().unwrap(),
+        keys: vec![KeyEntry {
+            use_: KeyUse::Witness,
+            key: auditor().public(),
+            from: Timestamp::new(START.get() - 3_600),
+            until: None,
+        }],
+    };
+    let auditors = if witnessing {
+        vec![auditors]
+    } else {
+        Vec::new()
+    };
     let draft = RosterDraft {
         version: RosterVersion::FIRST,
         network: None,
@@ -118,8 +182,8 @@ pub fn network(n: usize, demo: bool) -> (SignedRoster, Vec<CentreSetup>) {
         demo,
         threshold: ROOTS.1,
         root_keys: (0..ROOTS.0).map(|n| root(n).public()).collect(),
-        centres: centres.iter().map(CentreSetup::entry).collect(),
-        auditors: Vec::new(),
+        centres: centres.iter().map(entry).collect(),
+        auditors,
         witnesses: Vec::new(),
         revocations: Vec::new(),
     };

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hashpact_keys::{Origin, SignedRoster};
+use hashpact_keys::{KeyId, Origin, SignedRoster};
 
 use crate::delta::{Retraction, Seq};
 use crate::labels::{ClassId, Labels};
@@ -20,6 +20,7 @@ use crate::wire::{BulkRefusal, BulkRequest};
 pub struct Memory {
     logs: BTreeMap<Origin, Log>,
     roster: Option<SignedRoster>,
+    retired: BTreeSet<KeyId>,
 }
 
 #[derive(Clone, Default)]
@@ -33,6 +34,7 @@ struct Log {
     bodies: BTreeMap<Seq, StoredBody>,
     put: BTreeMap<EntryId, Revision>,
     ended: BTreeMap<EntryId, Revision>,
+    fork: Option<Vec<u8>>,
 }
 
 #[derive(Clone)]
@@ -137,6 +139,14 @@ impl Memory {
                 self.roster = Some(roster);
                 Ok(())
             }
+            Write::Fork { origin, proof } => {
+                self.logs.entry(origin).or_default().fork = Some(proof);
+                Ok(())
+            }
+            Write::Retire(key) => {
+                self.retired.insert(key);
+                Ok(())
+            }
         }
     }
 
@@ -186,6 +196,7 @@ impl Memory {
     pub fn read(&self, request: &BulkRequest) -> Result<Vec<u8>, BulkRefusal> {
         match request {
             BulkRequest::Suffix { origin, from, to } => serve::suffix(self, origin, *from, *to),
+            BulkRequest::Proof { origin, from, to } => serve::proof(self, origin, *from, *to),
             BulkRequest::Body {
                 origin,
                 seq,
@@ -311,5 +322,13 @@ impl View for Memory {
 
     fn class(&self, origin: &Origin, class: ClassId) -> Option<Labels> {
         self.logs.get(origin)?.classes.get(&class).cloned()
+    }
+
+    fn fork(&self, origin: &Origin) -> Option<Vec<u8>> {
+        self.logs.get(origin)?.fork.clone()
+    }
+
+    fn is_retired(&self, key: &KeyId) -> bool {
+        self.retired.contains(key)
     }
 }

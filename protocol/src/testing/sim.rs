@@ -7,6 +7,7 @@
 //! | file | answers |
 //! |---|---|
 //! | `audit` | what must hold after every step |
+//! | `auditor` | a witness that is asked over HTTP |
 //! | `shell` | how a centre is driven |
 //! | `operate` | what people ask of it |
 //! | `schedule` | what happens next, by chance; and how a network heals |
@@ -14,13 +15,14 @@
 //! In scope: centres and messages. Out of scope: torn batches (the store's own tests), bytes on streams (the node's).
 
 mod audit;
+mod auditor;
 mod operate;
 mod schedule;
 mod shell;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hashpact_keys::{CentreId, SignedRoster, Timestamp};
+use hashpact_keys::{CentreId, Origin, SignedRoster, Timestamp};
 
 use super::keys::{self, CentreSetup, START};
 use super::memory::{Memory, MemoryError};
@@ -31,6 +33,7 @@ use crate::lists::Set;
 use crate::wire::{BulkRequest, Message};
 
 use audit::Audit;
+use auditor::Auditor;
 pub use schedule::Settled;
 
 /// What must never happen, and happened.
@@ -159,6 +162,9 @@ pub struct Sim {
     /// Whether somebody may be dropped or accused: a test that plays an evil part says so.
     faults_expected: bool,
     audit: Audit,
+    auditor: Auditor,
+    /// Disks from which a centre answers for one log: another branch that it was shown.
+    branches: BTreeMap<(usize, Origin), Memory>,
     journal: Vec<String>,
     counts: Counts,
     events: Vec<(usize, Event)>,
@@ -186,7 +192,21 @@ impl Sim {
     /// # Errors
     /// [`Violation`].
     pub fn new(seed: u64, n: usize, demo: bool) -> Result<Self, Violation> {
-        let (first, centres) = keys::network(n, demo);
+        Self::of(seed, keys::network(n, demo))
+    }
+
+    /// As [`Sim::new`], where the centres and one auditor witness the logs.
+    ///
+    /// # Errors
+    /// [`Violation`].
+    pub fn witnessed(seed: u64, n: usize) -> Result<Self, Violation> {
+        Self::of(seed, keys::witnessed_network(n, true))
+    }
+
+    fn of(
+        seed: u64,
+        (first, centres): (SignedRoster, Vec<CentreSetup>),
+    ) -> Result<Self, Violation> {
         let mut sim = Self {
             rng: Seeded::new(seed),
             now: START,
@@ -199,6 +219,8 @@ impl Sim {
             tamper: None,
             faults_expected: false,
             audit: Audit::default(),
+            auditor: Auditor::default(),
+            branches: BTreeMap::new(),
             journal: Vec::new(),
             counts: Counts::default(),
             events: Vec::new(),
@@ -332,6 +354,17 @@ impl Sim {
         Ok(())
     }
 
+    /// A centre answers for one log from this disk.
+    pub fn answer_from(&mut self, n: usize, origin: &Origin, disk: Memory) {
+        self.branches.insert((n, origin.clone()), disk);
+    }
+
+    /// A centre writes another log from here on, as the newest roster says.
+    pub fn set_origin(&mut self, n: usize, origin: Origin) {
+        self.nodes[n].setup.origin = origin;
+        self.nodes[n].is_honest = false;
+    }
+
     /// Puts a message on its way as if `from` had sent it.
     pub fn inject(&mut self, from: usize, to: usize, message: &Message) {
         self.mail.push(Mail {
@@ -353,6 +386,11 @@ impl Sim {
         self.restart(n)
     }
 
+    /// A centre that was restored is held to all rules again: it has its own log back.
+    pub fn is_honest_again(&mut self, n: usize) {
+        self.nodes[n].is_honest = true;
+    }
+
     /// A centre dies of its next commit.
     pub fn arm(&mut self, n: usize, fuse: Fuse) {
         self.nodes[n].fuse = Some(fuse);
@@ -360,10 +398,12 @@ impl Sim {
 
     /// Bulk requests under way: who asks for what.
     pub fn under_way(&self) -> impl Iterator<Item = (usize, &BulkRequest)> {
-        self.jobs.iter().map(|flight| match &flight.job {
+        self.jobs.iter().filter_map(|flight| match &flight.job {
             Job::FetchSuffix { request, .. }
+            | Job::CompareRoots { request, .. }
             | Job::FetchBody { request, .. }
-            | Job::FetchRetractions { request, .. } => (flight.node, request),
+            | Job::FetchRetractions { request, .. } => Some((flight.node, request)),
+            Job::Submit { .. } => None,
         })
     }
 

@@ -148,6 +148,17 @@ pub(crate) fn leaf(bytes: &[u8], _: &Value) -> Result<Value, Value> {
         Leaf::Roster { version, hash } => {
             json!({ "kind": 4, "version": version.get(), "hash": hex::encode(hash) })
         }
+        Leaf::Resumed {
+            origin,
+            size,
+            root,
+            proof,
+        } => json!({
+            "kind": 7,
+            "resumes": [origin.as_str(), size],
+            "root": hex::encode(root),
+            "proof": hex::encode(proof),
+        }),
         Leaf::Other(kind) => json!({ "kind": *kind as u64 }),
     })
 }
@@ -200,12 +211,14 @@ pub(crate) fn wire(bytes: &[u8], context: &Value) -> Result<Value, Value> {
         "message" => {
             let message = Message::from_bytes(bytes).map_err(refused)?;
             assert_eq!(message.to_bytes(), bytes, "one encoding for one meaning");
-            let Message::Heads {
-                session,
-                counter,
-                notes,
-            } = message;
-            Ok(json!({ "session": session, "counter": counter, "notes": notes.len() }))
+            Ok(match message {
+                Message::Heads {
+                    session,
+                    counter,
+                    notes,
+                } => json!({ "session": session, "counter": counter, "notes": notes.len() }),
+                Message::Fork(proof) => json!({ "fork": proof.len() }),
+            })
         }
         "request" => {
             let request = BulkRequest::from_bytes(bytes).map_err(refused)?;
@@ -213,6 +226,9 @@ pub(crate) fn wire(bytes: &[u8], context: &Value) -> Result<Value, Value> {
             Ok(match request {
                 BulkRequest::Suffix { origin, from, to } => {
                     json!({ "suffix": [origin.as_str(), from, to] })
+                }
+                BulkRequest::Proof { origin, from, to } => {
+                    json!({ "proof": [origin.as_str(), from, to] })
                 }
                 BulkRequest::Body {
                     origin,

@@ -17,27 +17,31 @@ use super::super::control::{BodyEntry, Change};
 use super::super::index::Key;
 use super::super::index::keys::labels_digest;
 use super::super::places::DeltaPlace;
+use super::super::published::{publishable, witnessed_size};
 use super::super::{Live, Store};
-use super::{CommitError, publishable};
+use super::CommitError;
 
 /// A batch, checked against what is in force; nothing of it is written yet.
 #[derive(Default)]
-pub(super) struct Plan {
-    pub(super) change: Change,
+pub(in crate::store) struct Plan {
+    pub(in crate::store) change: Change,
     /// Numbers given to origins that the store has not met.
-    pub(super) numbers: BTreeMap<Origin, u16>,
-    pub(super) bodies: Vec<PlannedBody>,
+    pub(in crate::store) numbers: BTreeMap<Origin, u16>,
+    pub(in crate::store) bodies: Vec<PlannedBody>,
     /// Retractions whose delta's body is not here: sealed on their own.
-    pub(super) ends: Vec<(Origin, Seq, Vec<Retraction>)>,
-    pub(super) retractions: Vec<(DeltaPlace, Retraction)>,
-    pub(super) files: Vec<(PathBuf, Vec<u8>)>,
-    pub(super) checkpoints: Vec<(Origin, Vec<u8>)>,
+    pub(in crate::store) ends: Vec<(Origin, Seq, Vec<Retraction>)>,
+    pub(in crate::store) retractions: Vec<(DeltaPlace, Retraction)>,
+    pub(in crate::store) files: Vec<(PathBuf, Vec<u8>)>,
+    /// Logs whose `checkpoint` changes.
+    pub(in crate::store) checkpoints: Vec<(Origin, Vec<u8>)>,
+    /// Logs of which more is witnessed than before: a line more in their `history`.
+    pub(in crate::store) witnessed: Vec<(Origin, Vec<u8>)>,
 }
 
-pub(super) struct PlannedBody {
-    pub(super) body: AdmittedBody,
-    pub(super) place: DeltaPlace,
-    pub(super) labels: BTreeMap<ClassId, Key>,
+pub(in crate::store) struct PlannedBody {
+    pub(in crate::store) body: AdmittedBody,
+    pub(in crate::store) place: DeltaPlace,
+    pub(in crate::store) labels: BTreeMap<ClassId, Key>,
 }
 
 impl Store {
@@ -83,6 +87,8 @@ impl Store {
                         let version = roster.roster().version;
                         plan.change.rosters.push((version, roster.bytes().to_vec()));
                     }
+                    Write::Fork { origin, proof } => plan.change.forks.push((origin, proof)),
+                    Write::Retire(key) => plan.change.retired.push(key),
                 }
             }
             plan.find_checkpoints(&live);
@@ -264,9 +270,15 @@ impl Plan {
 
     fn find_checkpoints(&mut self, live: &Live) {
         for (origin, state) in &self.change.logs {
-            let before = live.logs.get(origin).and_then(publishable);
-            if let Some(note) = publishable(state).filter(|note| before != Some(note)) {
+            let before = live.logs.get(origin);
+            let Some(note) = publishable(state) else {
+                continue;
+            };
+            if before.and_then(publishable) != Some(note) {
                 self.checkpoints.push((origin.clone(), note.to_vec()));
+            }
+            if before.and_then(witnessed_size) != witnessed_size(state) {
+                self.witnessed.push((origin.clone(), note.to_vec()));
             }
         }
     }
@@ -275,7 +287,8 @@ impl Plan {
     pub(super) fn is_nothing(&self) -> bool {
         let c = &self.change;
         let logs = c.logs.is_empty() && c.deltas.is_empty() && c.classes.is_empty();
-        let bodies = c.bodies.is_empty() && c.ends.is_empty() && c.segments.is_empty();
+        let alarms = c.forks.is_empty() && c.retired.is_empty();
+        let bodies = alarms && c.bodies.is_empty() && c.ends.is_empty() && c.segments.is_empty();
         logs && bodies && c.rosters.is_empty() && c.origins.is_empty() && c.tallies.is_empty()
     }
 }

@@ -25,6 +25,10 @@ pub(super) const COUNTS: TableDefinition<&str, (u64, u64)> = TableDefinition::ne
 pub(super) const BODIES: TableDefinition<(&str, u64), (u64, u64)> = TableDefinition::new("bodies");
 /// Deltas of which only the retractions are stored: how many.
 pub(super) const ENDS: TableDefinition<(&str, u64), u64> = TableDefinition::new("ends");
+/// Proofs that a log was forked.
+pub(super) const FORKS: TableDefinition<&str, &[u8]> = TableDefinition::new("forks");
+/// Ids of keys that this node must not cosign with any more.
+pub(super) const RETIRED: TableDefinition<&[u8], ()> = TableDefinition::new("retired");
 pub(super) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 pub(super) const META_FORMAT: &str = "format";
 pub(super) const META_NEXT_SEGMENT: &str = "next_segment";
@@ -39,6 +43,8 @@ pub(super) fn open_all(transaction: &WriteTransaction) -> Result<(), ControlErro
     transaction.open_table(COUNTS)?;
     transaction.open_table(BODIES)?;
     transaction.open_table(ENDS)?;
+    transaction.open_table(FORKS)?;
+    transaction.open_table(RETIRED)?;
     Ok(())
 }
 
@@ -88,6 +94,14 @@ pub(super) fn write_logs(
     let mut rosters = transaction.open_table(ROSTERS)?;
     for (version, bytes) in &change.rosters {
         rosters.insert(version.get(), bytes.as_slice())?;
+    }
+    let mut forks = transaction.open_table(FORKS)?;
+    for (origin, proof) in &change.forks {
+        forks.insert(origin.as_str(), proof.as_slice())?;
+    }
+    let mut retired = transaction.open_table(RETIRED)?;
+    for key in &change.retired {
+        retired.insert(&key.as_bytes()[..], ())?;
     }
     Ok(())
 }

@@ -33,6 +33,10 @@ impl Sim {
         command: Command,
     ) -> Result<Option<Outcome>, Violation> {
         let reply = self.command(n, command)?;
+        // After a start nothing is signed before enough others were heard; whoever operates it tries again.
+        if let Some(Err(CommandError::Unconfirmed { .. })) = reply {
+            return Ok(None);
+        }
         reply.transpose().map_err(|error| Violation::Refused {
             centre: n,
             error: Box::new(error),

@@ -259,10 +259,16 @@ impl Sim {
         self.nodes.iter_mut().for_each(|node| node.fuse = None);
         // A new roster, as the old one may have expired.
         self.issue_roster(|_| {});
-        for n in 0..self.len() {
-            self.restart(n)?;
-            let versions = self.rosters.len();
-            (0..versions).try_for_each(|_| self.apply_roster(n))?;
+        (0..self.len()).try_for_each(|n| self.restart(n))?;
+        // A centre signs, and so takes a roster, once it has heard what others saw of its log; and a new centre is heard by
+        // those that have the roster which names it.
+        for _ in 0..2 {
+            self.connect_all()?;
+            self.drain()?;
+            for n in 0..self.len() {
+                let versions = self.rosters.len();
+                (0..versions).try_for_each(|_| self.apply_roster(n))?;
+            }
         }
         self.connect_all()?;
         let settled = self.settle()?;

@@ -82,7 +82,7 @@ impl Sim {
 
     fn send(&mut self, n: usize, peer: &CentreId, message: &Message) -> Result<(), Violation> {
         let bytes = message.to_bytes();
-        self.check_message(n, message, &bytes)?;
+        self.check_message(n, peer, message, &bytes)?;
         self.counts.messages += 1;
         self.counts.message_bytes += bytes.len() as u64;
         let Some(to) = self.number(peer).filter(|to| self.is_up(n, *to)) else {
@@ -112,6 +112,10 @@ impl Sim {
             Job::FetchSuffix { peer, request } => self
                 .ask(node, &peer, &request)
                 .map_or(JobResult::Failed, JobResult::Suffix),
+            Job::CompareRoots { peer, request } => self
+                .ask(node, &peer, &request)
+                .map_or(JobResult::Failed, JobResult::Roots),
+            Job::Submit { witness, head } => self.submit(node, &witness, &head),
             Job::FetchBody {
                 peer,
                 request,
@@ -163,7 +167,11 @@ impl Sim {
             let (asker, roster) = (&self.nodes[asker].setup.id, centre.as_ref()?.roster());
             serve::may_answer(&request, asker, &setup.origin, roster, self.now).ok()?;
         }
-        let bytes = memory.read(&request).ok()?;
+        let (BulkRequest::Suffix { origin, .. }
+        | BulkRequest::Proof { origin, .. }
+        | BulkRequest::Body { origin, .. }) = &request;
+        let branch = self.branches.get(&(server, origin.clone()));
+        let bytes = branch.unwrap_or(memory).read(&request).ok()?;
         let bytes = match &self.tamper {
             Some(tamper) => tamper(server, &request, bytes)?,
             None => bytes,
@@ -277,6 +285,8 @@ impl Sim {
 
 fn describe(job: &Job) -> String {
     match job {
+        Job::CompareRoots { peer, request } => format!("{request:?} at {peer}"),
+        Job::Submit { witness, head } => format!("submit {:?} to {witness}", head.checkpoint()),
         Job::FetchSuffix { peer, request }
         | Job::FetchBody { peer, request, .. }
         | Job::FetchRetractions { peer, request, .. } => format!("{request:?} at {peer}"),

@@ -225,10 +225,10 @@ fn holders(maker: &mut Maker, first: &SignedRoster) {
     );
     let origin = next(first, |draft| {
         let of_us = draft.centres.iter_mut().find(|centre| centre.id == us.id);
-        of_us.expect("it is there").origin = "us.example/us/2".parse().expect("an origin");
+        of_us.expect("it is there").origin = "us.example/us/3".parse().expect("an origin");
     });
     let changed =
-        json!({ "OriginChanged": { "expected": "us.example/us/1", "got": "us.example/us/2" } });
+        json!({ "OriginChanged": { "expected": "us.example/us/1", "got": "us.example/us/3" } });
     maker.bad(
         "roster_origin_changed",
         &keys::sign(&origin, &[0, 1]),

@@ -30,11 +30,11 @@ fn messages(maker: &mut Maker) {
         &[heads.to_bytes(), vec![0]].concat(),
         shape.clone(),
     );
-    let kind = item(|e| e.array(1)?.u8(2)?.ok());
+    let kind = item(|e| e.array(1)?.u8(3)?.ok());
     maker.bad(
         "wire_message_unknown_kind",
         &kind,
-        json!({ "Kind": { "got": 2 } }),
+        json!({ "Kind": { "got": 3 } }),
     );
     let five = item(|e| e.array(5)?.u8(1)?.u8(1)?.u8(1)?.array(0)?.u8(0)?.ok());
     maker.bad("wire_heads_of_five_parts", &five, shape.clone());
@@ -88,11 +88,11 @@ fn requests(maker: &mut Maker) {
         &[vec![0x85], suffix.to_bytes()[1..].to_vec(), vec![0]].concat(),
         shape,
     );
-    let kind = item(|e| e.array(1)?.u8(3)?.ok());
+    let kind = item(|e| e.array(1)?.u8(4)?.ok());
     maker.bad(
         "wire_request_unknown_kind",
         &kind,
-        json!({ "Kind": { "got": 3 } }),
+        json!({ "Kind": { "got": 4 } }),
     );
     let long = vec![0; BulkRequest::BYTES_MAX + 1];
     maker.bad(

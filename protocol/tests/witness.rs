@@ -1,0 +1,358 @@
+//! Witnessing in virtual time: quorums, receipts, what waits for them and what does not; and a disk that is an old copy.
+#![cfg(feature = "testing")]
+
+use hashpact_keys::{KeyUse, Timestamp};
+use hashpact_protocol::centre::{Command, CommandError, Event};
+use hashpact_protocol::delta::Seq;
+use hashpact_protocol::limits;
+use hashpact_protocol::log::{Cosigners, SignedCheckpoint, SignedNote, Standing};
+use hashpact_protocol::testing::keys;
+use hashpact_protocol::testing::sim::{Sim, Violation, class_labels};
+use hashpact_protocol::view::{LogState, View as _};
+use hashpact_protocol::wire::Message;
+
+type Done = Result<(), Violation>;
+
+/// Centre `n`'s own log on the disk of `holder`.
+fn log(sim: &Sim, holder: usize, n: usize) -> LogState {
+    sim.memory(holder).log(&sim.setup(n).origin)
+}
+
+fn size_of(head: Option<&SignedCheckpoint>) -> u64 {
+    head.map_or(0, |head| head.checkpoint().size)
+}
+
+/// Four centres and an auditor, all connected; centre 0 has published one delta.
+fn published() -> Result<Sim, Violation> {
+    let mut sim = Sim::witnessed(1, 4)?;
+    sim.connect_all()?;
+    sim.drain()?;
+    sim.append(0, 2, &[1])?;
+    sim.settle()?;
+    sim.run_for(10)?;
+    Ok(sim)
+}
+
+/// How the newest witnessed checkpoint of centre 0 stands with its witnesses, and with its mirrors.
+fn standing(sim: &Sim, state: &LogState) -> (Standing, Standing) {
+    let origin = &sim.setup(0).origin;
+    let head = state.witnessed.as_ref().unwrap();
+    let note = head.signed_note().unwrap();
+    let roster = sim.roster().roster();
+    let of = |cosigners: Cosigners| cosigners.standing(&note, head.checkpoint().size);
+    (
+        of(Cosigners::witnesses(roster, origin)),
+        of(Cosigners::mirrors(roster, origin)),
+    )
+}
+
+#[test]
+fn a_checkpoint_gathers_its_quorum_and_every_receipt() -> Done {
+    let sim = published()?;
+    let own = log(&sim, 0, 0);
+    assert_eq!(size_of(own.witnessed.as_ref()), own.size);
+    let (witnesses, mirrors) = standing(&sim, &own);
+    let names: Vec<_> = witnesses
+        .cosigned
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(names, ["au", keys::AUDITOR, "ca", "us"]);
+    assert_eq!((witnesses.quorum, witnesses.missing), (3, Vec::new()));
+    assert_eq!(mirrors.missing, Vec::<String>::new());
+    // Everybody knows it.
+    for n in 1..4 {
+        assert_eq!(
+            size_of(log(&sim, n, 0).witnessed.as_ref()),
+            own.size,
+            "centre {n}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_delta_is_pending_while_one_cosignature_is_missing() -> Done {
+    let mut sim = published()?;
+    sim.crash(3)?;
+    sim.auditor_away(true);
+    let before = sim.live(1, 0);
+    sim.append(0, 2, &[1])?;
+    sim.run_for(300)?;
+    // Two of four cosigned: the log travels, what it puts does not act.
+    let own = log(&sim, 0, 0);
+    assert!(size_of(own.witnessed.as_ref()) < own.size);
+    assert_eq!(log(&sim, 1, 0).size, own.size);
+    assert_eq!(sim.live(1, 0), before);
+    let candidate = sim.centre(0).and_then(|centre| centre.candidate());
+    let head = candidate.map(|(head, _)| head.clone()).unwrap();
+    let witnesses = sim.centre(0).unwrap().roles(&sim.setup(0).origin);
+    let standing = witnesses
+        .witnesses
+        .standing(&head.signed_note().unwrap(), own.size);
+    assert_eq!(
+        standing.missing,
+        ["au".to_owned(), keys::AUDITOR.to_owned()]
+    );
+    assert!(!standing.is_witnessed());
+    sim.auditor_away(false);
+    sim.run_for(120)?;
+    assert_eq!(sim.live(1, 0).len(), before.len() + 2);
+    Ok(())
+}
+
+#[test]
+fn a_retraction_acts_without_a_quorum_and_over_pending_deltas() -> Done {
+    let mut sim = published()?;
+    let live: Vec<_> = sim.live(0, 0).into_iter().collect();
+    sim.crash(3)?;
+    sim.auditor_away(true);
+    sim.append(0, 2, &[1])?;
+    sim.append(0, 1, &[2])?;
+    sim.retract(0, &live[..1])?;
+    sim.run_for(10)?;
+    let held: Vec<_> = sim.live(1, 0).into_iter().collect();
+    assert_eq!(held, live[1..]);
+    let state = log(&sim, 1, 0);
+    assert_eq!((state.applied, state.retracted), (Seq(1), Seq(4)));
+    // The bodies come when the quorum does.
+    sim.auditor_away(false);
+    sim.run_for(120)?;
+    assert_eq!(sim.live(1, 0), sim.live(0, 0));
+    assert_eq!(log(&sim, 1, 0).applied, Seq(4));
+    Ok(())
+}
+
+#[test]
+fn pending_deltas_that_retract_nothing_cost_no_transfer() -> Done {
+    let mut sim = published()?;
+    sim.crash(3)?;
+    sim.auditor_away(true);
+    for _ in 0..5 {
+        sim.append(0, 2, &[1])?;
+    }
+    sim.run_for(5)?;
+    let before = sim.counts().jobs;
+    sim.run_for(50)?;
+    // The auditor is asked again, with longer and longer pauses; nothing else is.
+    assert!(
+        sim.counts().jobs - before <= 8,
+        "{}",
+        sim.counts().jobs - before
+    );
+    assert_eq!(log(&sim, 1, 0).retracted, Seq(1));
+    Ok(())
+}
+
+#[test]
+fn its_own_line_never_counts() -> Done {
+    let mut sim = published()?;
+    (1..4).try_for_each(|n| sim.crash(n))?;
+    sim.append(0, 1, &[1])?;
+    sim.run_for(10)?;
+    let own = log(&sim, 0, 0);
+    let origin = sim.setup(0).origin.clone();
+    let mut note = own.head.as_ref().unwrap().signed_note().unwrap();
+    let name = hashpact_protocol::log::witness_name(&origin);
+    note.cosign(&name, &sim.setup(0).signer(KeyUse::Witness), sim.now())
+        .unwrap();
+    let witnesses = Cosigners::witnesses(sim.roster().roster(), &origin);
+    assert_eq!(
+        witnesses.standing(&note, own.size).cosigned.len(),
+        1,
+        "the auditor's"
+    );
+    assert!(size_of(own.witnessed.as_ref()) < own.size);
+    Ok(())
+}
+
+#[test]
+fn a_burst_of_deltas_costs_a_few_rounds_of_cosigning() -> Done {
+    let mut sim = published()?;
+    let signatures = |sim: &Sim| {
+        let witnessed =
+            |(who, event): &&(usize, Event)| *who == 0 && matches!(event, Event::Witnessed { .. });
+        sim.events().iter().filter(witnessed).count()
+    };
+    let before = signatures(&sim);
+    for _ in 0..50 {
+        sim.append(0, 1, &[1])?;
+    }
+    sim.settle()?;
+    let own = log(&sim, 0, 0);
+    assert_eq!(size_of(own.witnessed.as_ref()), own.size);
+    assert!(
+        signatures(&sim) - before <= 3,
+        "{}",
+        signatures(&sim) - before
+    );
+    Ok(())
+}
+
+#[test]
+fn an_idle_log_is_cosigned_again_every_hour() -> Done {
+    let mut sim = published()?;
+    let first = standing(&sim, &log(&sim, 0, 0)).0.witnessed_at().unwrap();
+    sim.run_for(2 * limits::RECOSIGN_S + 200)?;
+    let own = log(&sim, 0, 0);
+    let last = standing(&sim, &own).0.witnessed_at().unwrap();
+    let age = sim.now().get() - last.get();
+    assert!(
+        last > first && age <= limits::RECOSIGN_S + 200,
+        "{age} s old"
+    );
+    let centre = sim.centre(0).unwrap();
+    assert!(centre.is_fresh(&sim.setup(0).origin, &own, sim.now()));
+    let late = Timestamp::new(last.get() + limits::COSIGNATURE_FRESH_S);
+    assert!(!centre.is_fresh(&sim.setup(0).origin, &own, late));
+    Ok(())
+}
+
+#[test]
+fn a_witness_that_was_removed_does_not_count() -> Done {
+    let mut sim = published()?;
+    let own = log(&sim, 0, 0);
+    let note = own.witnessed.as_ref().unwrap().signed_note().unwrap();
+    let origin = sim.setup(0).origin.clone();
+    sim.issue_roster(|draft| draft.auditors.clear());
+    let witnesses = Cosigners::witnesses(sim.roster().roster(), &origin);
+    let standing = witnesses.standing(&note, own.size);
+    assert_eq!((standing.cosigned.len(), standing.quorum), (3, 2));
+    let cut = own.size - 1;
+    let key = sim.setup(1).signer(KeyUse::Witness).public().key_id();
+    sim.issue_roster(|draft| {
+        draft.revocations.push(hashpact_keys::roster::Revocation {
+            key,
+            origin: origin.clone(),
+            size: cut,
+        });
+    });
+    let witnesses = Cosigners::witnesses(sim.roster().roster(), &origin);
+    let holders: Vec<_> = witnesses
+        .standing(&note, own.size)
+        .cosigned
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(holders, ["au", "ca"]);
+    // What was witnessed before stays valid.
+    assert_eq!(witnesses.standing(&note, cut).cosigned.len(), 3);
+    Ok(())
+}
+
+#[test]
+fn a_line_that_does_not_verify_is_not_taken_over() -> Done {
+    let mut sim = published()?;
+    sim.crash(3)?;
+    sim.auditor_away(true);
+    sim.append(0, 1, &[1])?;
+    sim.run_for(5)?;
+    let own = log(&sim, 0, 0);
+    let mut forged = own.head.as_ref().unwrap().signed_note().unwrap();
+    let name = hashpact_protocol::log::witness_name(&sim.setup(3).origin);
+    forged
+        .cosign(&name, &sim.setup(3).signer(KeyUse::Witness), sim.now())
+        .unwrap();
+    let bytes = String::from_utf8(forged.to_bytes()).unwrap();
+    // The last character before the padding carries bits of the signature.
+    let at = bytes.trim_end().len() - 6;
+    let other = if &bytes[at..=at] == "A" { "B" } else { "A" };
+    let bytes = format!("{}{other}{}", &bytes[..at], &bytes[at + 1..]);
+    assert!(SignedNote::parse(bytes.as_bytes()).is_ok());
+    let message = |counter, note: Vec<u8>| Message::Heads {
+        session: u64::MAX,
+        counter,
+        notes: vec![note],
+    };
+    sim.expect_faults();
+    sim.inject(1, 0, &message(1, bytes.into_bytes()));
+    sim.drain()?;
+    assert!(size_of(log(&sim, 0, 0).witnessed.as_ref()) < own.size);
+    sim.inject(1, 0, &message(2, forged.to_bytes()));
+    sim.drain()?;
+    assert_eq!(size_of(log(&sim, 0, 0).witnessed.as_ref()), own.size);
+    Ok(())
+}
+
+#[test]
+fn after_a_start_nothing_is_signed_before_enough_others_were_heard() -> Done {
+    let mut sim = published()?;
+    sim.auditor_away(true);
+    sim.crash(0)?;
+    sim.restart(0)?;
+    let labels = || vec![class_labels(sim.setup(0), 9)];
+    let define = Command::Define(labels());
+    let again = Command::Define(labels());
+    let last = Command::Define(labels());
+    let unconfirmed = |have| Some(Err(CommandError::Unconfirmed { have, needed: 2 }));
+    assert_eq!(sim.command(0, define)?, unconfirmed(0));
+    sim.connect(0, 1)?;
+    sim.drain()?;
+    assert_eq!(sim.command(0, again)?, unconfirmed(1));
+    sim.connect(0, 2)?;
+    sim.drain()?;
+    assert!(matches!(sim.command(0, last)?, Some(Ok(_))));
+    Ok(())
+}
+
+#[test]
+fn a_restored_centre_gets_its_log_back_and_never_forks() -> Done {
+    let mut sim = published()?;
+    let backup = sim.memory(0).clone();
+    let live: Vec<_> = sim.live(0, 0).into_iter().collect();
+    sim.append(0, 3, &[1, 2])?;
+    sim.retract(0, &live[..1])?;
+    sim.append(1, 2, &[1])?;
+    sim.settle()?;
+    let (held, seen) = (log(&sim, 0, 0), log(&sim, 1, 0));
+    sim.restore(0, backup.clone())?;
+    assert!(log(&sim, 0, 0).size < held.size);
+    sim.connect_all()?;
+    sim.deliver_to(0)?;
+    let labels = class_labels(sim.setup(0), 11);
+    let refused = sim.command(0, Command::Define(vec![labels]))?;
+    assert!(
+        matches!(refused, Some(Err(CommandError::Behind { .. }))),
+        "{refused:?}"
+    );
+    sim.run_for(120)?;
+    let regained = log(&sim, 0, 0);
+    assert_eq!((regained.size, regained.root), (seen.size, seen.root));
+    assert_eq!(sim.live(0, 0), sim.live(1, 0));
+    assert_eq!(sim.drops(), []);
+    sim.is_honest_again(0);
+    sim.append(0, 1, &[1])?;
+    sim.run_for(60)?;
+    assert_eq!(sim.live(2, 0), sim.live(0, 0));
+    assert_eq!(log(&sim, 2, 0).root, log(&sim, 0, 0).root);
+    // What it cosigned since the backup it cannot know: its keys for that are retired.
+    for use_ in [KeyUse::Witness, KeyUse::Mirror] {
+        let key = sim.setup(0).signer(use_).public().key_id();
+        assert!(sim.memory(0).is_retired(&key));
+    }
+    let before = sim.now();
+    sim.append(1, 1, &[1])?;
+    sim.run_for(60)?;
+    let state = log(&sim, 1, 1);
+    let witnesses = Cosigners::witnesses(sim.roster().roster(), &sim.setup(1).origin);
+    let note = state.witnessed.as_ref().unwrap().signed_note().unwrap();
+    let standing = witnesses.standing(&note, state.size);
+    assert!(standing.is_witnessed() && standing.witnessed_at() >= Some(before));
+    assert_eq!(standing.missing, ["eu"]);
+    Ok(())
+}
+
+#[test]
+fn a_centre_that_lost_everything_but_its_keys_gets_its_log_back() -> Done {
+    let mut sim = published()?;
+    let empty = hashpact_protocol::testing::memory::Memory::default();
+    let seen = log(&sim, 1, 0);
+    // It begins its log again with the same roster leaf, and learns the rest.
+    sim.restore(0, empty)?;
+    sim.connect_all()?;
+    sim.run_for(120)?;
+    let regained = log(&sim, 0, 0);
+    assert_eq!((regained.size, regained.root), (seen.size, seen.root));
+    assert_eq!(sim.live(0, 0), sim.live(1, 0));
+    Ok(())
+}
