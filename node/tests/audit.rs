@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use anyhow::{Context as _, Result, ensure};
-use common::{List, Network, Node, Over, hashpact, text};
+use common::{List, Network, Node, Over, hashpact, text, until};
 use hashpact_keys::NetworkId;
 use hashpact_node::audit::mirror::{Copied, Mirror};
 use hashpact_node::audit::result::AuditResult;
@@ -562,5 +562,62 @@ fn commands_copy_a_node_s_logs_and_verify_the_copy() -> Result<()> {
         fails.count() == 2 && said.out.contains("(delta 0)"),
         "{said:?}"
     );
+    Ok(())
+}
+
+#[test]
+fn a_copy_is_made_over_http_and_goes_on_from_there() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut node = Node::init(folder.path(), "eu", Over::Tcp)?;
+    let network = Network::found(folder.path(), &[&node])?;
+    let config = node.home.config();
+    let text_of = fs::read_to_string(&config)?;
+    fs::write(
+        &config,
+        format!("{text_of}\n[http]\nlisten = \"127.0.0.1:0\"\n"),
+    )?;
+    node.start()?;
+    let logs = node.home.data().join("logs");
+    let armor = fs::read_to_string(&network.rosters[0])?;
+    put(
+        &logs.join("rosters/1"),
+        &hashpact_node::armor::Kind::Roster.unwrap(&armor)?,
+    )?;
+    let address = until("the node serves HTTP", || {
+        let log = node.log()?;
+        let mut lines = log.lines();
+        let said = lines.find(|line| line.contains("serving the logs over HTTP"));
+        Ok(said
+            .and_then(|line| line.split("address=").nth(1))
+            .map(str::to_owned))
+    })?;
+    let (url, copy) = (
+        format!("http://{}", address.trim()),
+        text(&folder.path().join("copy")),
+    );
+    let mirror = [
+        "audit",
+        "mirror",
+        &copy,
+        "--pin",
+        &network.pin,
+        "--from",
+        &url,
+    ];
+    for (round, name) in ["one", "two"].into_iter().enumerate() {
+        node.ingest(&List::write(folder.path(), name, 20 + round as u64)?, &[])?
+            .ends(0)?;
+        let copied = hashpact(mirror)?.ends(0)?;
+        ensure!(
+            copied["logs"][0]["to"].as_u64() > copied["logs"][0]["from"].as_u64(),
+            "{copied}"
+        );
+        let result = hashpact(["audit", "verify", &copy, "--pin", &network.pin])?.ends(0)?;
+        ensure!(result["logs"][0]["deltas"] == 1 + round, "{result}");
+    }
+    node.stop()?;
+    // Nobody answers there any more: what is held stays, and says so.
+    hashpact(mirror)?.ends(3)?;
+    hashpact(["audit", "verify", &copy, "--pin", &network.pin])?.ends(0)?;
     Ok(())
 }

@@ -9,30 +9,34 @@
 //! | file | answers |
 //! |---|---|
 //! | `chain` | which rosters follow from the pin |
-//! | `finding` | what is wrong, and where |
+//! | `finding`, `place` | what is wrong, and where |
 //! | `frontier` | the root of a tree that is read once, from left to right |
 //! | `tiles` | are the files of the tree what its leaves make them |
 //! | `history` | a file of notes, cut into notes |
 //! | `notes` | does a checkpoint hold: key, order, root, quorum |
 //! | `leaves` | does an entry hold, under the roster that fits it |
 //! | `body` | is a delta's body what its origin signed |
+//! | `evidence` | what shows that a centre told two stories |
 //! | `log` | all of it, over one log |
 //! | `summary` | what a report says of a log |
 
 mod body;
 mod chain;
+mod evidence;
 mod finding;
 mod frontier;
 mod history;
 mod leaves;
 mod log;
 mod notes;
+mod place;
 mod summary;
 mod tiles;
 
 pub use body::{BodySummary, verify_body};
 pub use chain::Chain;
-pub use finding::{Finding, FindingKind, Place, Severity};
+pub use finding::{Finding, FindingKind, Severity};
 pub use history::{HistoryFault, HistoryNotes};
 pub use log::{Event, LogInput, verify_log};
+pub use place::Place;
 pub use summary::{Counts, Latency, LogSummary, Month, NoteSummary, WitnessSummary};

@@ -275,6 +275,39 @@ fn a_line_that_does_not_verify_is_not_taken_over() -> Done {
 }
 
 #[test]
+fn a_cosignature_from_the_far_future_is_not_taken_over() -> Done {
+    let mut sim = published()?;
+    sim.crash(3)?;
+    sim.auditor_away(true);
+    sim.append(0, 1, &[1])?;
+    sim.run_for(5)?;
+    let own = log(&sim, 0, 0);
+    let name = hashpact_protocol::log::witness_name(&sim.setup(3).origin);
+    let signer = sim.setup(3).signer(KeyUse::Witness);
+    sim.expect_faults();
+    let show = |sim: &mut Sim, counter, ahead_s| {
+        let mut note = own.head.as_ref().unwrap().signed_note().unwrap();
+        let at = Timestamp::new(sim.now().get() + ahead_s);
+        note.cosign(&name, &signer, at).unwrap();
+        let notes = vec![note.to_bytes()];
+        let session = u64::MAX;
+        let message = Message::Heads {
+            session,
+            counter,
+            notes,
+        };
+        sim.inject(1, 0, &message);
+        sim.drain().map(drop)
+    };
+    // Dated like this it would be fresh for ever, and nothing newer could take its place.
+    show(&mut sim, 1, 100 * limits::CLOCK_SKEW_S)?;
+    assert!(size_of(log(&sim, 0, 0).witnessed.as_ref()) < own.size);
+    show(&mut sim, 2, 60)?;
+    assert_eq!(size_of(log(&sim, 0, 0).witnessed.as_ref()), own.size);
+    Ok(())
+}
+
+#[test]
 fn after_a_start_nothing_is_signed_before_enough_others_were_heard() -> Done {
     let mut sim = published()?;
     sim.auditor_away(true);

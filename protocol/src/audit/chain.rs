@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use hashpact_keys::roster::CentreEntry;
 use hashpact_keys::{NetworkId, Origin, Roster, RosterVersion, SignedRoster, Timestamp};
 
-use super::finding::{Finding, FindingKind, Place};
+use super::finding::{Finding, FindingKind};
+use super::place::Place;
 
 /// Rosters 1 to n, each vouched for by the one before it.
 #[derive(Clone, Debug)]

@@ -1,14 +1,13 @@
 //! What an audit finds: where, and what was expected. Why: a verdict that does not name the entry helps nobody.
 //! In scope: the data and its words. Out of scope: how it is printed.
 
-use std::fmt;
-
 use hashpact_keys::chain::RosterError;
 use hashpact_keys::{KeyId, Origin, RosterVersion, Timestamp};
 
 use super::history::HistoryFault;
+use super::place::Place;
 use crate::b3::Hash;
-use crate::delta::{BodyError, Seq};
+use crate::delta::BodyError;
 use crate::log::{CheckpointError, ForkError};
 use crate::verify::LeafFault;
 
@@ -21,36 +20,6 @@ pub struct Finding {
     pub place: Place,
     /// What.
     pub what: FindingKind,
-}
-
-/// Where something was found.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// A roster file.
-    Roster(RosterVersion),
-    /// A log as a whole.
-    Log,
-    /// The newest checkpoint; its size if it can be read.
-    Checkpoint {
-        /// Leaves.
-        size: Option<u64>,
-    },
-    /// A note of the history, from 0; its size if it can be read.
-    History {
-        /// Its place in the file.
-        number: u64,
-        /// Leaves.
-        size: Option<u64>,
-    },
-    /// A leaf, and its delta if it has one.
-    Leaf {
-        /// Its index in the log, from 0.
-        index: u64,
-        /// The number that its header claims.
-        seq: Option<Seq>,
-    },
-    /// A file, by its path below the log's folder.
-    File(String),
 }
 
 /// What a finding means for the verdict.
@@ -382,28 +351,6 @@ impl FindingKind {
             Self::NotPolicy { .. } => "not-policy",
             Self::PolicyNotInForce { .. } => "policy-not-in-force",
             Self::Body(_) => "body",
-        }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Roster(version) => write!(f, "roster {version}"),
-            Self::Log => f.write_str("log"),
-            Self::Checkpoint { size: Some(size) } => write!(f, "checkpoint of size {size}"),
-            Self::Checkpoint { size: None } => f.write_str("checkpoint"),
-            Self::History {
-                number,
-                size: Some(size),
-            } => write!(f, "history note {number} of size {size}"),
-            Self::History { number, size: None } => write!(f, "history note {number}"),
-            Self::Leaf {
-                index,
-                seq: Some(seq),
-            } => write!(f, "leaf {index} (delta {seq})"),
-            Self::Leaf { index, seq: None } => write!(f, "leaf {index}"),
-            Self::File(path) => f.write_str(path),
         }
     }
 }

@@ -10,8 +10,9 @@ use hashpact_keys::roster::CentreEntry;
 use hashpact_keys::{KeyId, Origin, Roster, RosterVersion, Timestamp};
 
 use super::chain::Chain;
-use super::finding::{FindingKind, Place};
+use super::finding::FindingKind;
 use super::log::{Event, Out};
+use super::place::Place;
 use super::summary::{LogSummary, Month};
 use crate::b3::Hash;
 use crate::delta::{ClassTable, Expected, Header, Seq};

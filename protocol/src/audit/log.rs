@@ -7,15 +7,17 @@ use hashpact_keys::roster::CentreEntry;
 use hashpact_keys::{Origin, RosterVersion, Timestamp};
 
 use super::chain::Chain;
-use super::finding::{Finding, FindingKind, Place, Severity};
+use super::evidence;
+use super::finding::{Finding, FindingKind, Severity};
 use super::history::HistoryFault;
 use super::leaves::Leaves;
 use super::notes::{Judge, Parsed, Standpoint};
+use super::place::Place;
 use super::summary::{Counts, LogSummary, NoteSummary};
 use super::tiles::Tiles;
 use crate::b3::Hash;
 use crate::delta::Expected;
-use crate::log::{ForkError, ForkProof, Leaf, LeafKind, LogFiles, read_leaves, root_at};
+use crate::log::{Leaf, LeafKind, LogFiles, read_leaves, root_at};
 
 /// Leaves of a bundle.
 const WIDTH: u64 = 256;
@@ -94,7 +96,7 @@ where
     let judge = Judge::new(chain, &origin, now);
     let mut summary = empty(input.centre);
     if let Some(proof) = input.fork {
-        let kind = fork(chain, &origin, &proof, now);
+        let kind = evidence::fork(chain, &origin, &proof, now);
         summary.fork = matches!(kind, FindingKind::ForkProof { .. });
         out.found(Place::Log, kind);
     }
@@ -111,7 +113,10 @@ where
         None => reading.history_alone(&mut out),
     }
     for note in input.refused {
-        reading.refused(note, checkpoint.as_ref(), &mut out);
+        let kind = evidence::refused(&judge, input.files, note, checkpoint.as_ref());
+        if let Some(kind) = kind {
+            out.found(Place::Log, kind);
+        }
     }
     let mut summary = reading.summary;
     summary.failures = out.failures;
@@ -128,32 +133,6 @@ fn newest(judge: &Judge<'_>, note: Option<Vec<u8>>, out: &mut Out<'_>) -> Option
     parsed
         .map_err(|error| out.found(place, FindingKind::Note(error)))
         .ok()
-}
-
-/// A fork proof names no roster: it holds if it does under any that lists its keys.
-fn fork(chain: &Chain, origin: &Origin, proof: &[u8], now: Timestamp) -> FindingKind {
-    let proof = match ForkProof::from_text(proof) {
-        Ok(proof) if proof.origin() == origin => proof,
-        Ok(_) => return FindingKind::NoForkProof(ForkError::Shape),
-        Err(error) => return FindingKind::NoForkProof(error),
-    };
-    let mut newest_first = chain.rosters().iter().rev();
-    let mut verdict = proof.verify(chain.newest().roster(), now);
-    while verdict.is_err()
-        && let Some(roster) = newest_first.next()
-    {
-        // What the newest roster revokes no older one makes good again.
-        if matches!(verdict, Err(ForkError::Revoked { .. })) {
-            break;
-        }
-        verdict = proof.verify(roster.roster(), now).or(verdict);
-    }
-    match verdict {
-        Ok(fact) => FindingKind::ForkProof {
-            common: fact.common,
-        },
-        Err(error) => FindingKind::NoForkProof(error),
-    }
 }
 
 fn empty(centre: &CentreEntry) -> LogSummary {
@@ -409,24 +388,6 @@ impl<F: LogFiles, H: Iterator<Item = Result<Vec<u8>, HistoryFault>>> Reading<'_,
             let place = history_place(number, parsed.checkpoint.size);
             self.take(&parsed, place, RosterVersion::FIRST, out);
         }
-    }
-
-    /// A note that a mirror did not take: evidence, if a log key signed it.
-    fn refused(&self, note: Vec<u8>, newest: Option<&Parsed>, out: &mut Out<'_>) {
-        let parsed = match self.judge.parse(note) {
-            Ok(parsed) if self.judge.is_log_signed(&parsed) => parsed,
-            Ok(_) | Err(_) => return,
-        };
-        let size = parsed.checkpoint.size;
-        let held = newest.map_or(0, |newest| newest.checkpoint.size);
-        let same = size <= held
-            && root_at(self.files, held, size).is_ok_and(|root| root == parsed.checkpoint.root);
-        let kind = if same {
-            FindingKind::RolledBack { size }
-        } else {
-            FindingKind::Fork { size }
-        };
-        out.found(Place::Log, kind);
     }
 }
 

@@ -8,8 +8,9 @@ use hashpact_keys::roster::KeyEntry;
 use hashpact_keys::{KeyUse, Origin, PublicKey, Roster, RosterVersion, Timestamp};
 
 use super::chain::Chain;
-use super::finding::{FindingKind, Place};
+use super::finding::FindingKind;
 use super::log::Out;
+use super::place::Place;
 use super::summary::NoteSummary;
 use crate::limits;
 use crate::log::{

@@ -5,9 +5,10 @@
 //! one damaged file spoils neither the roots behind it nor the verdict on them. O(width) memory: 256 leaves, and one tile
 //! of each level. In scope: files, hashes, roots. Out of scope: what leaves say (`leaves`).
 
-use super::finding::{FindingKind, Place};
+use super::finding::FindingKind;
 use super::frontier::{Frontier, leaf_hash};
 use super::log::Out;
+use super::place::Place;
 use crate::b3::Hash;
 use crate::log::{LogFiles, bundle_path, decode_bundle};
 

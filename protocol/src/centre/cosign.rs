@@ -115,7 +115,7 @@ impl Centre {
     }
 
     /// Keeps of a note that a peer showed the log's line and what cosigners of the roster signed.
-    pub(super) fn cleaned(&self, head: SignedCheckpoint) -> SignedCheckpoint {
+    pub(super) fn cleaned(&self, head: SignedCheckpoint, now: Timestamp) -> SignedCheckpoint {
         let origin = head.checkpoint().origin.clone();
         let roles = self.roles(&origin);
         let Some(centre) = self.roster().by_origin(&origin) else {
@@ -127,16 +127,21 @@ impl Centre {
         let keys = centre.keys_of(KeyUse::Log);
         let mut keys = keys.map(|entry| log_key(&origin, entry.key));
         match keys.find(|key| note.signed_by(key).is_ok()) {
-            Some(log) => head.cleaned(&log, roles.keys()),
+            Some(log) => head.cleaned(&log, roles.keys(), latest(now)),
             None => head,
         }
     }
 
     /// Takes over cosignatures from a shown note onto a held one of the same checkpoint; says whether there were new ones.
-    fn gather(&self, held: &mut Option<SignedCheckpoint>, shown: &SignedCheckpoint) -> bool {
+    fn gather(
+        &self,
+        held: &mut Option<SignedCheckpoint>,
+        shown: &SignedCheckpoint,
+        now: Timestamp,
+    ) -> bool {
         let Some(held) = held else { return false };
         let roles = self.roles(&shown.checkpoint().origin);
-        held.take_over(shown, roles.keys())
+        held.take_over(shown, roles.keys(), latest(now))
     }
 
     /// Raises what a log's puts may act on to `head`, if its quorum stands and its leaves are stored. The head's root must
@@ -227,7 +232,7 @@ impl Centre {
         }
         if added {
             let shown = head.clone().with_lines(&note);
-            self.gather(&mut state.witnessed, &shown);
+            self.gather(&mut state.witnessed, &shown, now);
             state.head = Some(shown);
         }
         added
@@ -246,14 +251,14 @@ impl Centre {
             return;
         };
         let mut state = mirror.state.clone();
-        let mut changed = self.gather(&mut state.head, shown);
-        changed |= self.gather(&mut state.witnessed, shown);
+        let mut changed = self.gather(&mut state.head, shown, now);
+        changed |= self.gather(&mut state.witnessed, shown, now);
         let held = state
             .head
             .clone()
             .filter(|head| head.checkpoint() == shown.checkpoint());
         // Heads that are not ours any more may still be the newest that has a quorum.
-        let head = held.unwrap_or_else(|| self.cleaned(shown.clone()));
+        let head = held.unwrap_or_else(|| self.cleaned(shown.clone(), now));
         let raised = self.raise(origin, &mut state, &head, view);
         let Some(mirror) = self.mirrors.get_mut(origin).filter(|_| changed || raised) else {
             return;
@@ -279,9 +284,9 @@ impl Centre {
         let mut candidate = self.gathering.candidate.take();
         let mut head = candidate.as_ref().map(|candidate| candidate.head.clone());
         let mut own = self.own.clone();
-        let mut changed = self.gather(&mut head, shown);
-        changed |= self.gather(&mut own.witnessed, shown);
-        changed |= self.gather(&mut own.head, shown);
+        let mut changed = self.gather(&mut head, shown, now);
+        changed |= self.gather(&mut own.witnessed, shown, now);
+        changed |= self.gather(&mut own.head, shown, now);
         if let (Some(candidate), Some(head)) = (&mut candidate, head) {
             candidate.head = head;
         }
@@ -503,6 +508,11 @@ impl Centre {
 pub(super) fn standing(witnesses: &Cosigners, head: &SignedCheckpoint) -> Option<Standing> {
     let note = head.signed_note().ok()?;
     Some(witnesses.standing(&note, head.checkpoint().size))
+}
+
+/// The latest date that a cosignature may bear: clocks differ, by a day at most.
+fn latest(now: Timestamp) -> Timestamp {
+    later(now, limits::CLOCK_SKEW_S)
 }
 
 fn is_gathered(since: Timestamp, now: Timestamp) -> bool {

@@ -115,7 +115,7 @@ impl Centre {
         let head = target.checkpoint().size;
         // A relay may hold less than what the log is known to have.
         if head >= state.head_size() {
-            state.head = Some(self.cleaned(target));
+            state.head = Some(self.cleaned(target, now));
         }
         // Cosigned in the batch that stores the leaves: what a witness says is durable before it is sent.
         let cosigned = self.add_own_lines(origin, &mut state, now);

@@ -172,12 +172,13 @@ impl SignedCheckpoint {
         self
     }
 
-    /// The same checkpoint with the lines of these keys only, each of those of cosigners verified.
+    /// The same checkpoint with the lines of these keys only, each of those of cosigners verified and dated by `latest`.
     #[must_use]
     pub fn cleaned<'a>(
         self,
         log: &VerifierKey,
         cosigners: impl IntoIterator<Item = &'a VerifierKey>,
+        latest: Timestamp,
     ) -> Self {
         let Ok(shown) = self.signed_note() else {
             return self;
@@ -185,16 +186,18 @@ impl SignedCheckpoint {
         let mut note = shown.clone().only([log]);
         for key in cosigners {
             // A note that is full keeps the lines it has.
-            let _ = note.take_over(&shown, key);
+            let _ = note.take_over(&shown, key, latest);
         }
         self.with_lines(&note)
     }
 
-    /// Takes over newer lines of these keys from another note of the same checkpoint; says whether there were any.
+    /// Takes over newer lines of these keys, dated by `latest`, from another note of the same checkpoint; says whether there
+    /// were any.
     pub fn take_over<'a>(
         &mut self,
         other: &Self,
         keys: impl IntoIterator<Item = &'a VerifierKey>,
+        latest: Timestamp,
     ) -> bool {
         if self.checkpoint != other.checkpoint || self.note == other.note {
             return false;
@@ -204,7 +207,7 @@ impl SignedCheckpoint {
         };
         let mut changed = false;
         for key in keys {
-            changed |= note.take_over(&shown, key).unwrap_or(false);
+            changed |= note.take_over(&shown, key, latest).unwrap_or(false);
         }
         if changed {
             self.note = note.to_bytes();

@@ -156,17 +156,25 @@ impl SignedNote {
     }
 
     /// Takes over a cosigner's line from another note with the same text, if it is newer than the one held; says whether.
-    /// A line that does not verify is left where it is: whoever passed it on need not have looked.
+    /// A line that does not verify is left where it is: whoever passed it on need not have looked. So is one that is dated
+    /// after `latest`: it would count as new for ever.
     ///
     /// # Errors
     /// [`NoteError::Full`].
-    pub fn take_over(&mut self, other: &Self, key: &VerifierKey) -> Result<bool, NoteError> {
+    pub fn take_over(
+        &mut self,
+        other: &Self,
+        key: &VerifierKey,
+        latest: Timestamp,
+    ) -> Result<bool, NoteError> {
         if self.text != other.text {
             return Ok(false);
         }
         let time = |line: &Line| cosignature::claimed_time(&line.signature);
         let held = self.lines_of(key).filter_map(time).max();
-        let newer = other.lines_of(key).filter(|line| time(line) > held);
+        let newer = other
+            .lines_of(key)
+            .filter(|line| time(line) > held && time(line) <= Some(latest));
         let Some(line) = newer.max_by_key(|line| time(line)) else {
             return Ok(false);
         };

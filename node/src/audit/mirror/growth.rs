@@ -10,7 +10,8 @@ use hashpact_protocol::log::{LogFiles, decode_bundle, grow};
 
 use super::super::folder::{Folder, LogFolder, TileName, tile};
 use super::super::source::{Source, SourceError};
-use super::{LogFault, write};
+use super::log::LogFault;
+use super::write;
 use crate::store::durable::{self, Steps};
 
 /// Leaves of a full bundle.

@@ -10,8 +10,9 @@ use hashpact_protocol::audit::HistoryNotes;
 use hashpact_protocol::log::{CheckpointError, SignedCheckpoint};
 
 use super::super::folder::NOTE_LEN;
-use super::super::source::Source;
-use super::{Log, LogFault, write};
+use super::super::source::{Source, SourceError};
+use super::log::{Log, LogFault};
+use super::write;
 
 /// Bytes of a history that are asked for at once: some 400,000 notes.
 const HISTORY_LEN: u64 = 256 * 1024 * 1024;
@@ -68,7 +69,7 @@ impl Head {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HeadFault {
     #[error(transparent)]
-    Source(#[from] super::SourceError),
+    Source(#[from] SourceError),
     #[error("its checkpoint: {0}")]
     Checkpoint(#[from] CheckpointError),
 }

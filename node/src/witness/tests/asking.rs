@@ -64,7 +64,14 @@ fn answer_is_a_cosignature_to_take_over() {
     };
     let log = Log::new(0);
     let mut own = SignedNote::parse(&log.note(12)).unwrap();
-    assert_eq!(own.take_over(&answer, &witness_key()), Ok(true));
+    assert_eq!(
+        own.take_over(
+            &answer,
+            &witness_key(),
+            hashpact_keys::Timestamp::new(u64::MAX)
+        ),
+        Ok(true)
+    );
     assert_eq!(own.signed_by(&witness_key()), Ok(Some(at(100))));
     assert_eq!(requests, [log.request(5, 12)]);
 }
@@ -168,7 +175,14 @@ fn hostile_answers_are_refused() {
         panic!("{outcome:?}");
     };
     let mut own = note.clone();
-    assert_eq!(own.take_over(&answer, &witness_key()), Ok(false));
+    assert_eq!(
+        own.take_over(
+            &answer,
+            &witness_key(),
+            hashpact_keys::Timestamp::new(u64::MAX)
+        ),
+        Ok(false)
+    );
     assert_eq!(own.signed_by(&witness_key()), Err(NoteError::Unsigned));
 }
 

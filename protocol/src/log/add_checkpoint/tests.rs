@@ -346,7 +346,10 @@ fn the_answer_is_a_cosignature_that_the_log_takes_over() {
     ));
     let answered = cosignatures_from_answer(&accepted.note, &answer).unwrap();
     let mut own = SignedNote::parse(&log.request(0, 3).note).unwrap();
-    assert_eq!(own.take_over(&answered, &witness), Ok(true));
+    assert_eq!(
+        own.take_over(&answered, &witness, Timestamp::new(u64::MAX)),
+        Ok(true)
+    );
     assert_eq!(own.signed_by(&witness), Ok(Some(at)));
     let other = VerifierKey::new("w.example/2", SignatureKind::Cosigner, stranger.public());
     assert_eq!(own.signed_by(&other), Err(NoteError::Unsigned));
