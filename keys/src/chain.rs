@@ -141,6 +141,15 @@ impl SignedRoster {
         Self::open_first(bytes, &NetworkId::new(payload_hash(signed.payload())))
     }
 
+    /// The hash of a roster that was verified before and stored: SHA-256 of its payload. Nothing is verified.
+    ///
+    /// # Errors
+    /// [`RosterError`] if the stored bytes are no COSE_Sign any more.
+    pub fn hash_from_store(bytes: &[u8]) -> Result<[u8; 32], RosterError> {
+        let signed = MultiSigned::parse(bytes, Context::Roster)?;
+        Ok(payload_hash(signed.payload()))
+    }
+
     /// Opens the version that follows this one, a COSE_Sign.
     ///
     /// The threshold of this version is checked before anything is decoded. Expiry is not looked at: an expired roster is

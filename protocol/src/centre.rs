@@ -174,7 +174,7 @@ impl Centre {
             Input::Received(peer, frame) => self.on_received(&peer, &frame, now, view, &mut out),
             Input::Command(id, command) => self.on_command(id, command, now, rng, view, &mut out),
             Input::JobDone(id, result) => self.on_job_done(id, result, now, view, &mut out),
-            Input::Wake => {}
+            Input::Wake => self.log_rosters(now, view, &mut out),
         }
         self.cosign_what_is_due(now, view, &mut out);
         self.fetch_logs(now, &mut out);

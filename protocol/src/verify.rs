@@ -318,8 +318,12 @@ impl Walk<'_> {
                     Err(LeafFault::Resumed { index })
                 }
             }
-            // What a centre says of its roster, and kinds of later versions, change nothing here.
-            Leaf::Roster { .. } | Leaf::Other(_) => Ok(()),
+            Leaf::Roster { version, .. } => {
+                self.state.roster = Some(version);
+                Ok(())
+            }
+            // Kinds of later versions change nothing here.
+            Leaf::Other(_) => Ok(()),
         }
     }
 

@@ -3,7 +3,7 @@
 //! Why: the core has no I/O. It reads through [`View`] and every change leaves as one [`Batch`], which the node makes
 //! durable as a whole before anything that it promises is sent. Peers' bodies enter a batch only as [`AdmittedBody`].
 
-use hashpact_keys::{KeyId, Origin, SignedRoster, Timestamp};
+use hashpact_keys::{KeyId, Origin, RosterVersion, SignedRoster, Timestamp};
 use minicbor::{Decoder, Encoder};
 
 use crate::Hash;
@@ -28,6 +28,8 @@ pub struct LogState {
     /// Size up to which the log is not in dispute, once it was shown to be forked: nothing of it acts beyond, but
     /// retractions.
     pub frozen: Option<u64>,
+    /// Version of the newest roster that the log names; none where an earlier version of this program wrote the state.
+    pub roster: Option<RosterVersion>,
     /// Number of the next delta that the log will name.
     pub next_seq: Seq,
     /// What the next header's `prev` must be.
@@ -51,6 +53,7 @@ impl Default for LogState {
             witnessed: None,
             witnessed_seq: Seq(0),
             frozen: None,
+            roster: Some(RosterVersion::new(0)),
             next_seq: Seq(0),
             prev: [0; 32],
             issued_at: Timestamp::new(0),
@@ -78,7 +81,7 @@ impl LogState {
         let mut e = Encoder::new(Vec::with_capacity(1024));
         // Writing to a Vec cannot fail.
         let _ = e
-            .array(12)
+            .array(13)
             .and_then(|e| e.u64(self.size))
             .and_then(|e| e.bytes(&self.root))
             .and_then(|e| e.bytes(&note(&self.head)))
@@ -92,6 +95,10 @@ impl LogState {
             .and_then(|e| e.u64(self.witnessed_seq.0))
             .and_then(|e| match self.frozen {
                 Some(size) => e.u64(size),
+                None => e.null(),
+            })
+            .and_then(|e| match self.roster {
+                Some(version) => e.u64(version.get()),
                 None => e.null(),
             });
         e.into_writer()
@@ -119,19 +126,29 @@ impl LogState {
             ..Self::default()
         };
         match fields {
-            9 => Some(state),
-            12 => {
+            9 => {
+                state.roster = None;
+                Some(state)
+            }
+            13 => {
                 state.witnessed = head(d.bytes().ok()?)?;
                 state.witnessed_seq = Seq(d.u64().ok()?);
-                state.frozen = match d.datatype().ok()? {
-                    minicbor::data::Type::Null => None,
-                    _ => Some(d.u64().ok()?),
-                };
+                state.frozen = optional(&mut d)?;
+                state.roster = optional(&mut d)?.map(RosterVersion::new);
                 Some(state)
             }
             _ => None,
         }
     }
+}
+
+/// A number, or null.
+fn optional(d: &mut Decoder<'_>) -> Option<Option<u64>> {
+    if d.datatype().ok()? == minicbor::data::Type::Null {
+        d.null().ok()?;
+        return Some(None);
+    }
+    d.u64().ok().map(Some)
 }
 
 /// What the core may read. Everything in it was written by a committed [`Batch`].
@@ -144,6 +161,8 @@ pub trait View {
     fn delta_index(&self, origin: &Origin, seq: Seq) -> Option<u64>;
     /// The labels of a class.
     fn class(&self, origin: &Origin, class: ClassId) -> Option<Labels>;
+    /// The signed bytes of a roster that is or was in force.
+    fn roster(&self, version: RosterVersion) -> Option<Vec<u8>>;
     /// The proof that a log was forked, if one is known.
     fn fork(&self, origin: &Origin) -> Option<Vec<u8>>;
     /// Whether this node must not cosign with a key any more: its memory of what it cosigned is an old one.

@@ -108,6 +108,67 @@ fn honest_witnesses_neither_drop_nor_accuse_each_other() -> Done {
     run_by_chance(WITNESSED_CASES, |seed| Sim::witnessed(seed, 4), |_| {})
 }
 
+/// Whatever happened since a disk was copied, the centre that gets the copy back ends with its own log and forks nothing.
+#[test]
+fn a_disk_that_is_restored_by_chance_never_forks_its_log() -> Done {
+    let (first, cases) = match env("HASHPACT_SEED") {
+        Some(seed) => (seed, 1),
+        None => (0, env("HASHPACT_CASES").unwrap_or(WITNESSED_CASES)),
+    };
+    for seed in first..first + cases {
+        let mut sim = Sim::witnessed(seed, 4)?;
+        sim.expect_faults();
+        if let Err(violation) = restored(&mut sim) {
+            panic!(
+                "HASHPACT_SEED={seed}: {violation}\n{}",
+                sim.journal().join("\n")
+            );
+        }
+    }
+    Ok(())
+}
+
+fn restored(sim: &mut Sim) -> Done {
+    sim.connect_all()?;
+    (0..ACTIONS / 2).try_for_each(|_| sim.act())?;
+    let backup = sim.memory(0).clone();
+    (0..ACTIONS / 3).try_for_each(|_| sim.act())?;
+    sim.heal()?;
+    let whole = log(sim, 0, 0);
+    sim.restore(0, backup)?;
+    // It is asked to sign while it comes back, and refuses or signs what continues its log.
+    for _ in 0..6 {
+        sim.append(0, 1, &[1])
+            .or_else(|violation| match violation {
+                Violation::Refused { .. } => Ok(()),
+                other => Err(other),
+            })?;
+        sim.connect(0, 1)?;
+        sim.round()?;
+    }
+    // The rosters since then are handed to it again.
+    (0..6).try_for_each(|_| sim.apply_roster(0))?;
+    sim.connect_all()?;
+    sim.run_for(300)?;
+    let regained = log(sim, 0, 0);
+    let rule = "has not got its own log back";
+    if regained.size < whole.size || regained.applied != regained.next_seq {
+        return Err(Violation::Rule { centre: 0, rule });
+    }
+    let forked = |(_, event): &(usize, Event)| matches!(event, Event::Fork { .. });
+    let rule = "forked its log";
+    if sim.events().iter().any(forked) {
+        return Err(Violation::Rule { centre: 0, rule });
+    }
+    for n in 1..4 {
+        let rule = "holds another log than the restored centre";
+        if log(sim, n, 0).root != regained.root {
+            return Err(Violation::Rule { centre: n, rule });
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn the_same_seed_gives_the_same_run() -> Done {
     let run = |seed| {

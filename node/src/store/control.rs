@@ -333,6 +333,11 @@ impl Control {
         Ok(table.get(&key.as_bytes()[..])?.is_some())
     }
 
+    pub(super) fn roster(&self, version: RosterVersion) -> Result<Option<Vec<u8>>, ControlError> {
+        let table = self.database.begin_read()?.open_table(ROSTERS)?;
+        Ok(table.get(version.get())?.map(|row| row.value().to_vec()))
+    }
+
     pub(super) fn rosters(&self) -> Result<Vec<(u64, Vec<u8>)>, ControlError> {
         let table = self.database.begin_read()?.open_table(ROSTERS)?;
         let rows = table.iter()?.map(|row| {

@@ -7,7 +7,7 @@
 use std::io;
 use std::sync::atomic::Ordering;
 
-use hashpact_keys::{KeyId, Origin};
+use hashpact_keys::{KeyId, Origin, RosterVersion};
 use hashpact_protocol::delta::Seq;
 use hashpact_protocol::labels::{ClassId, Labels};
 use hashpact_protocol::view::{LogState, View};
@@ -32,6 +32,10 @@ impl View for Store {
 
     fn delta_index(&self, origin: &Origin, seq: Seq) -> Option<u64> {
         self.fail_closed(self.control.delta(origin, seq))
+    }
+
+    fn roster(&self, version: RosterVersion) -> Option<Vec<u8>> {
+        self.fail_closed(self.control.roster(version))
     }
 
     fn fork(&self, origin: &Origin) -> Option<Vec<u8>> {

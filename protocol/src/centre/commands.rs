@@ -1,11 +1,12 @@
 //! What the operator asks. Everything that is signed goes through [`Centre::extend`], which makes one batch of it.
 
 use hashpact_keys::chain::RosterError;
-use hashpact_keys::{KeyUse, Origin, SignedRoster, Signer, Timestamp};
+use hashpact_keys::{KeyUse, Origin, RosterVersion, SignedRoster, Signer, Timestamp};
 use rand_core::CryptoRng;
 use sha2::{Digest as _, Sha256};
 
 use super::{Centre, Command, CommandId, Event, Outcome, Output};
+use crate::Hash;
 use crate::delta::{ClassTable, Draft, DraftError, Header, Sealed, Seq};
 use crate::labels::{ClassDefinitions, ClassId, Labels, LabelsError};
 use crate::limits;
@@ -299,10 +300,6 @@ impl Centre {
         out: &mut Vec<Output>,
     ) -> Result<Outcome, CommandError> {
         let next = self.roster.succeed(bytes)?;
-        let line = next.roster().centre(&self.id).map(|entry| &entry.origin);
-        if !line.is_some_and(|line| self.may_resume(line)) {
-            self.may_sign()?;
-        }
         self.put_in_force(vec![next], now, view, out)
     }
 
@@ -344,36 +341,88 @@ impl Centre {
         if !holds(&self.keys.delta) || !holds(&self.keys.log) {
             return Err(CommandError::OwnKeys);
         }
+        let begins = resumes || self.own.size == 0;
         let mut leaves: Vec<Vec<u8>> = Vec::new();
         if resumes {
             leaves.extend(self.resume(origin, view)?.to_bytes());
         }
-        let leaf = |roster: &SignedRoster| {
-            let (version, hash) = (roster.roster().version, roster.hash());
-            Leaf::Roster { version, hash }.to_bytes()
-        };
-        leaves.extend(rosters.iter().filter_map(leaf));
-        let state = self.own.clone();
-        let extension = Extension {
-            state,
-            leaves,
-            rosters,
-            ..Extension::default()
-        };
-        let version = last.roster().version.get();
+        // A roster counts at once, also where nothing may be signed: without it a log that was lost could not be had back.
+        let is_logged = begins || self.may_sign().is_ok();
+        let version = last.roster().version;
+        if is_logged {
+            let known = |of: RosterVersion| {
+                let given = rosters.iter().find(|roster| roster.roster().version == of);
+                let given = given.map(SignedRoster::hash);
+                given.or_else(|| stored(of, view))
+            };
+            let first = match self.own.roster {
+                Some(logged) if !begins => logged.get() + 1,
+                _ => rosters
+                    .first()
+                    .map_or(version, |roster| roster.roster().version)
+                    .get(),
+            };
+            let named = (first..=version.get()).map(RosterVersion::new);
+            leaves.extend(roster_leaves(named, known)?);
+        }
+        let mut state = self.own.clone();
+        state.roster = Some(version);
         // Who witnesses the new head, the new roster says.
         let before = std::mem::replace(&mut self.roster, last);
         self.reset_mirrors(now, view);
-        if let Err(error) = self.extend(extension, now, view, out) {
-            self.roster = before;
-            self.reset_mirrors(now, view);
-            return Err(error);
+        if is_logged {
+            let extension = Extension {
+                state,
+                leaves,
+                rosters,
+                ..Extension::default()
+            };
+            if let Err(error) = self.extend(extension, now, view, out) {
+                self.roster = before;
+                self.reset_mirrors(now, view);
+                return Err(error);
+            }
+        } else {
+            let mut batch = Batch::default();
+            batch.extend(rosters.into_iter().map(Write::Roster));
+            out.push(Output::Commit(batch));
         }
         // Its witnesses may be others.
         self.gathering.submissions.clear();
         out.push(Output::RosterChanged);
+        let version = version.get();
         out.push(Output::Emit(Event::RosterApplied { version }));
         Ok(Outcome::RosterApplied)
+    }
+
+    /// Logs the rosters that came into force while nothing could be signed.
+    pub(super) fn log_rosters(&mut self, now: Timestamp, view: &impl View, out: &mut Vec<Output>) {
+        let logged = self
+            .own
+            .roster
+            .is_none_or(|logged| logged >= self.roster().version);
+        if logged || self.own.size == 0 || self.may_sign().is_err() {
+            return;
+        }
+        let extension = Extension {
+            state: self.own.clone(),
+            ..Extension::default()
+        };
+        // A store that cannot be read fails at its next commit.
+        let _ = self.extend(extension, now, view, out);
+    }
+
+    /// The leaves of rosters that are in force and that the log does not name yet: they come before anything that is signed
+    /// under them.
+    fn unlogged(&self, state: &LogState, view: &impl View) -> Result<Vec<Vec<u8>>, CommandError> {
+        let version = self.roster().version;
+        match state.roster {
+            Some(logged) if logged < version => {
+                let named = (logged.get() + 1..=version.get()).map(RosterVersion::new);
+                roster_leaves(named, |of| stored(of, view))
+            }
+            Some(_) | None => Ok(Vec::new()),
+        }
     }
 
     /// Whether a new origin line takes the place of ours: ours is forked, and the new one is the same centre's next.
@@ -416,11 +465,18 @@ impl Centre {
         let Extension {
             mut state,
             leaves,
-            deltas,
+            mut deltas,
             classes,
             body,
             rosters,
         } = extension;
+        let mut missing = self.unlogged(&state, view)?;
+        deltas
+            .iter_mut()
+            .for_each(|(_, index)| *index += missing.len() as u64);
+        missing.extend(leaves);
+        let leaves = missing;
+        state.roster = state.roster.max(Some(self.roster().version));
         let (from, origin) = (self.own.size, self.origin.clone());
         let read = |path: &str| view.log_file(&origin, path);
         let grown = grow(&read, from, &leaves)?;
@@ -452,4 +508,22 @@ impl Centre {
         self.propose(now);
         Ok(())
     }
+}
+
+/// The hash of a roster that was in force.
+fn stored(version: RosterVersion, view: &impl View) -> Option<Hash> {
+    SignedRoster::hash_from_store(&view.roster(version)?).ok()
+}
+
+/// The leaves that name these rosters.
+fn roster_leaves(
+    named: impl Iterator<Item = RosterVersion>,
+    hash_of: impl Fn(RosterVersion) -> Option<Hash>,
+) -> Result<Vec<Vec<u8>>, CommandError> {
+    let leaf = |version| {
+        let hash = hash_of(version)?;
+        Leaf::Roster { version, hash }.to_bytes()
+    };
+    let leaves: Option<_> = named.map(leaf).collect();
+    leaves.ok_or(CommandError::Store)
 }

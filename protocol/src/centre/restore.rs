@@ -127,6 +127,7 @@ impl Centre {
         // From here on what is in memory is newer than what anybody else knows.
         if !self.confirmed && self.unconfirmed().is_none() {
             self.confirmed = true;
+            self.log_rosters(now, view, out);
             self.announce(None);
         }
     }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hashpact_keys::{KeyId, Origin, SignedRoster};
+use hashpact_keys::{KeyId, Origin, RosterVersion, SignedRoster};
 
 use crate::delta::{Retraction, Seq};
 use crate::labels::{ClassId, Labels};
@@ -19,7 +19,7 @@ use crate::wire::{BulkRefusal, BulkRequest};
 #[derive(Clone, Default)]
 pub struct Memory {
     logs: BTreeMap<Origin, Log>,
-    roster: Option<SignedRoster>,
+    rosters: BTreeMap<RosterVersion, SignedRoster>,
     retired: BTreeSet<KeyId>,
 }
 
@@ -136,7 +136,7 @@ impl Memory {
             }
             Write::State { origin, state } => self.logs.entry(origin).or_default().state(state),
             Write::Roster(roster) => {
-                self.roster = Some(roster);
+                self.rosters.insert(roster.roster().version, roster);
                 Ok(())
             }
             Write::Fork { origin, proof } => {
@@ -153,7 +153,7 @@ impl Memory {
     /// The roster in force.
     #[must_use]
     pub fn roster(&self) -> Option<&SignedRoster> {
-        self.roster.as_ref()
+        self.rosters.values().last()
     }
 
     /// The logs that something is stored of.
@@ -322,6 +322,10 @@ impl View for Memory {
 
     fn class(&self, origin: &Origin, class: ClassId) -> Option<Labels> {
         self.logs.get(origin)?.classes.get(&class).cloned()
+    }
+
+    fn roster(&self, version: RosterVersion) -> Option<Vec<u8>> {
+        Some(self.rosters.get(&version)?.bytes().to_vec())
     }
 
     fn fork(&self, origin: &Origin) -> Option<Vec<u8>> {

@@ -17,7 +17,7 @@ use super::super::control::{BodyEntry, Change};
 use super::super::index::Key;
 use super::super::index::keys::labels_digest;
 use super::super::places::DeltaPlace;
-use super::super::published::{publishable, witnessed_size};
+use super::super::published::publishable;
 use super::super::{Live, Store};
 use super::CommitError;
 
@@ -34,8 +34,6 @@ pub(in crate::store) struct Plan {
     pub(in crate::store) files: Vec<(PathBuf, Vec<u8>)>,
     /// Logs whose `checkpoint` changes.
     pub(in crate::store) checkpoints: Vec<(Origin, Vec<u8>)>,
-    /// Logs of which more is witnessed than before: a line more in their `history`.
-    pub(in crate::store) witnessed: Vec<(Origin, Vec<u8>)>,
 }
 
 pub(in crate::store) struct PlannedBody {
@@ -276,9 +274,6 @@ impl Plan {
             };
             if before.and_then(publishable) != Some(note) {
                 self.checkpoints.push((origin.clone(), note.to_vec()));
-            }
-            if before.and_then(witnessed_size) != witnessed_size(state) {
-                self.witnessed.push((origin.clone(), note.to_vec()));
             }
         }
     }
