@@ -14,6 +14,8 @@ use crate::limits;
 /// Leaves and hashes per tile: C2SP fixes the height at 8.
 const WIDTH: u64 = 256;
 const HEIGHT: u8 = 8;
+/// Bytes of a hash in a tile.
+const HASH_BYTES: u64 = 32;
 
 /// Reads the files of one log.
 pub trait LogFiles {
@@ -116,8 +118,11 @@ impl<F: LogFiles> Hashes<'_, F> {
             return Some(*hash);
         }
         let tile = Tile::from_index(HEIGHT, index);
-        let bytes = self.files.log_file(&tile_path(&self.widest(&tile)))?;
-        tile.hash_at_index(&bytes, index).ok()
+        let widest = self.widest(&tile);
+        let bytes = self.files.log_file(&tile_path(&widest))?;
+        // The crate reads what it needs of a longer file: a tile has the one length that its width calls for.
+        let fits = bytes.len() as u64 == u64::from(widest.width()) * HASH_BYTES;
+        tile.hash_at_index(&bytes, index).ok().filter(|_| fits)
     }
 
     /// The tile as it is on disk: partial tiles grow, and only the widest is sure to be there.

@@ -11,8 +11,9 @@ use hashpact_keys::{KeyUse, SignedRoster};
 
 use super::keys::{CentreSetup, START, network};
 use crate::log::{
-    Branches, Checkpoint, ForkProof, LogProof, Receipt, ReceiptEnvelope, SignedCheckpoint,
-    SignedNote, VerifierKey, WitnessPolicy, decode_bundle, encode_bundle, log_key,
+    AddCheckpoint, Branches, Checkpoint, ForkProof, LogProof, Receipt, ReceiptEnvelope,
+    SignedCheckpoint, SignedNote, VerifierKey, WitnessPolicy, consistency_proof, decode_bundle,
+    encode_bundle, inclusion_proof, log_key, root_at,
 };
 
 /// The network whose first centre signs what the corpus holds.
@@ -22,7 +23,7 @@ static NETWORK: LazyLock<(SignedRoster, Vec<CentreSetup>)> = LazyLock::new(|| ne
 pub type Target = fn(&[u8]) -> bool;
 
 /// Every target by its name, which is that of its folder in the corpus.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("note", note),
     ("checkpoint", checkpoint),
     ("log_proof", log_proof),
@@ -31,6 +32,8 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("receipt", receipt),
     ("verifier_key", verifier_key),
     ("bundle", bundle),
+    ("tile", tile),
+    ("add_checkpoint", add_checkpoint),
 ];
 
 /// The key of the log that the corpus is about.
@@ -188,5 +191,39 @@ pub fn bundle(bytes: &[u8]) -> bool {
         return false;
     };
     assert_eq!(encode_bundle(&leaves), bytes);
+    true
+}
+
+/// A tile of hashes: the bottom one of a log of as many leaves as it has hashes, at most 256.
+///
+/// # Panics
+/// If a tile of another length than its width calls for is read, or one is read in part.
+#[must_use]
+pub fn tile(bytes: &[u8]) -> bool {
+    let size = (bytes.len() as u64 / 32).clamp(1, 256);
+    let path = |path: &str| path.starts_with("tile/0/000").then(|| bytes.to_vec());
+    // The upper tiles of a full one are made of it, and are not here.
+    let size = size.min(255);
+    let root = root_at(&path, size, size);
+    let fits = bytes.len() as u64 == size * 32;
+    assert_eq!(root.is_ok(), fits);
+    for at in [1, size / 2, size - 1] {
+        let within = at > 0 && at < size;
+        assert!(!within || consistency_proof(&path, size, at, size).is_ok() == fits);
+        assert!(!within || inclusion_proof(&path, size, at, size).is_ok() == fits);
+    }
+    fits
+}
+
+/// A request to a witness.
+///
+/// # Panics
+/// If it is written otherwise than it was read.
+#[must_use]
+pub fn add_checkpoint(bytes: &[u8]) -> bool {
+    let Ok(request) = AddCheckpoint::from_bytes(bytes) else {
+        return false;
+    };
+    assert_eq!(request.to_bytes(), bytes);
     true
 }

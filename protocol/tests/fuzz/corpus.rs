@@ -8,8 +8,9 @@ use hashpact_keys::{KeyUse, SignedRoster};
 use hashpact_protocol::Hash;
 use hashpact_protocol::delta::{Header, Seq};
 use hashpact_protocol::log::{
-    Common, ForkProof, LogProof, Receipt, SignatureKind, SignedNote, VerifierKey, WitnessPolicy,
-    consistency_proof, encode_bundle, grow, inclusion_proof, log_key, root_at, witness_name,
+    AddCheckpoint, Common, ForkProof, LogProof, Receipt, SignatureKind, SignedNote, VerifierKey,
+    WitnessPolicy, consistency_proof, encode_bundle, grow, inclusion_proof, log_key, root_at,
+    witness_name,
 };
 use hashpact_protocol::testing::forge::Forge;
 use hashpact_protocol::testing::keys::{CentreSetup, START, network};
@@ -36,6 +37,8 @@ static ALL: LazyLock<Vec<(&'static str, Files)>> = LazyLock::new(|| {
         ("receipt", files(receipts())),
         ("verifier_key", files(verifier_keys())),
         ("bundle", files(bundles())),
+        ("tile", files(tiles())),
+        ("add_checkpoint", files(requests())),
     ]
 });
 
@@ -490,6 +493,50 @@ fn verifier_keys() -> Vec<Sample> {
         ("bad-key-of-31-bytes", base64(&[1; 32])),
         ("bad-not-utf8", vec![0xff, b'+']),
         ("bad-trailing-newline", format!("{text}\n").into_bytes()),
+    ]
+}
+
+fn tiles() -> Vec<Sample> {
+    let hashes = |n: usize| {
+        let hash = |n: usize| [u8::try_from(n).expect("few"); 32];
+        (0..n).flat_map(hash).collect::<Vec<u8>>()
+    };
+    vec![
+        ("good-one-hash", hashes(1)),
+        ("good-seven-hashes", hashes(7)),
+        ("good-255-hashes", hashes(255)),
+        ("bad-empty", Vec::new()),
+        ("bad-torn", hashes(7)[..200].to_vec()),
+        ("bad-byte-too-many", [hashes(3), vec![0]].concat()),
+        ("bad-half-a-hash", vec![1; 16]),
+    ]
+}
+
+fn requests() -> Vec<Sample> {
+    let all = leaves(7, 7, 0);
+    let path = consistency_proof(&disk(&all), 7, 3, 7).expect("tiles");
+    let note = head(&all).into_bytes();
+    let request = |old, proof: Vec<Hash>| {
+        let note = note.clone();
+        AddCheckpoint { old, proof, note }.to_bytes()
+    };
+    let good = request(3, path.clone());
+    let text = String::from_utf8(good.clone()).expect("text");
+    vec![
+        ("good-first", request(0, Vec::new())),
+        ("good-three-to-seven", good),
+        ("bad-64-proof-lines", request(3, vec![[1; 32]; 64])),
+        (
+            "bad-leading-zero",
+            text.replace("old 3", "old 03").into_bytes(),
+        ),
+        ("bad-sign", text.replace("old 3", "old +3").into_bytes()),
+        (
+            "bad-no-empty-line",
+            text.replacen("\n\n", "\n", 1).into_bytes(),
+        ),
+        ("bad-short-hash", text.replacen("=\n", "\n", 1).into_bytes()),
+        ("bad-empty", Vec::new()),
     ]
 }
 
