@@ -6,9 +6,13 @@
 //!
 //! The walk is one loop with a fixed stack of [`MAX_DEPTH`] frames. It allocates nothing, believes no length before the
 //! bytes are there, and touches each byte a bounded number of times.
+//!
+//! A format that is read a million times reads and checks in one pass by [`Items`], which takes the same heads. What it
+//! refuses goes through the walk, which names the fault.
 
 use std::cmp::Ordering;
 use std::convert::Infallible;
+use std::fmt;
 
 use minicbor::Encoder;
 
@@ -152,6 +156,118 @@ pub fn item_len(bytes: &[u8]) -> Result<usize, CanonicalError> {
     }
 }
 
+/// Reads canonical items from left to right, checking the form of each as it is read.
+///
+/// For a reader that knows the shape and reads every item of it. Such a reader that also compares the keys of each map has
+/// checked all that [`item_len`] checks, if no read gave `None`. After a `None` it must ask [`item_len`] or [`check`],
+/// which name the first fault of form, if there is one, before it says that the shape is wrong.
+#[derive(Clone)]
+pub struct Items<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Items<'a> {
+    /// Begins with the first item. What follows the last item read is not looked at.
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// Offset of the next item from 0.
+    #[must_use]
+    pub const fn position(&self) -> usize {
+        self.at
+    }
+
+    /// The bytes from an earlier position to the next item; empty if `start` lies behind it.
+    #[must_use]
+    pub fn since(&self, start: usize) -> &'a [u8] {
+        self.bytes.get(start..self.at).unwrap_or_default()
+    }
+
+    /// Whether the next item is a byte string, by its major type.
+    #[must_use]
+    pub fn at_bytes(&self) -> bool {
+        self.at_major(BYTES)
+    }
+
+    /// Whether the next item is a text, by its major type.
+    #[must_use]
+    pub fn at_text(&self) -> bool {
+        self.at_major(TEXT)
+    }
+
+    /// Reads a null; else false, and nothing is read.
+    pub fn null(&mut self) -> bool {
+        let null = self.bytes.get(self.at) == Some(&NULL);
+        self.at += usize::from(null);
+        null
+    }
+
+    /// Reads an unsigned integer.
+    #[inline]
+    pub fn unsigned(&mut self) -> Option<u64> {
+        self.head(UNSIGNED).map(|head| head.argument)
+    }
+
+    /// Enters an array and gives the number of its items.
+    #[inline]
+    pub fn array(&mut self) -> Option<u64> {
+        self.head(ARRAY).map(|head| head.argument)
+    }
+
+    /// Enters a map and gives the number of its pairs. That its keys ascend is for the caller to check.
+    #[inline]
+    pub fn map(&mut self) -> Option<u64> {
+        self.head(MAP).map(|head| head.argument)
+    }
+
+    /// Reads a byte string.
+    #[inline]
+    pub fn bytes(&mut self) -> Option<&'a [u8]> {
+        self.content(BYTES)
+    }
+
+    /// Reads a text.
+    #[inline]
+    pub fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.content(TEXT)?).ok()
+    }
+
+    #[inline]
+    fn at_major(&self, major: u8) -> bool {
+        self.bytes
+            .get(self.at)
+            .is_some_and(|initial| initial >> 5 == major)
+    }
+
+    #[inline]
+    fn head(&mut self, major: u8) -> Option<Head> {
+        let head = head(self.bytes, self.at).ok()?;
+        if head.major != major {
+            return None;
+        }
+        self.at = head.end;
+        Some(head)
+    }
+
+    #[inline]
+    fn content(&mut self, major: u8) -> Option<&'a [u8]> {
+        let at = self.at;
+        let head = self.head(major)?;
+        self.at = content_end(self.bytes, head, at).ok()?;
+        self.bytes.get(head.end..self.at)
+    }
+}
+
+// What is read may be a fingerprint, so its bytes are never shown.
+impl fmt::Debug for Items<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Items({} of {} bytes)", self.at, self.bytes.len())
+    }
+}
+
 /// What an encoder hands back inside [`encode`].
 pub type Written = Result<(), minicbor::encode::Error<Infallible>>;
 
@@ -176,6 +292,8 @@ const TEXT: u8 = 3;
 const ARRAY: u8 = 4;
 const MAP: u8 = 5;
 const SIMPLE: u8 = 7;
+/// The initial byte of null, which is all of it.
+const NULL: u8 = 0xf6;
 
 /// The initial byte of an item and its argument.
 #[derive(Clone, Copy)]
@@ -312,5 +430,58 @@ impl Frame {
         self.items_left -= 1;
         self.item_start = end;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Reads the first item, an array of integers or no container, by the method for its major type; gives where it ends.
+    fn read_by_items(bytes: &[u8]) -> Option<usize> {
+        let mut items = Items::new(bytes);
+        match bytes.first()? >> 5 {
+            UNSIGNED => items.unsigned().map(drop)?,
+            BYTES => items.bytes().map(drop)?,
+            TEXT => items.text().map(drop)?,
+            ARRAY => (0..items.array()?).try_for_each(|_| items.unsigned().map(drop))?,
+            _ => items.null().then_some(())?,
+        }
+        assert_eq!(items.since(0), &bytes[..items.position()]);
+        Some(items.position())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_096))]
+        #[test]
+        fn what_items_read_the_walk_takes(initial in any::<u8>(), zeros in 0..8_usize, rest in prop::collection::vec(any::<u8>(), 0..40)) {
+            let mut bytes = vec![initial];
+            bytes.resize(1 + zeros, 0);
+            bytes.extend(rest);
+            let walked = item_len(&bytes);
+            match read_by_items(&bytes) {
+                Some(end) => prop_assert_eq!(walked, Ok(end)),
+                // Lone integers and strings have no shape that could be wrong.
+                None if initial >> 5 == UNSIGNED || matches!(initial >> 5, BYTES | TEXT) => {
+                    prop_assert!(walked.is_err());
+                }
+                None => {}
+            }
+        }
+    }
+
+    #[test]
+    fn an_item_of_another_type_is_left_where_it_is() {
+        let mut items = Items::new(b"\x41a\xf6");
+        assert_eq!(
+            (items.unsigned(), items.text(), items.map()),
+            (None, None, None)
+        );
+        assert!(items.at_bytes() && !items.at_text() && !items.null());
+        assert_eq!(items.bytes(), Some(&b"a"[..]));
+        assert!(items.null() && !items.null());
+        assert_eq!(items.position(), 3);
+        assert_eq!(format!("{items:?}"), "Items(3 of 3 bytes)");
     }
 }

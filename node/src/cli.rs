@@ -213,7 +213,7 @@ fn dispatch(cli: Cli) -> Result<Answer, Failure> {
         Command::Retract(args) => ask::retract(&home, &args),
         Command::Lookup(args) => ask::lookup(&home, &args),
         Command::Key(command) => key::key(&home, &source, &command),
-        Command::Audit(command) => audit::audit(&home, &command),
+        Command::Audit(command) => audit::audit(&home, &source, &command),
         Command::Roster(command) => roster::roster(&home, &source, command),
         Command::Witness(command) => witness::witness(&home, &source, command),
     }

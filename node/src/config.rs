@@ -250,6 +250,8 @@ impl Config {
              # The origin line of its log. It never changes while the log lives.\norigin = \"{}\"\n\
              # Where it listens: QUIC first, TCP where UDP is blocked.\nlisten = {}\n\
              # Where others dial it. A change here needs a new enrolment and a new roster.\naddresses = {}\n\
+             # The certificates (PEM) that servers of witnesses are trusted by; without them none is asked over https.\n\
+             # witness_roots = \"http/witnesses.pem\"\n\
              \n# Serves its logs over HTTP, read-only: plain on a loopback address, for a proxy; elsewhere with a certificate,\n\
              # and then to the node keys of the roster only. The files are PEM; their paths begin at this folder.\n\
              # [http]\n# listen = \"127.0.0.1:8080\"\n# certificate = \"http/certificate.pem\"\n# key = \"http/key.pem\"\n\
@@ -320,11 +322,19 @@ mod tests {
 
     /// As an operator takes the number signs away.
     #[test]
-    fn section_in_the_written_comment_is_one_that_reads() {
+    fn sections_and_keys_in_the_written_comments_are_ones_that_read() {
         let text = config().to_text();
-        let (before, section) = text.split_once("# [http]\n").unwrap();
-        let text = format!("{before}[http]\n{}", section.replace("# ", ""));
-        let http = read(&text).unwrap().http.unwrap();
+        let taken_away = |line: &str| {
+            let bare = line.strip_prefix("# ").unwrap_or(line);
+            let is_key = bare.starts_with('[') || bare.contains(" = ");
+            format!("{}\n", if is_key { bare } else { line })
+        };
+        let checked = read(&text.lines().map(taken_away).collect::<String>()).unwrap();
+        let url = &checked.witnesses["auditor.example/w1"];
+        assert_eq!(url, "http://127.0.0.1:8090");
+        let roots = checked.witness_roots.unwrap();
+        assert_eq!(roots, Path::new("http/witnesses.pem"));
+        let http = checked.http.unwrap();
         assert_eq!(http.listen, "127.0.0.1:8080".parse().unwrap());
         let files = http.in_home(Path::new("/home/eu")).tls.unwrap();
         assert_eq!(files.key, Path::new("/home/eu/http/key.pem"));

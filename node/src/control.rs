@@ -21,7 +21,7 @@ pub const LINE_MAX: usize = 1024 * 1024;
 pub enum Request {
     /// One picture of the node.
     Status,
-    /// Which entries have this fingerprint.
+    /// Which entries have this fingerprint, each with whether it is a match, and if not, why.
     Lookup {
         /// `md5`, `sha1`, `sha256`, `blake3`, `pdq` or `photodna`.
         algorithm: String,

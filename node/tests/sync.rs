@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
-use common::{List, Network, Node, Over, text, two, until};
+use common::{List, Network, Node, Over, audited, text, two, until};
 use hashpact_keys::chain::{UnsignedRoster, draft_bytes, sign_roster};
 use hashpact_keys::store::KeyFile;
 use hashpact_keys::{KeyUse, Roster, Timestamp};
@@ -113,19 +113,13 @@ fn node_that_was_killed_is_heard_again_over_quic() -> Result<()> {
 #[test]
 fn log_comes_past_a_relay_and_bodies_from_their_origin_alone() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let mut nodes = Vec::new();
-    for id in ["eu", "us", "ca"] {
-        nodes.push(Node::init(folder.path(), id, Over::Both)?);
-    }
-    let _network = Network::found(folder.path(), &nodes.iter().collect::<Vec<_>>())?;
-    let [eu, us, ca] = nodes.as_mut_slice() else {
-        anyhow::bail!("three nodes")
-    };
+    // With an auditor, two centres have their quorum without the third.
+    let ([mut eu, mut us, mut ca], _auditor, _network) = audited(folder.path(), Over::Both)?;
     eu.start()?;
     us.start()?;
     let list = List::write(folder.path(), "list", 40)?;
     eu.ingest(&list, &[])?.ends(0)?;
-    us.catches_up_with(eu)?;
+    us.catches_up_with(&eu)?;
     let own = eu.status()?.own;
     eu.stop()?;
     ca.start()?;
@@ -139,7 +133,7 @@ fn log_comes_past_a_relay_and_bodies_from_their_origin_alone() -> Result<()> {
     );
     ensure!(us.mirrored("eu")?.held == 40 && ca.lookup(&list.sha256(0))?.is_empty());
     eu.start()?;
-    ca.catches_up_with(eu)?;
+    ca.catches_up_with(&eu)?;
     ensure!(ca.lookup(&list.sha256(0))?.len() == 1);
     Ok(())
 }

@@ -3,161 +3,26 @@
 
 mod common;
 
-use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::fs;
+use std::path::Path;
 use std::thread;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use common::{Network, Node, Over, Said, hashpact, text, until};
+use common::{Network, Node, Over, StockLog, Witness, ask, hashpact, text, until};
 use hashpact_keys::store::KeyFile;
 use hashpact_keys::{KeyUse, Signer};
 use hashpact_protocol::log::{
-    AddCheckpoint, Checkpoint, SignedNote, VerifierKey, consistency_proof,
-    cosignatures_from_answer, grow, log_key, origin_hash, root_at,
+    AddCheckpoint, SignedNote, VerifierKey, cosignatures_from_answer, log_key, origin_hash,
 };
 use serde_json::Value;
 
 const ORIGIN: &str = "eu.example/eu/1";
-const LEAVES: u64 = 20;
-
-/// A witness's home, and its process while it runs.
-struct Witness {
-    home: PathBuf,
-    process: Option<Child>,
-}
-
-impl Witness {
-    fn init(folder: &Path, name: &str, more: &[&str]) -> Result<Self> {
-        let witness = Self {
-            home: folder.join(name),
-            process: None,
-        };
-        let name = format!("auditor.example/{name}");
-        witness
-            .run(&[&["init", "--name", &name], more].concat())?
-            .ends(0)?;
-        Ok(witness)
-    }
-
-    fn run(&self, args: &[&str]) -> Result<Said> {
-        let home = text(&self.home);
-        hashpact(["--home", &home, "witness"].iter().chain(args))
-    }
-
-    fn enrolment(&self) -> String {
-        text(&self.home.join("enrolment.txt"))
-    }
-
-    fn vkey(&self) -> Result<VerifierKey> {
-        let said = self.run(&["vkey"])?.ends(0)?;
-        Ok(said["vkey"].as_str().context("no vkey")?.parse()?)
-    }
-
-    /// Starts it, and says where it listens once it does.
-    fn start(&mut self) -> Result<String> {
-        let log = self.home.with_extension("log");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hashpact"));
-        command.arg("--json").arg("--home").arg(&self.home);
-        command.args(["witness", "run", "--listen", "127.0.0.1:0"]);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null());
-        let mut child = child.stderr(File::create(&log)?).spawn()?;
-        let address = until("the witness listens", || {
-            let said = fs::read_to_string(&log)?;
-            if child.try_wait()?.is_some() {
-                bail!("the witness ended: {said}");
-            }
-            let at = said.split_once("http://").map(|(_, rest)| rest);
-            let address = at.and_then(|rest| rest.split_once(';'));
-            Ok(address.map(|(address, _)| address.to_owned()))
-        });
-        self.process = Some(child);
-        address
-    }
-
-    fn signal(&self, signal: &str) -> Result<()> {
-        let pid = self.process.as_ref().context("not started")?.id();
-        let mut kill = Command::new("kill");
-        let sent = kill.args([signal, &pid.to_string()]).status()?;
-        ensure!(sent.success(), "no signal sent");
-        Ok(())
-    }
-
-    /// Stops it as a service manager does.
-    fn stop(&mut self) -> Result<()> {
-        self.signal("-TERM")?;
-        let mut child = self.process.take().context("not started")?;
-        let ended = until("the witness stops", || Ok(child.try_wait()?))?;
-        ensure!(ended.code() == Some(0), "stopped with {ended}");
-        Ok(())
-    }
-
-    fn log(&self) -> Result<String> {
-        Ok(fs::read_to_string(self.home.with_extension("log"))?)
-    }
-}
-
-impl Drop for Witness {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.process.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
+const LEAVES: u64 = StockLog::LEAVES;
 
 /// A log of the centre eu that never was, under its log key.
-struct Log {
-    files: std::collections::BTreeMap<String, Vec<u8>>,
-    signer: Signer,
-}
-
-impl Log {
-    fn of(eu: &Node) -> Result<Self> {
-        let key = eu.home.path().join("keys").join("log.key");
-        let mut log = Self {
-            files: Default::default(),
-            signer: KeyFile::load(&key, KeyUse::Log)?,
-        };
-        for n in 0..LEAVES {
-            let grown = grow(&log.read(), n, &[n.to_be_bytes().to_vec()])?;
-            let files = grown.files.into_iter().map(|file| (file.path, file.bytes));
-            log.files.extend(files);
-        }
-        Ok(log)
-    }
-
-    fn read(&self) -> impl Fn(&str) -> Option<Vec<u8>> + '_ {
-        |path| self.files.get(path).cloned()
-    }
-
-    fn request(&self, old: u64, size: u64) -> Result<AddCheckpoint> {
-        let (origin, root) = (ORIGIN.parse()?, root_at(&self.read(), LEAVES, size)?);
-        let checkpoint = Checkpoint { origin, size, root };
-        Ok(AddCheckpoint {
-            old,
-            proof: consistency_proof(&self.read(), LEAVES, old, size).unwrap_or_default(),
-            note: checkpoint.sign(&self.signer).note().to_vec(),
-        })
-    }
-}
-
-/// Status and body of one request.
-fn ask(address: &str, method: &str, path: &str, body: &[u8]) -> Result<(u16, Vec<u8>)> {
-    let mut stream = TcpStream::connect(address)?;
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: w\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(&[head.as_bytes(), body].concat())?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let end = answer.windows(4).position(|at| at == b"\r\n\r\n");
-    let end = end.context("no HTTP")?;
-    let status = std::str::from_utf8(answer.get(9..12).context("no status")?)?;
-    Ok((status.parse()?, answer[end + 4..].to_vec()))
+fn log_of(eu: &Node) -> Result<StockLog> {
+    let key = eu.home.path().join("keys").join("log.key");
+    StockLog::new(ORIGIN, KeyFile::load(&key, KeyUse::Log)?)
 }
 
 fn add(address: &str, request: &AddCheckpoint) -> Result<(u16, Vec<u8>)> {
@@ -188,7 +53,7 @@ fn network(folder: &Path) -> Result<(Node, Witness, Network)> {
 fn auditor_cosigns_live_remembers_and_refuses_to_go_back() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (eu, mut witness, _network) = network(folder.path())?;
-    let (log, vkey) = (Log::of(&eu)?, witness.vkey()?);
+    let (log, vkey) = (log_of(&eu)?, witness.vkey()?);
     let address = witness.start()?;
     let first = log.request(0, 5)?;
     let (status, answer) = add(&address, &first)?;
@@ -230,7 +95,7 @@ fn witness_that_lost_its_state_does_not_start() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (eu, mut witness, _network) = network(folder.path())?;
     let address = witness.start()?;
-    ensure!(add(&address, &Log::of(&eu)?.request(0, 5)?)?.0 == 200);
+    ensure!(add(&address, &log_of(&eu)?.request(0, 5)?)?.0 == 200);
     witness.stop()?;
     fs::remove_dir_all(witness.home.join("state"))?;
     let listen = ["run", "--listen", "127.0.0.1:0"];
@@ -252,7 +117,7 @@ fn witness_that_lost_its_state_does_not_start() -> Result<()> {
 fn of_two_requests_at_once_one_is_cosigned() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (eu, mut witness, _network) = network(folder.path())?;
-    let log = Log::of(&eu)?;
+    let log = log_of(&eu)?;
     let address = witness.start()?;
     let mut last = 0;
     while last + 2 <= LEAVES {
@@ -281,7 +146,7 @@ fn of_two_requests_at_once_one_is_cosigned() -> Result<()> {
 fn rosters_are_taken_while_a_witness_runs() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (eu, mut witness, network) = network(folder.path())?;
-    let log = Log::of(&eu)?;
+    let log = log_of(&eu)?;
     let address = witness.start()?;
     ensure!(add(&address, &log.request(0, 5)?)?.0 == 200);
     // The log's key is revoked.

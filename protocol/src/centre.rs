@@ -171,6 +171,7 @@ impl Centre {
         match input {
             Input::PeerUp(peer) => self.on_peer_up(peer, view, &mut out),
             Input::PeerDown(peer) => self.on_peer_down(&peer),
+            Input::Undelivered(peer) => self.on_undelivered(&peer, view, &mut out),
             Input::Received(peer, frame) => self.on_received(&peer, &frame, now, view, &mut out),
             Input::Command(id, command) => self.on_command(id, command, now, rng, view, &mut out),
             Input::JobDone(id, result) => self.on_job_done(id, result, now, view, &mut out),
@@ -256,6 +257,14 @@ impl Centre {
         );
         self.tell_forks(&peer, view, out);
         self.tell.insert(peer);
+    }
+
+    /// Tells a peer again what it may not have heard.
+    fn on_undelivered(&mut self, peer: &CentreId, view: &impl View, out: &mut Vec<Output>) {
+        if self.peers.contains_key(peer) {
+            self.tell_forks(peer, view, out);
+            self.tell.insert(peer.clone());
+        }
     }
 
     fn on_peer_down(&mut self, peer: &CentreId) {

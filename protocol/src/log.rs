@@ -55,4 +55,6 @@ pub use tree::{
     AppendError, Appended, LogFile, LogFiles, TreeError, bundle_path, check_consistency,
     consistency_proof, decode_bundle, empty_root, encode_bundle, grow, read_leaves, root_at,
 };
-pub use witnesses::{Cosigner, Cosigners, Standing, log_key, mirror_name, quorum_of, witness_name};
+pub use witnesses::{
+    Cosigner, Cosigners, Standing, log_key, mirror_name, quorum_of, reports_of, witness_name,
+};

@@ -40,6 +40,11 @@ pub struct VerifiedBody {
 }
 
 impl VerifiedBody {
+    /// Whether a class of it is withheld.
+    pub(crate) fn withholds(&self) -> bool {
+        self.body.withholds()
+    }
+
     /// A body of our own log, which we had before and lost: no policy is asked.
     pub(crate) fn own(self) -> AdmittedBody {
         let Self { origin, seq, body } = self;

@@ -8,11 +8,13 @@ mod decode;
 mod encode;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use crate::fingerprint::{Algorithm, Fingerprint};
 use crate::limits;
 use crate::lists::{Set, closed_list};
 
+pub(crate) use decode::Checked;
 pub use decode::RecordError;
 
 /// 16 random bytes that the origin gives an entry; never derived from a fingerprint.

@@ -17,10 +17,18 @@ struct Alone {
 }
 
 impl Alone {
-    fn new(roster: SignedRoster, setup: &CentreSetup) -> Result<Self, Box<dyn std::error::Error>> {
+    /// A centre that has begun its log with these rosters.
+    fn new(
+        chain: &[&SignedRoster],
+        setup: &CentreSetup,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
         let memory = Memory::default();
+        let roster = chain[0].clone();
         let centre = Centre::new(setup.id.clone(), setup.keys(), roster, 1, &memory)?;
-        Ok(Self { centre, memory })
+        let mut alone = Self { centre, memory };
+        let chain = chain.iter().map(|roster| roster.bytes().to_vec());
+        alone.command(Command::Begin(chain.collect()), START.get())?;
+        Ok(alone)
     }
 
     /// Retracts something that is not there: the core signs what it is told, if it may sign at all.
@@ -29,7 +37,11 @@ impl Alone {
             entry: EntryId([1; 16]),
             revision: Revision(1),
         }];
-        let input = Input::Command(CommandId(1), Command::Retract(list));
+        self.command(Command::Retract(list), at)
+    }
+
+    fn command(&mut self, command: Command, at: u64) -> Result<(), CommandError> {
+        let input = Input::Command(CommandId(1), command);
         let view = self.memory.clone();
         let out = self
             .centre
@@ -57,7 +69,7 @@ impl Alone {
 fn a_clock_behind_the_roster_or_the_log_signs_nothing() -> Done {
     let (roster, setups) = network(2, true);
     let issued = roster.roster().issued_at;
-    let mut alone = Alone::new(roster, &setups[0])?;
+    let mut alone = Alone::new(&[&roster], &setups[0])?;
     let behind = |now, since| {
         let (now, since) = (Timestamp::new(now), Timestamp::new(since));
         Err(CommandError::ClockBehind { now, since })
@@ -84,7 +96,7 @@ fn a_key_that_has_ended_signs_nothing() -> Done {
             keys.filter(|entry| entry.key == key)
                 .for_each(|entry| entry.until = Some(ends));
         });
-        let mut alone = Alone::new(next, &setups[0])?;
+        let mut alone = Alone::new(&[&roster, &next], &setups[0])?;
         assert_eq!(alone.sign(ends.get() - 1), Ok(()));
         assert_eq!(alone.sign(ends.get()), Err(CommandError::OwnKey(use_)));
     }
@@ -94,7 +106,7 @@ fn a_key_that_has_ended_signs_nothing() -> Done {
 #[test]
 fn an_expired_roster_still_retracts() -> Done {
     let (roster, setups) = network(2, true);
-    let mut alone = Alone::new(roster, &setups[0])?;
+    let mut alone = Alone::new(&[&roster], &setups[0])?;
     assert_eq!(alone.sign(START.get() + 2 * LIFETIME_S), Ok(()));
     Ok(())
 }

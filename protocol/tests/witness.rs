@@ -3,13 +3,15 @@
 
 use hashpact_keys::{KeyUse, Timestamp};
 use hashpact_protocol::centre::{Command, CommandError, Event};
-use hashpact_protocol::delta::Seq;
+use hashpact_protocol::delta::{RETRACTION_SECTION, Seq, withheld_section};
 use hashpact_protocol::limits;
-use hashpact_protocol::log::{Cosigners, SignedCheckpoint, SignedNote, Standing};
+use hashpact_protocol::log::{
+    Cosigners, Leaf, SignedCheckpoint, SignedNote, Standing, read_leaves,
+};
 use hashpact_protocol::testing::keys;
-use hashpact_protocol::testing::sim::{Sim, Violation, class_labels};
+use hashpact_protocol::testing::sim::{Lie, Sim, Violation, class_labels};
 use hashpact_protocol::view::{LogState, View as _};
-use hashpact_protocol::wire::Message;
+use hashpact_protocol::wire::{BulkRequest, Message};
 
 type Done = Result<(), Violation>;
 
@@ -317,12 +319,14 @@ fn after_a_start_nothing_is_signed_before_enough_others_were_heard() -> Done {
     let define = Command::Define(labels());
     let again = Command::Define(labels());
     let last = Command::Define(labels());
-    let unconfirmed = |have| Some(Err(CommandError::Unconfirmed { have, needed: 2 }));
+    let unconfirmed = |have| Some(Err(CommandError::Unconfirmed { have, needed: 3 }));
     assert_eq!(sim.command(0, define)?, unconfirmed(0));
     sim.connect(0, 1)?;
     sim.drain()?;
-    assert_eq!(sim.command(0, again)?, unconfirmed(1));
     sim.connect(0, 2)?;
+    sim.drain()?;
+    assert_eq!(sim.command(0, again)?, unconfirmed(2));
+    sim.connect(0, 3)?;
     sim.drain()?;
     assert!(matches!(sim.command(0, last)?, Some(Ok(_))));
     Ok(())
@@ -378,14 +382,284 @@ fn a_restored_centre_gets_its_log_back_and_never_forks() -> Done {
 #[test]
 fn a_centre_that_lost_everything_but_its_keys_gets_its_log_back() -> Done {
     let mut sim = published()?;
+    // A later roster stands in the middle of its log, and is put in force again while there is no log yet.
+    sim.issue_roster(|_| {});
+    (0..4).try_for_each(|n| sim.apply_roster(n))?;
+    sim.append(0, 2, &[1])?;
+    sim.settle()?;
     let empty = hashpact_protocol::testing::memory::Memory::default();
     let seen = log(&sim, 1, 0);
-    // It begins its log again with the same roster leaf, and learns the rest.
     sim.restore(0, empty)?;
+    sim.apply_roster(0)?;
+    assert_eq!(log(&sim, 0, 0).size, 0);
     sim.connect_all()?;
     sim.run_for(120)?;
     let regained = log(&sim, 0, 0);
     assert_eq!((regained.size, regained.root), (seen.size, seen.root));
     assert_eq!(sim.live(0, 0), sim.live(1, 0));
+    assert!(sim.centre(0).unwrap().is_retired());
+    let alarm = |event: &Event| matches!(event, Event::Fork { .. } | Event::Frozen { .. });
+    assert!(!sim.events().iter().any(|(_, event)| alarm(event)));
+    sim.is_honest_again(0);
+    sim.append(0, 1, &[1])?;
+    sim.run_for(60)?;
+    assert_eq!(sim.live(2, 0), sim.live(0, 0));
+    Ok(())
+}
+
+/// Over QUIC nobody is told that a process died: what is shown to the new one must not wait for the old connection's end.
+#[test]
+fn a_centre_that_starts_again_unnoticed_is_told_at_once_and_once() -> Done {
+    let mut sim = published()?;
+    let tell = |sim: &mut Sim, counter| {
+        let (session, notes) = (u64::MAX, Vec::new());
+        let message = Message::Heads {
+            session,
+            counter,
+            notes,
+        };
+        let before = sim.counts().messages;
+        sim.inject(0, 1, &message);
+        sim.deliver_to(1)?;
+        Ok::<_, Violation>(sim.counts().messages - before)
+    };
+    assert_eq!(tell(&mut sim, 1)?, 1);
+    assert_eq!(tell(&mut sim, 2)?, 0);
+    Ok(())
+}
+
+/// One witness over HTTP, or whoever stands in the way to it, cannot stop a centre or make it throw its keys away.
+#[test]
+fn a_witness_that_claims_to_have_seen_more_must_show_it() -> Done {
+    for with_note in [false, true] {
+        let mut sim = published()?;
+        let mut note = Vec::new();
+        if with_note {
+            // Signed by a key of its own.
+            let signer = hashpact_keys::Signer::from_seed(&[5; 32]);
+            let (origin, root) = (sim.setup(0).origin.clone(), [1; 32]);
+            let forged = hashpact_protocol::log::Checkpoint {
+                origin,
+                size: 9_000,
+                root,
+            };
+            note = forged.sign(&signer).note().to_vec();
+        }
+        sim.auditor_lies(Some(Lie::Ahead(note)));
+        sim.append(0, 1, &[1])?;
+        sim.run_for(60)?;
+        assert!(sim.counts().submissions > 1);
+        assert_eq!(sim.centre(0).unwrap().behind(), None);
+        assert!(!sim.centre(0).unwrap().is_retired());
+        let own = log(&sim, 0, 0);
+        assert_eq!(size_of(own.witnessed.as_ref()), own.size);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_witness_that_shows_more_of_our_log_under_our_signature_is_believed() -> Done {
+    let mut sim = published()?;
+    let backup = sim.memory(0).clone();
+    sim.append(0, 3, &[1])?;
+    sim.settle()?;
+    sim.run_for(10)?;
+    let seen = log(&sim, 0, 0).size;
+    // Nobody else is there.
+    (1..4).try_for_each(|n| sim.crash(n))?;
+    sim.restore(0, backup)?;
+    sim.run_for(10)?;
+    assert_eq!(sim.centre(0).unwrap().behind(), Some(seen));
+    Ok(())
+}
+
+/// An answer that holds nothing of the witness's own is no word of the witness's, and is no reason to ask again at once.
+#[test]
+fn an_answer_without_the_cosignature_that_was_asked_for_counts_for_nothing() -> Done {
+    for lie in [Lie::OtherKey, Lie::Old(2 * limits::RECOSIGN_S)] {
+        let mut sim = published()?;
+        // Keys are as old as the network.
+        sim.advance(3 * limits::RECOSIGN_S)?;
+        sim.auditor_lies(Some(lie.clone()));
+        sim.append(0, 1, &[1])?;
+        let before = sim.counts().submissions;
+        sim.run_for(60)?;
+        let asked = sim.counts().submissions - before;
+        // Four centres, each of whom waits twice as long after each time.
+        assert!((2..32).contains(&asked), "{lie:?}: asked {asked} times");
+        let own = log(&sim, 0, 0);
+        let (witnesses, _) = standing(&sim, &own);
+        let missing = witnesses.missing.iter().any(|name| name == keys::AUDITOR);
+        assert_eq!(missing, lie == Lie::OtherKey);
+    }
+    // Nor does it say how much of our log the witness has seen.
+    for lie in [Lie::OtherKey, Lie::Old(2 * limits::RECOSIGN_S)] {
+        let mut sim = published()?;
+        sim.advance(3 * limits::RECOSIGN_S)?;
+        sim.auditor_lies(Some(lie));
+        sim.crash(0)?;
+        sim.restart(0)?;
+        sim.run_for(10)?;
+        assert_eq!(sim.centre(0).unwrap().unconfirmed(), Some((0, 3)));
+    }
+    Ok(())
+}
+
+/// A liar that says nothing and a laggard that knows nothing newer must not be enough to let an old disk sign.
+#[test]
+fn one_liar_and_one_laggard_do_not_make_a_restored_disk_sign() -> Done {
+    let mut sim = published()?;
+    let backup = sim.memory(0).clone();
+    sim.crash(3)?;
+    sim.append(0, 3, &[1])?;
+    sim.run_for(30)?;
+    let own = log(&sim, 0, 0);
+    assert_eq!(
+        size_of(own.witnessed.as_ref()),
+        own.size,
+        "us, ca and the auditor"
+    );
+    sim.auditor_away(true);
+    sim.restore(0, backup)?;
+    sim.restart(3)?;
+    sim.crash(2)?;
+    sim.connect(0, 3)?;
+    sim.puppet(1, hashpact_protocol::testing::memory::Memory::default())?;
+    sim.connect(0, 1)?;
+    let silence = Message::Heads {
+        session: u64::MAX,
+        counter: 1,
+        notes: Vec::new(),
+    };
+    sim.inject(1, 0, &silence);
+    sim.run_for(30)?;
+    let labels = class_labels(sim.setup(0), 9);
+    let refused = sim.command(0, Command::Define(vec![labels]))?;
+    let unconfirmed = CommandError::Unconfirmed { have: 2, needed: 3 };
+    assert_eq!(refused, Some(Err(unconfirmed)));
+    Ok(())
+}
+
+/// The key that signed since may be one that only a newer roster holds: then nobody has said that no more was seen.
+#[test]
+fn a_larger_head_of_ours_under_an_unknown_key_is_no_agreement() -> Done {
+    let mut sim = published()?;
+    let own = log(&sim, 0, 0);
+    sim.crash(0)?;
+    sim.restart(0)?;
+    sim.expect_faults();
+    sim.auditor_away(true);
+    let newer = hashpact_protocol::log::Checkpoint {
+        origin: sim.setup(0).origin.clone(),
+        size: own.size + 9,
+        root: [1; 32],
+    };
+    let newer = newer.sign(&sim.setup(1).signer(KeyUse::Log));
+    for n in 1..4 {
+        let disk = sim.memory(n).clone();
+        sim.puppet(n, disk)?;
+        sim.connect(0, n)?;
+        let notes = vec![newer.note().to_vec()];
+        let (session, counter) = (u64::MAX, 1);
+        sim.inject(
+            n,
+            0,
+            &Message::Heads {
+                session,
+                counter,
+                notes,
+            },
+        );
+    }
+    sim.drain()?;
+    assert_eq!(sim.centre(0).unwrap().unconfirmed(), Some((0, 3)));
+    Ok(())
+}
+
+/// A relay that repeats the log's own line leaves no room for anybody else's.
+#[test]
+fn copies_of_the_logs_line_do_not_keep_cosignatures_out() -> Done {
+    let mut sim = published()?;
+    (1..4).try_for_each(|n| sim.disconnect(0, n))?;
+    sim.append(0, 1, &[1])?;
+    let own = log(&sim, 0, 0);
+    let note = String::from_utf8(own.head.as_ref().unwrap().note().to_vec()).unwrap();
+    let line = note
+        .lines()
+        .find(|line| line.starts_with('\u{2014}'))
+        .unwrap();
+    let full = format!("{note}{}", format!("{line}\n").repeat(60));
+    assert!(SignedNote::parse(full.as_bytes()).is_ok());
+    sim.expect_faults();
+    let disk = sim.memory(0).clone();
+    sim.answer_from(2, &sim.setup(0).origin.clone(), disk);
+    let notes = vec![full.into_bytes()];
+    let (session, counter) = (u64::MAX, 1);
+    sim.inject(
+        2,
+        1,
+        &Message::Heads {
+            session,
+            counter,
+            notes,
+        },
+    );
+    sim.run_for(5)?;
+    let held = log(&sim, 1, 0).head.unwrap();
+    assert_eq!(held.checkpoint().size, own.size);
+    let roles = sim.centre(2).unwrap().roles(&sim.setup(0).origin);
+    let standing = roles
+        .witnesses
+        .standing(&held.signed_note().unwrap(), own.size);
+    assert!(
+        standing.cosigned.iter().any(|(holder, _)| holder == "us"),
+        "{standing:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_peer_that_withholds_our_own_records_is_not_what_we_get_back() -> Done {
+    let mut sim = published()?;
+    let live = sim.live(0, 0);
+    sim.restore(0, hashpact_protocol::testing::memory::Memory::default())?;
+    // The last peer that is asked withholds: every class by its root, and the retractions as they are.
+    let origin = sim.setup(0).origin.clone();
+    let disk = sim.memory(1).clone();
+    let files = {
+        let (disk, origin) = (disk.clone(), origin.clone());
+        move |path: &str| disk.log_file(&origin, path)
+    };
+    let size = disk.log(&origin).size;
+    sim.tamper(move |server, request, bytes| {
+        let BulkRequest::Body {
+            origin: of,
+            seq,
+            section,
+            ..
+        } = request
+        else {
+            return Some(bytes);
+        };
+        if of != &origin || server != 1 || *section > 0 {
+            return Some(bytes);
+        }
+        let index = disk.delta_index(&origin, *seq)?;
+        let leaf = read_leaves(&files, size, index, index + 1).ok()?;
+        let Ok(Leaf::Delta { table, .. }) = Leaf::from_bytes(leaf.first()?) else {
+            return Some(bytes);
+        };
+        let retractions = BulkRequest::Body {
+            origin: origin.clone(),
+            seq: *seq,
+            section: RETRACTION_SECTION,
+            offset: 0,
+        };
+        let withheld = table.classes.iter().flat_map(withheld_section);
+        Some(withheld.chain(disk.read(&retractions).ok()?).collect())
+    });
+    sim.connect_all()?;
+    sim.run_for(300)?;
+    assert_eq!(sim.live(0, 0), live);
     Ok(())
 }

@@ -70,11 +70,11 @@ fn one_size(entries: u64, outcome: &mut Outcome) -> Result<()> {
     };
     eprintln!("{entries} synthetic entries, md5 and sha256 each");
     let list = lists::synthetic("eu", "EU", entries, folder.path())?;
-    let mut cluster = Cluster::create(folder.path(), &[("eu", "EU"), ("us", "US")])?;
+    let mut cluster = Cluster::create(folder.path(), &[("eu", "EU"), ("us", "US")], None)?;
     let count = count(entries);
 
     let plain = reference::plain_write(&list.file, &folder.path().join("plain"))?;
-    cluster.node_mut("eu")?.start()?;
+    cluster.node_mut("eu")?.start_alone()?;
     let started = Instant::now();
     let answer = cluster.node("eu")?.ingest(&list)?;
     let seconds = started.elapsed().as_secs_f64();
@@ -113,7 +113,7 @@ fn lookups(
     let eu = cluster.node_mut("eu")?;
     eu.stop()?;
     let cold = Instant::now();
-    eu.start()?;
+    eu.start_alone()?;
     let mut client = Client::connect(&eu.home)?;
     ensure!(ask(&mut client, 0)? == 1, "the first entry is found");
     figure(

@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use crate::bench::{self, BenchArgs};
 use crate::scenario::{self, Plan};
 
-/// Four centres on this machine exchange signed deltas of real hash lists.
+/// Four centres on this machine exchange signed deltas of real hash lists, and an auditor verifies them.
 ///
 /// Real processes, real lists (checksums from Debian), a real adversary. Ends by itself: exit code 0 if every check holds.
 /// `hashpact-testnet node ARGS` is the `hashpact` program itself.
@@ -33,7 +33,10 @@ struct Cli {
     /// Generate this many synthetic entries a centre instead of the carried lists.
     #[arg(long, value_name = "N", conflicts_with = "list")]
     entries: Option<u64>,
-    /// Keep the homes and say how to talk to them.
+    /// Chooses the bit that is flipped in the auditor's copy of the logs.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Keep the homes and the auditor's copy of the logs, and say where they are and how to talk to them.
     #[arg(long)]
     keep: bool,
 }
@@ -72,8 +75,8 @@ fn dispatch(cli: Cli) -> Result<bool> {
     let plan = Plan {
         lists: cli.list.into_iter().collect(),
         entries: cli.entries,
+        seed: cli.seed,
         keep: cli.keep,
-        quiet: cli.json,
     };
     let outcome = scenario::run(&plan)?;
     if cli.json {

@@ -23,6 +23,8 @@ use serde_json::Value;
 pub use auditor::Auditor;
 pub use node::Node;
 
+/// Witnesses of every log besides the other centres, where there is an auditor.
+pub const AUDITORS: usize = 1;
 /// How long a process may take to stop after it was told to.
 const STOP: Duration = Duration::from_secs(60);
 

@@ -1,4 +1,5 @@
-//! Does it all hold together? Four centres on one machine, with real processes, real lists and a real adversary.
+//! Does it all hold together? Four centres and an auditor on one machine, with real processes, real lists and a real
+//! adversary.
 //!
 //! | module | answers |
 //! |---|---|

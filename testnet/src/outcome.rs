@@ -1,9 +1,31 @@
-//! The summary of a run, for people and as one JSON object.
+//! The summary of a run, for people and as one JSON object:
+//!
+//! | key | holds |
+//! |---|---|
+//! | `centres` | each centre at the end: `id`, `log_size`, `entries`, `mirrored`, `witnessed`, `cosigned`, `quorum`, `receipts`, `frozen` |
+//! | `checks` | `name`, `ok`, and in `detail` what was seen |
+//! | `figures` | `name`, `value`, `unit`; none of them is a check |
+//!
+//! | check | holds if |
+//! |---|---|
+//! | `converged` | four centres hold the same |
+//! | `quorum_reached` | a quorum cosigned each log to its end, at its centre and in every mirror, and every mirror gave its receipt; and the same goes on while the auditor is away |
+//! | `retraction_arrived` | an entry that its centre takes back matches nowhere |
+//! | `fifth_centre_joined` | a centre that joins holds the same as the others and witnesses with them |
+//! | `audit_green` | another process verifies a mirror of all logs with nothing but that folder and the network's hash |
+//! | `audit_flipped_bit_red` | with one bit of it flipped it fails, in a line that names the log and the place |
+//! | `tampered_delta_refused` | a logged delta whose body was changed does not act |
+//! | `unknown_peer_refused` | who is on no roster is not connected |
+//! | `replayed_checkpoint_refused` | a smaller log than before changes nothing |
+//! | `fork_frozen` | a log with two faces is frozen at one size by everybody, its own centre too, with a proof that verifies |
 
 use std::collections::BTreeMap;
 
-use hashpact_node::daemon::Status;
+use comfy_table::{Table, presets};
+use hashpact_node::daemon::{LogStatus, Status};
 use serde::Serialize;
+
+use crate::cluster::AUDITORS;
 
 /// Where one centre ended.
 #[derive(Debug, Serialize)]
@@ -16,6 +38,16 @@ pub struct CentreOutcome {
     pub entries: u64,
     /// Leaves that it mirrors of each other log.
     pub mirrored: BTreeMap<String, u64>,
+    /// Leaves of its own log that a quorum cosigned.
+    pub witnessed: u64,
+    /// Witnesses that cosigned the newest checkpoint of its own log.
+    pub cosigned: u64,
+    /// How many must.
+    pub quorum: u64,
+    /// Centres that stated to have stored all of its own log.
+    pub receipts: u64,
+    /// Sizes at which it has frozen logs, by their centre.
+    pub frozen: BTreeMap<String, u64>,
 }
 
 /// One thing that was checked.
@@ -51,18 +83,41 @@ pub struct Outcome {
     pub figures: Vec<Figure>,
 }
 
+/// Its own log and those that it mirrors. A node whose disk is an old copy has its own log back from the others meanwhile;
+/// that copy is no other log.
+pub(crate) fn logs(status: &Status) -> impl Iterator<Item = &LogStatus> {
+    let own = &status.own;
+    let others = status.mirrored.iter();
+    std::iter::once(own).chain(others.filter(|log| log.origin != own.origin))
+}
+
+/// Witnesses that cosigned the newest checkpoint of a centre's own log: of the other centres and the auditor.
+pub(crate) fn cosigned(status: &Status) -> u64 {
+    let witnesses = status.peers.len() + AUDITORS;
+    witnesses.saturating_sub(status.own.missing.len()) as u64
+}
+
+/// Centres that gave their receipt for what is witnessed of a centre's own log.
+pub(crate) fn receipts(status: &Status) -> u64 {
+    let mirrors = status.peers.len();
+    mirrors.saturating_sub(status.own.receipts_missing.len()) as u64
+}
+
 impl From<&Status> for CentreOutcome {
     fn from(status: &Status) -> Self {
-        let logs = std::iter::once(&status.own).chain(&status.mirrored);
+        let mirrored = logs(status).skip(1);
+        let frozen =
+            logs(status).filter_map(|log| log.frozen.map(|size| (log.centre.clone(), size)));
         Self {
             id: status.centre.clone(),
             log_size: status.own.size,
-            entries: logs.map(|log| log.held).sum(),
-            mirrored: status
-                .mirrored
-                .iter()
-                .map(|log| (log.centre.clone(), log.size))
-                .collect(),
+            entries: logs(status).map(|log| log.held).sum(),
+            mirrored: mirrored.map(|log| (log.centre.clone(), log.size)).collect(),
+            witnessed: status.own.witnessed,
+            cosigned: cosigned(status),
+            quorum: status.own.quorum,
+            receipts: receipts(status),
+            frozen: frozen.collect(),
         }
     }
 }
@@ -95,21 +150,7 @@ impl Outcome {
     /// The summary for people.
     #[must_use]
     pub fn describe(&self) -> String {
-        let mut text = String::from("\nSummary\n");
-        for centre in &self.centres {
-            text.push_str(&format!(
-                "  {}: own log {} leaves, {} entries held, mirrors {}\n",
-                centre.id,
-                centre.log_size,
-                centre.entries,
-                centre
-                    .mirrored
-                    .iter()
-                    .map(|(id, n)| format!("{id} {n}"))
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            ));
-        }
+        let mut text = format!("\nSummary\n{}\n", self.table());
         for figure in &self.figures {
             text.push_str(&format!(
                 "  {:<36} {:>12.1} {}\n",
@@ -122,11 +163,43 @@ impl Outcome {
         }
         text
     }
+
+    fn table(&self) -> Table {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_FULL_CONDENSED);
+        table.set_header([
+            "centre",
+            "own log",
+            "witnessed",
+            "cosigned",
+            "receipts",
+            "entries held",
+            "mirrors",
+            "frozen",
+        ]);
+        let pairs = |map: &BTreeMap<String, u64>| {
+            let pairs: Vec<String> = map.iter().map(|(id, n)| format!("{id} {n}")).collect();
+            pairs.join("  ")
+        };
+        for centre in &self.centres {
+            table.add_row([
+                centre.id.clone(),
+                centre.log_size.to_string(),
+                centre.witnessed.to_string(),
+                format!("{} of {} needed", centre.cosigned, centre.quorum),
+                centre.receipts.to_string(),
+                centre.entries.to_string(),
+                pairs(&centre.mirrored),
+                pairs(&centre.frozen),
+            ]);
+        }
+        table
+    }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use hashpact_node::daemon::LogStatus;
+    use hashpact_node::daemon::PeerStatus;
     use serde_json::{Value, json};
 
     use super::*;
@@ -173,6 +246,16 @@ pub(crate) mod tests {
         }
     }
 
+    /// Another centre, connected or not.
+    pub(crate) fn peer(centre: &str, up: bool) -> PeerStatus {
+        PeerStatus {
+            centre: centre.to_owned(),
+            up,
+            bytes_in: 0,
+            bytes_out: 0,
+        }
+    }
+
     fn keys(value: &Value) -> Vec<&str> {
         value
             .as_object()
@@ -185,14 +268,21 @@ pub(crate) mod tests {
     #[test]
     fn json_has_the_documented_keys_and_no_others() {
         let mut outcome = Outcome::default();
-        outcome
-            .centres
-            .push((&status(log("eu", 4), vec![log("us", 3)])).into());
+        let mut eu = status(log("eu", 4), vec![log("us", 3)]);
+        (eu.own.quorum, eu.own.witnessed) = (2, 3);
+        eu.own.receipts_missing = vec!["us".to_owned()];
+        eu.mirrored[0].frozen = Some(2);
+        eu.peers = vec![peer("us", true)];
+        outcome.centres.push((&eu).into());
         outcome.check("converged", true, "all");
         outcome.figure("ingest_all", 1.5, "s");
         let json = serde_json::to_value(&outcome).unwrap();
         assert_eq!(keys(&json), ["centres", "checks", "figures"]);
-        let centre = json!({ "id": "eu", "log_size": 4, "entries": 5, "mirrored": { "us": 3 } });
+        // The other centre and the auditor cosigned; its mirror did not say that it has all.
+        let centre = json!({
+            "id": "eu", "log_size": 4, "entries": 5, "mirrored": { "us": 3 }, "witnessed": 3,
+            "cosigned": 2, "quorum": 2, "receipts": 0, "frozen": { "us": 2 },
+        });
         assert_eq!(json["centres"], json!([centre]));
         assert_eq!(
             json["checks"],
@@ -202,6 +292,14 @@ pub(crate) mod tests {
             json["figures"],
             json!([{ "name": "ingest_all", "value": 1.5, "unit": "s" }])
         );
+    }
+
+    #[test]
+    fn copy_of_the_own_log_counts_once() {
+        let eu = status(log("eu", 4), vec![log("eu", 6), log("us", 3)]);
+        let outcome = CentreOutcome::from(&eu);
+        assert_eq!((outcome.log_size, outcome.entries), (4, 5));
+        assert_eq!(outcome.mirrored, BTreeMap::from([("us".to_owned(), 3)]));
     }
 
     #[test]

@@ -1,15 +1,29 @@
-//! The main job, step by step: four centres ingest and exchange their lists, one retracts, a fifth joins, three attacks fail.
+//! The main job, step by step: four centres ingest and exchange their lists under the eyes of their witnesses, one retracts,
+//! a fifth joins, an auditor verifies all logs, three attacks fail, and a log with two faces is frozen.
+//!
+//! | file | answers |
+//! |---|---|
+//! | `network` | how lists travel, and how a centre joins |
+//! | `equal` | whether centres hold the same |
+//! | `witness` | whether each log is witnessed, and what goes on without the auditor |
+//! | `audit` | what another process verifies with nothing but the logs |
+//! | `flip` | which bit is flipped for it, and where it must find that |
+//! | `fork` | what becomes of attacks, and of a log with two faces |
+
+mod audit;
+mod equal;
+mod flip;
+mod fork;
+mod network;
+mod witness;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, Result, anyhow};
-use hashpact_node::daemon::Status;
-use serde_json::{Value, json};
+use anyhow::Result;
 
-use crate::adversary::{Adversary, Attack};
-use crate::cluster::Cluster;
+use crate::cluster::{Auditor, Cluster};
 use crate::lists::{self, List};
 use crate::outcome::{CentreOutcome, Outcome};
 use crate::watching::Watch;
@@ -18,6 +32,8 @@ use crate::watching::Watch;
 const CENTRES: [(&str, &str); 4] = [("eu", "EU"), ("us", "US"), ("ca", "CA"), ("au", "AU")];
 /// The one that joins.
 const NEWCOMER: (&str, &str) = ("nz", "NZ");
+/// Who witnesses and is no centre.
+const AUDITOR: &str = "auditor.example/w1";
 /// How long centres on one machine may take to hold the same.
 const CONVERGE: Duration = Duration::from_secs(300);
 /// How long a retraction, or the answer to an attack, may take.
@@ -39,10 +55,10 @@ pub struct Plan {
     pub lists: BTreeMap<String, PathBuf>,
     /// Synthetic entries a centre.
     pub entries: Option<u64>,
+    /// Chooses the bit that is flipped in the auditor's copy.
+    pub seed: u64,
     /// Whether the homes stay.
     pub keep: bool,
-    /// Whether standard output is somebody's JSON.
-    pub quiet: bool,
 }
 
 struct Run<'a> {
@@ -61,10 +77,11 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
     let folder = tempfile::Builder::new().prefix("hashpact-").tempdir()?;
     let mut watch = Watch::default();
     watch.say(&format!(
-        "Making four centres in {}",
+        "Making four centres and an auditor in {}",
         folder.path().display()
     ));
-    let cluster = Cluster::create(folder.path(), &CENTRES)?;
+    let auditor = Auditor::init(folder.path(), AUDITOR)?;
+    let cluster = Cluster::create(folder.path(), &CENTRES, Some(auditor))?;
     let mut run = Run {
         plan,
         cluster,
@@ -81,28 +98,62 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
         ..
     } = run;
     if plan.keep {
-        let kept = folder.keep();
-        watch.say(&format!("Kept in {}. For example:", kept.display()));
-        for node in &cluster.nodes {
-            watch.say(&format!(
-                "  hashpact-testnet node --home {} run",
-                node.home.path().display()
-            ));
-        }
-        watch.say("and in another terminal `status`, `lookup` or `retract` with the same --home.");
+        say_what_is_kept(&folder.keep(), &cluster, &mut watch);
     }
     done.map_err(|error| error.context(logs))?;
     Ok(outcome)
 }
 
+fn say_what_is_kept(folder: &Path, cluster: &Cluster, watch: &mut Watch) {
+    watch.say(&format!("Kept in {}. For example:", folder.display()));
+    for node in &cluster.nodes {
+        watch.say(&format!(
+            "  hashpact-testnet node --home {} run",
+            node.home.path().display()
+        ));
+    }
+    watch.say("and in another terminal `status`, `lookup` or `retract` with the same --home.");
+    let paths = audit::Paths::below(folder);
+    watch.say(&format!("The network's hash: {}", cluster.pin));
+    for (what, path) in [
+        ("The auditor's copy of all logs", &paths.logs),
+        ("The same with one bit flipped", &paths.flipped),
+        ("The same after nz's log was forked", &paths.forked),
+        ("The report as a page", &paths.html),
+        ("The report as JSON", &paths.json),
+    ] {
+        watch.say(&format!("{what}: {}", path.display()));
+    }
+    for node in &cluster.nodes {
+        let logs = node.home.data().join("logs");
+        watch.say(&format!(
+            "The logs that {} serves: {}",
+            node.id,
+            logs.display()
+        ));
+    }
+}
+
+fn seconds(since: SystemTime, to: SystemTime) -> f64 {
+    // What happened before counts as no time.
+    to.duration_since(since).unwrap_or_default().as_secs_f64()
+}
+
 impl Run<'_> {
     fn steps(&mut self) -> Result<()> {
         self.cluster.start()?;
-        self.ingest_all()?;
-        self.converge("converged")?;
+        let ended = self.ingest_all()?;
+        let mut witnessed = vec![self.quorum(ended)];
+        self.converge(ended);
+        witnessed.push(self.receipts(ended));
+        self.cluster.auditor_mut()?.stop()?;
         self.retract()?;
+        witnessed.push(self.quorum_without_auditor());
+        self.cluster.auditor_mut()?.start()?;
+        self.check_all("quorum_reached", witnessed);
         self.join()?;
-        self.attacks()?;
+        self.audit()?;
+        self.attacks_and_fork()?;
         let statuses = self.cluster.statuses()?;
         self.outcome.centres = statuses.iter().map(CentreOutcome::from).collect();
         self.watch.say("Stopping");
@@ -120,282 +171,31 @@ impl Run<'_> {
         })
     }
 
-    fn ingest_all(&mut self) -> Result<()> {
-        self.watch.say("Each centre ingests its own list");
-        for (centre, jurisdiction) in CENTRES {
-            let list = self.list(centre, jurisdiction)?;
-            self.lists.insert(centre.to_owned(), list);
+    /// Records a check that holds if everything was seen, in the words of each, or of the first that was not.
+    fn check_all(&mut self, name: &'static str, seen: Vec<Result<String>>) {
+        let all: Result<Vec<String>> = seen.into_iter().collect();
+        match all {
+            Ok(details) => self.outcome.check(name, true, details.join("; ")),
+            Err(error) => self.outcome.check(name, false, format!("{error:#}")),
         }
-        let (cluster, lists) = (&self.cluster, &self.lists);
-        let started = Instant::now();
-        let answers: Vec<Result<(String, Value)>> = std::thread::scope(|scope| {
-            let ingest = |node: &'_ crate::cluster::Node| -> Result<(String, Value)> {
-                let list = lists.get(&node.id).context("a list for every centre")?;
-                Ok((node.id.clone(), node.ingest(list)?))
-            };
-            let threads: Vec<_> = cluster
-                .nodes
-                .iter()
-                .map(|node| scope.spawn(move || ingest(node)))
-                .collect();
-            let joined = threads.into_iter().map(|thread| thread.join());
-            joined
-                .map(|done| done.unwrap_or_else(|_| Err(anyhow!("a thread failed"))))
-                .collect()
-        });
-        for answer in answers {
-            let (centre, json) = answer?;
-            let accepted = json["summary"]["accepted"].as_f64().unwrap_or(0.0);
-            self.outcome
-                .figure(format!("ingested_{centre}"), accepted, "entries");
-        }
-        self.outcome
-            .figure("ingest_all", started.elapsed().as_secs_f64(), "s");
-        Ok(())
     }
 
-    /// Waits until every centre holds what the rule of a demonstration allows: everything.
-    fn converge(&mut self, check: &'static str) -> Result<()> {
-        self.watch
-            .say("Signed deltas travel until every centre holds what it may hold");
-        let started = Instant::now();
-        let waited = self.watch.until(&self.cluster, CONVERGE, check, all_equal);
-        let (ok, detail) = match &waited {
-            Ok(statuses) => (true, holdings(statuses)),
-            Err(error) => (false, error.to_string()),
-        };
-        self.outcome.figure(
-            format!("{check}_after"),
-            started.elapsed().as_secs_f64(),
-            "s",
-        );
-        self.outcome.check(check, ok, detail);
-        Ok(())
-    }
-
-    fn retract(&mut self) -> Result<()> {
-        let list = self.lists.get("eu").context("a list of eu")?;
-        let fingerprint = lists::first_fingerprint(list)?;
-        let found = self.cluster.node("eu")?.lookup(&fingerprint)?;
-        let own = found.iter().find(|entry| entry["centre"] == json!("eu"));
-        let entry = own
-            .and_then(|entry| entry["entry"].as_str())
-            .context("eu holds its own list")?;
-        self.watch.say(&format!("eu retracts entry {entry}"));
-        let started = Instant::now();
-        self.cluster.node("eu")?.shell_ok(&["retract", entry])?;
-        let gone = |node: &crate::cluster::Node| -> Result<bool> {
-            let entries = node.lookup(&fingerprint)?;
-            Ok(entries
-                .iter()
-                .any(|found| found["entry"] == json!(entry) && found["retracted"] == json!(true)))
-        };
-        let mut waiting: Vec<_> = self.cluster.nodes.iter().collect();
-        while !waiting.is_empty() && started.elapsed() < REACT {
-            let mut still = Vec::new();
-            for node in waiting {
-                if !gone(node)? {
-                    still.push(node);
-                }
-            }
-            waiting = still;
-        }
-        let ok = waiting.is_empty();
-        let names: Vec<&str> = waiting.iter().map(|node| node.id.as_str()).collect();
-        let detail = if ok {
-            format!("retracted at all {} centres", self.cluster.nodes.len())
-        } else {
-            format!("still matching at {}", names.join(", "))
-        };
-        self.outcome.figure(
-            "retraction_everywhere",
-            started.elapsed().as_secs_f64() * 1e3,
-            "ms",
-        );
-        self.outcome.check("retraction_arrived", ok, detail);
-        Ok(())
-    }
-
-    fn join(&mut self) -> Result<()> {
-        let (id, jurisdiction) = NEWCOMER;
-        self.watch
-            .say("A fifth centre, nz, joins while the four run");
-        let list = self.list(id, jurisdiction)?;
-        let started = Instant::now();
-        self.cluster.join(id, jurisdiction)?;
-        let expected: u64 = self.cluster.node("eu")?.status()?.own.held;
-        let caught_up = self
-            .watch
-            .until(&self.cluster, CONVERGE, "nz catches up", |all| {
-                all.last().is_some_and(|nz| held_of(nz, "eu") == expected) && all_equal(all)
-            });
-        let seconds = started.elapsed().as_secs_f64();
-        let caught_up = caught_up.map(|_| ()).and_then(|()| {
-            self.cluster.node(id)?.ingest(&list)?;
-            self.watch
-                .until(&self.cluster, CONVERGE, "nz's list arrives", all_equal)
-        });
-        let (ok, detail) = match &caught_up {
-            Ok(statuses) => (true, holdings(statuses)),
-            Err(error) => (false, error.to_string()),
-        };
-        self.outcome
-            .figure("fifth_centre_caught_up_after", seconds, "s");
-        self.outcome.check("fifth_centre_joined", ok, detail);
-        Ok(())
-    }
-
-    fn attacks(&mut self) -> Result<()> {
-        self.watch
-            .say("An adversary has nz's keys, and tries three attacks");
-        self.cluster.node_mut("nz")?.stop()?;
-        let adversary = Adversary::with_keys_of(&self.cluster)?;
-        let nz = self.cluster.nodes.pop();
-        for attack in Attack::ALL {
-            let target = self.cluster.node(attack.target())?;
-            let before = target.status()?;
-            let after = adversary.run(attack, target, REACT);
-            let (ok, detail) = match after {
-                Ok(after) => attack.judge(&before, &after),
-                Err(error) => (false, format!("{error:#}")),
-            };
-            self.outcome.check(attack.check(), ok, detail);
-        }
-        drop(nz);
-        Ok(())
-    }
-
-    /// The end of each node's log, for a run that could not be carried out.
+    /// The end of each process's log, for a run that could not be carried out.
     fn log_tails<T>(&self, done: &Result<T>) -> String {
         if done.is_ok() {
             return String::new();
         }
-        let tail = |node: &crate::cluster::Node| {
-            let text = std::fs::read_to_string(node.log_file()).unwrap_or_default();
+        let tail = |(name, file): (&str, PathBuf)| {
+            let text = std::fs::read_to_string(file).unwrap_or_default();
             let lines: Vec<&str> = text.lines().collect();
             let last = lines[lines.len().saturating_sub(12)..].join("\n    ");
-            format!("{} said last:\n    {last}", node.id)
+            format!("{name} said last:\n    {last}")
         };
-        self.cluster
-            .nodes
-            .iter()
-            .map(tail)
-            .collect::<Vec<_>>()
-            .join("\n")
-    }
-}
-
-fn held_of(status: &Status, centre: &str) -> u64 {
-    let logs = std::iter::once(&status.own).chain(&status.mirrored);
-    logs.filter(|log| log.centre == centre)
-        .map(|log| log.held)
-        .sum()
-}
-
-/// Whether every centre mirrors every log to its end, has applied every delta, and holds as many entries of each origin as
-/// the origin does.
-fn all_equal(statuses: &[Status]) -> bool {
-    statuses.iter().all(|origin| {
-        let own = &origin.own;
-        let others = statuses
-            .iter()
-            .filter(|status| status.centre != origin.centre);
-        own.size > 1
-            && others.into_iter().all(|status| {
-                status.mirrored.iter().any(|log| {
-                    log.origin == own.origin
-                        && (log.size, log.applied, log.held, log.retracted)
-                            == (own.size, own.applied, own.held, own.retracted)
-                })
-            })
-    })
-}
-
-fn holdings(statuses: &[Status]) -> String {
-    let one = |status: &Status| {
-        let logs = std::iter::once(&status.own).chain(&status.mirrored);
-        format!(
-            "{} {}",
-            status.centre,
-            logs.map(|log| log.held).sum::<u64>()
-        )
-    };
-    format!(
-        "entries held: {}",
-        statuses.iter().map(one).collect::<Vec<_>>().join(", ")
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::outcome::tests::{log, status};
-
-    /// Two centres that hold the same.
-    fn equal() -> [Status; 2] {
-        [
-            status(log("eu", 4), vec![log("us", 6)]),
-            status(log("us", 6), vec![log("eu", 4)]),
-        ]
-    }
-
-    #[test]
-    fn centres_that_hold_the_same_are_equal() {
-        assert!(all_equal(&equal()));
-        // What is on its way to be signed or seen does not count, nor what a mirror believes is still to come.
-        let mut more = equal();
-        more[0].mirrored[0].head += 1;
-        assert!(all_equal(&more));
-    }
-
-    #[test]
-    fn any_difference_is_noticed() {
-        type Change = fn(&mut [Status; 2]);
-        let changes: [(&str, Change); 10] = [
-            ("a log mirrored in part", |all| all[0].mirrored[0].size -= 1),
-            ("a delta not applied", |all| all[1].mirrored[0].applied -= 1),
-            ("an entry not held", |all| all[1].mirrored[0].held -= 1),
-            ("an entry too many", |all| all[1].mirrored[0].held += 1),
-            ("a retraction not applied", |all| all[0].own.retracted += 1),
-            ("a log not mirrored", |all| all[0].mirrored.clear()),
-            ("another log of that centre", |all| {
-                all[0].mirrored[0].origin.push('0')
-            }),
-            ("an origin that grew", |all| all[1].own.size += 1),
-            ("an origin without a list", |all| {
-                all[0].own = log("eu", 1);
-                all[1].mirrored[0] = log("eu", 1);
-            }),
-            ("an origin that shrank", |all| all[0].own.size -= 1),
-        ];
-        for (what, change) in changes {
-            let mut all = equal();
-            change(&mut all);
-            assert!(!all_equal(&all), "{what}");
-        }
-    }
-
-    #[test]
-    fn every_pair_counts() {
-        let of =
-            |own: &str, others: [&str; 2]| status(log(own, 3), others.map(|id| log(id, 3)).into());
-        let mut all = [
-            of("ca", ["eu", "us"]),
-            of("eu", ["ca", "us"]),
-            of("us", ["ca", "eu"]),
-        ];
-        assert!(all_equal(&all));
-        all[2].mirrored[1].held -= 1;
-        assert!(!all_equal(&all));
-        assert_eq!(holdings(&all), "entries held: ca 6, eu 6, us 5");
-    }
-
-    #[test]
-    fn holdings_are_counted_by_origin() {
-        let [eu, us] = equal();
-        assert_eq!(
-            (held_of(&eu, "eu"), held_of(&eu, "us"), held_of(&us, "nz")),
-            (3, 5, 0)
-        );
+        let nodes = self.cluster.nodes.iter();
+        let nodes = nodes.map(|node| (node.id.as_str(), node.log_file()));
+        let auditor = self.cluster.auditor.iter();
+        let auditor = auditor.map(|auditor| (auditor.name.as_str(), auditor.log_file()));
+        let tails: Vec<String> = nodes.chain(auditor).map(tail).collect();
+        tails.join("\n")
     }
 }

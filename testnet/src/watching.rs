@@ -8,6 +8,7 @@ use comfy_table::{Table, presets};
 use hashpact_node::daemon::Status;
 
 use crate::cluster::Cluster;
+use crate::outcome::{cosigned, logs, receipts};
 
 /// How often the table is drawn.
 const FRAME: Duration = Duration::from_millis(200);
@@ -101,7 +102,7 @@ fn lag(status: &Status) -> u64 {
 }
 
 fn held(status: &Status) -> u64 {
-    status.own.held + status.mirrored.iter().map(|log| log.held).sum::<u64>()
+    logs(status).map(|log| log.held).sum()
 }
 
 fn table(statuses: &[Status]) -> Table {
@@ -110,6 +111,9 @@ fn table(statuses: &[Status]) -> Table {
     table.set_header([
         "centre",
         "own log",
+        "witnessed",
+        "cosigned",
+        "receipts",
         "mirrored logs",
         "entries held",
         "lag",
@@ -129,6 +133,9 @@ fn table(statuses: &[Status]) -> Table {
         table.add_row([
             status.centre.clone(),
             status.own.size.to_string(),
+            status.own.witnessed.to_string(),
+            format!("{}/{}", cosigned(status), status.own.quorum),
+            receipts(status).to_string(),
             mirrored.join("  "),
             held(status).to_string(),
             lag(status).to_string(),
@@ -147,9 +154,11 @@ fn table(statuses: &[Status]) -> Table {
 
 fn brief(status: &Status) -> String {
     format!(
-        "{} log {} holds {} lag {}",
+        "{} log {} cosigned {}/{} holds {} lag {}",
         status.centre,
         status.own.size,
+        cosigned(status),
+        status.own.quorum,
         held(status),
         lag(status)
     )

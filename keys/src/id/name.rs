@@ -166,6 +166,15 @@ impl Origin {
         self.epoch
     }
 
+    /// The line of the centre's log before this one; none before epoch 0.
+    #[must_use]
+    pub fn previous_epoch(&self) -> Option<Self> {
+        let (stem, _) = self.line.rsplit_once('/')?;
+        format!("{stem}/{}", self.epoch.checked_sub(1)?)
+            .parse()
+            .ok()
+    }
+
     /// The line of the centre's next log; none after the last `u32`, or where the line would get too long.
     #[must_use]
     pub fn next_epoch(&self) -> Option<Self> {

@@ -1,5 +1,7 @@
 //! Commands that ask the running node: `status`, `ingest`, `retract`, `lookup`.
 
+mod witnessing;
+
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -56,7 +58,7 @@ pub(super) struct RetractArgs {
 
 #[derive(Args)]
 #[command(
-    after_help = "Exit code 1: no entry has it.\n\nExample:\n  hashpact lookup sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    after_help = "Each entry is listed, also one that is RETRACTED, VOID (its log is forked and frozen, and it stands beyond the common part)\nor PENDING (this centre's own, not witnessed yet). Those that are retracted or void are no match.\n\nExit code 1: no entry has it, or only such as are no match.\n\nExample:\n  hashpact lookup sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 )]
 pub(super) struct LookupArgs {
     /// ALGORITHM:VALUE, such as md5:… or pdq:…; - reads it from standard input, where no other user sees it.
@@ -114,6 +116,7 @@ fn describe(status: &Status) -> String {
             "STOPPED SIGNING: peers hold {seen} leaves of this centre's log. This disk is an old copy.\n"
         ));
     }
+    text.push_str(&witnessing::lines(status));
     if status.roster_expires_at <= clock::now().get() {
         text.push_str(
             "The roster has expired: retractions act, records wait. Apply its successor.\n",
@@ -324,23 +327,37 @@ pub(super) fn lookup(home: &Home, args: &LookupArgs) -> Result<Answer, Failure> 
     let (algorithm, value) = (algorithm.to_owned(), value.to_owned());
     let json = Client::connect(home)?.ask(&Request::Lookup { algorithm, value }, |_| {})?;
     let entries = json["entries"].as_array().cloned().unwrap_or_default();
-    if entries
-        .iter()
-        .all(|entry| entry["retracted"] == json!(true))
-    {
-        let text = if entries.is_empty() {
-            "no known match"
-        } else {
-            "no known match: retracted"
-        };
-        return Ok(Answer {
-            json,
-            text: text.to_owned(),
-            code: 1,
-        });
+    if entries.iter().any(|entry| entry["match"] == json!(true)) {
+        let text = entries.iter().map(describe_entry).collect();
+        return Ok(Answer::new(json, text));
     }
-    let text = entries.iter().map(describe_entry).collect();
-    Ok(Answer::new(json, text))
+    let text = no_match(&entries);
+    Ok(Answer {
+        json,
+        text,
+        code: 1,
+    })
+}
+
+/// Why none of these entries is a match, each reason once.
+fn no_match(entries: &[Value]) -> String {
+    let mut reasons: Vec<String> = Vec::new();
+    for entry in entries {
+        let reason = if entry["retracted"] == json!(true) {
+            "retracted".to_owned()
+        } else {
+            let log = entry["origin"].as_str().unwrap_or_default();
+            let size = &entry["frozen"];
+            format!("void, as {log} is forked and frozen at size {size}")
+        };
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    match reasons.is_empty() {
+        true => "no known match".to_owned(),
+        false => format!("no known match: {}", reasons.join("; ")),
+    }
 }
 
 fn describe_entry(entry: &Value) -> String {
@@ -356,16 +373,23 @@ fn describe_entry(entry: &Value) -> String {
             format!("{} = {}", part("scheme"), part("value"))
         })
         .collect();
+    let mut marks = String::new();
+    if entry["retracted"] == json!(true) {
+        marks.push_str(" RETRACTED");
+    }
+    match text("standing").as_str() {
+        "void" => marks.push_str(&format!(
+            " VOID: its log is forked and frozen at size {}",
+            entry["frozen"]
+        )),
+        "pending" => marks.push_str(" PENDING: not witnessed yet"),
+        _ => {}
+    }
     format!(
-        "{} {} revision {}{}\n  state {}, TLP:{}, {}\n",
+        "{} {} revision {}{marks}\n  state {}, TLP:{}, {}\n",
         text("origin"),
         text("entry"),
         entry["revision"],
-        if entry["retracted"] == json!(true) {
-            " RETRACTED"
-        } else {
-            ""
-        },
         text("state"),
         text("tlp"),
         locals.join(", "),

@@ -1,5 +1,6 @@
 //! `hashpact audit`: what whoever does not trust a centre can verify.
 
+mod export;
 mod mirror;
 mod verify;
 
@@ -10,7 +11,7 @@ use serde_json::json;
 use super::prove::{CheckArgs, ProveArgs, check, prove};
 use super::{Answer, Failure};
 use crate::audit::report::{self, ReportArgs, ReportError};
-use crate::home::Home;
+use crate::home::{Home, PassphraseSource};
 
 #[derive(Subcommand)]
 pub(super) enum AuditCommand {
@@ -18,6 +19,8 @@ pub(super) enum AuditCommand {
     Mirror(mirror::MirrorArgs),
     /// Verify a folder of logs offline: signatures, consistency, witnesses, every entry.
     Verify(verify::VerifyArgs),
+    /// Write the bodies that a stopped node holds, in plain, for `audit verify --bodies`. They hold hashes.
+    ExportBodies(export::ExportArgs),
     /// Write proofs of one entry, or of one leaf of a log, that verify offline.
     Prove(ProveArgs),
     /// Say what proofs show, offline.
@@ -26,10 +29,15 @@ pub(super) enum AuditCommand {
     Report(ReportArgs),
 }
 
-pub(super) fn audit(home: &Home, command: &AuditCommand) -> Result<Answer, Failure> {
+pub(super) fn audit(
+    home: &Home,
+    source: &PassphraseSource,
+    command: &AuditCommand,
+) -> Result<Answer, Failure> {
     match command {
         AuditCommand::Mirror(args) => mirror::run(args),
         AuditCommand::Verify(args) => verify::run(args),
+        AuditCommand::ExportBodies(args) => export::run(home, source, args),
         AuditCommand::Prove(args) => prove(home, args),
         AuditCommand::Check(args) => check(args),
         AuditCommand::Report(args) => write_report(args),

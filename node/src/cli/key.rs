@@ -11,6 +11,7 @@ use super::init::{enrolment, home_failure, seed};
 use super::{Answer, Failure};
 use crate::config::Config;
 use crate::home::{Home, NodeKeys, PassphraseSource};
+use crate::witness::begin_node_state;
 
 /// What `key renew` renews. The node key is the identity that other centres' connections are admitted by, and a renewed
 /// storage key would open no body that is on the disk.
@@ -148,6 +149,11 @@ fn renew(home: &Home, source: &PassphraseSource, uses: &[KeyUse]) -> Result<Answ
     let mut keys = home.unseal(&passphrase).map_err(home_failure)?;
     keys.renew(uses, seed).map_err(Failure::failed)?;
     home.reseal(&keys, &passphrase).map_err(home_failure)?;
+    if uses.contains(&KeyUse::Witness) {
+        // A new key has cosigned nothing, whatever became of the memory of the one before.
+        let key = keys.signer(KeyUse::Witness).map_err(home_failure)?.public();
+        begin_node_state(&home.data(), &checked.origin, key).map_err(Failure::failed)?;
+    }
     let mut answer = enrolment(home, checked, &keys)?;
     let mut rows = rows(&keys)?;
     rows.retain(|[name, ..]| uses.iter().any(|use_| use_.name() == name));

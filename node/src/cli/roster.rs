@@ -25,7 +25,9 @@ use crate::clock;
 use crate::config::{Checked, Config};
 use crate::control::Request;
 use crate::control::client::{Client, ClientError};
-use crate::daemon::{RunError, centre_keys, command_offline, open_store, roster_in_force};
+use crate::daemon::{
+    RunError, centre_keys, command_offline, mark_begun, open_store, roster_in_force,
+};
 use crate::home::{Home, PassphraseSource};
 use crate::store::durable::Steps;
 use crate::witness::{StateError, begin_node_state};
@@ -301,9 +303,16 @@ fn apply_stopped(
             chain.iter().cloned().map(Command::ApplyRoster).collect(),
         ),
         Err(RunError::NoRoster) => {
-            let first = pinned(chain, pin)?;
-            begin_witness(home, &checked, &keys)?;
-            (first, vec![Command::Begin(chain.to_vec())])
+            let last = pinned(chain, pin)?;
+            let command = match home.begun().exists() {
+                // The data was lost: the others hold the log.
+                true => Command::Regain(chain.to_vec()),
+                false => {
+                    begin_witness(home, &checked, &keys)?;
+                    Command::Begin(chain.to_vec())
+                }
+            };
+            (last, vec![command])
         }
         Err(error) => return Err(run_failure(error)),
     };
@@ -313,6 +322,7 @@ fn apply_stopped(
         let applied = command_offline(&mut centre, &store, command);
         applied.map_err(run_failure)?.map_err(Failure::no)?;
     }
+    mark_begun(home).map_err(Failure::failed)?;
     let version = centre.roster().version.get();
     let text = format!("Roster {version} is in force. Start the node with `hashpact run`.");
     Ok(Answer::new(json!({ "roster_version": version }), text))
@@ -321,15 +331,11 @@ fn apply_stopped(
 /// Makes the state under which this node cosigns logs outside the network. Once only: data that is missing later was lost,
 /// and a witness that lost its state must not begin with an empty one.
 fn begin_witness(home: &Home, checked: &Checked, keys: &CentreKeys) -> Result<(), Failure> {
-    if home.begun().exists() {
-        return Ok(());
-    }
     let key = keys.witness.public();
     match begin_node_state(&home.data(), &checked.origin, key) {
-        Ok(()) | Err(StateError::Exists { .. }) => {}
-        Err(error) => return Err(Failure::failed(error)),
+        Ok(()) | Err(StateError::Exists { .. }) => Ok(()),
+        Err(error) => Err(Failure::failed(error)),
     }
-    std::fs::write(home.begun(), "this node's log has begun\n").map_err(Failure::failed)
 }
 
 /// The first roster is believed because a person compared its hash, the others because they follow it.

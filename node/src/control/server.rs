@@ -19,7 +19,7 @@ use super::proving::prove;
 use super::{Fault, FaultKind, LINE_MAX, Line, Request, chain};
 use crate::armor::Kind;
 use crate::daemon::{AskError, Handle, IngestOrder, IngestRunError};
-use crate::store::{FoundEntry, LookupError};
+use crate::store::{FoundEntry, LookupError, Standing};
 
 /// Connections served at once: operators and their scripts, not the world.
 const CONNECTIONS: usize = 32;
@@ -207,6 +207,9 @@ fn lookup(handle: &Handle, algorithm: &str, value: &str) -> Result<Value, Fault>
 }
 
 /// An entry for people and scripts: no fingerprint but the one that was asked for, which the asker has.
+///
+/// `standing` is `in_force`, `pending` (this centre's own, not witnessed yet) or `void` (beyond the size `frozen` of a log that
+/// was shown to be forked: no match). `match` says whether it is a known match: neither retracted nor void.
 fn describe(found: &FoundEntry) -> Value {
     let labels = &found.labels;
     let locals = found.record.fields.local_labels.iter().map(|label| {
@@ -215,7 +218,15 @@ fn describe(found: &FoundEntry) -> Value {
             "issuer": label.issuer, "value": label.value,
         })
     });
+    let (standing, frozen) = match found.standing {
+        Standing::InForce => ("in_force", None),
+        Standing::Pending => ("pending", None),
+        Standing::Void { frozen } => ("void", Some(frozen)),
+    };
     json!({
+        "match": found.is_match(),
+        "standing": standing,
+        "frozen": frozen,
         "origin": found.origin.to_string(),
         "centre": found.origin.centre().to_string(),
         "entry": found.record.entry.to_string(),
@@ -235,18 +246,15 @@ fn describe(found: &FoundEntry) -> Value {
     })
 }
 
-/// The retractions of entries of this centre's own that match today; one that does not refuses them all.
+/// The retractions of entries of this centre's own, in its log or one that was closed before it, that are not retracted
+/// yet; one that cannot be retracted refuses them all.
 fn live_entries(handle: &Handle, entries: &[String]) -> Result<Vec<Retraction>, Fault> {
     let mut list = Vec::with_capacity(entries.len());
-    let own = &handle.checked.origin;
     for (number, text) in (1..).zip(entries) {
         // Not repeated: it may be a fingerprint, pasted by mistake.
         let refused = |_| input(format!("number {number} of the list is not an entry id"));
         let entry: EntryId = text.parse().map_err(refused)?;
-        let found = handle
-            .store
-            .lookup_entry(own, entry)
-            .map_err(store_failed)?;
+        let found = handle.store.lookup_own_entry(entry).map_err(store_failed)?;
         let found = found.ok_or_else(|| no(format!("{entry}: no entry of this centre")))?;
         if found.retracted {
             return Err(no(format!("{entry}: retracted already")));

@@ -108,7 +108,7 @@ pub struct Status {
 }
 
 impl Seen {
-    fn new(kind: &str, about: Option<String>, text: String) -> Self {
+    pub(super) fn new(kind: &str, about: Option<String>, text: String) -> Self {
         Self {
             at: clock::now().get(),
             kind: kind.to_owned(),

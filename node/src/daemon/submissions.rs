@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hashpact_keys::Origin;
 use hashpact_protocol::centre::JobResult;
-use hashpact_protocol::log::{SignedCheckpoint, consistency_proof};
+use hashpact_protocol::limits;
+use hashpact_protocol::log::{SignedCheckpoint, consistency_proof, origin_hash};
 use hashpact_protocol::view::View as _;
 
 use crate::http::HttpClient;
@@ -38,7 +40,7 @@ impl Submissions {
         }
     }
 
-    /// Asks a witness to cosign a checkpoint of our own log. Blocks, for as long as the client's timeout at most twice.
+    /// Asks a witness to cosign a checkpoint of our own log. Blocks, for as long as the client's timeout at most three times.
     pub(super) fn submit(&self, witness: &str, head: &SignedCheckpoint) -> JobResult {
         let Some(url) = self.urls.get(witness) else {
             tracing::warn!(%witness, "the roster names this witness, and hashpact.toml does not say where it is");
@@ -57,8 +59,8 @@ impl Submissions {
                 JobResult::Cosigned(note.to_bytes())
             }
             Ok(SubmitOutcome::Ahead { size }) => {
-                tracing::warn!(%witness, size, "a witness has cosigned more of this centre's log than is held here");
-                JobResult::Ahead(size)
+                tracing::warn!(%witness, size, "a witness says that it cosigned more of this centre's log than is held here");
+                self.shown(url, origin)
             }
             Ok(SubmitOutcome::Conflict { size }) => {
                 last().insert(witness.to_owned(), size);
@@ -66,6 +68,19 @@ impl Submissions {
             }
             Err(error) => {
                 tracing::warn!(%witness, %error, "no cosignature; the witness is asked again later");
+                JobResult::Failed
+            }
+        }
+    }
+
+    /// What a witness shows to everybody as the newest that it cosigned of a log.
+    fn shown(&self, url: &str, origin: &Origin) -> JobResult {
+        let hash = hex::encode(origin_hash(origin.as_str()));
+        let url = format!("{}/{hash}/checkpoint", url.trim_end_matches('/'));
+        match self.client.get(&url, limits::NOTE_BYTES as u64) {
+            Ok(response) => JobResult::Ahead(response.body),
+            Err(error) => {
+                tracing::warn!(%error, "the witness does not show it, so nothing follows from what it says");
                 JobResult::Failed
             }
         }

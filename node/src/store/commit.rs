@@ -27,6 +27,7 @@ use super::durable::{create_dirs, write_many};
 use super::index::segment::write_sorted;
 use super::index::{Index, Row, Segment, Value, WriteSegmentError};
 use super::layout::{BodyKind, FOLDER_WIDTH};
+use super::lines::Lines;
 use super::places::RowBuilder;
 use super::sealed::{BodyIdentity, write_body};
 use super::sections::encode_retractions;
@@ -61,14 +62,16 @@ impl Store {
     }
 
     fn write(&self, mut plan: Plan) -> Result<(), CommitError> {
-        let (places, retracted) = {
+        let (places, retracted, lines) = {
             let live = self.live();
-            (live.places.clone(), live.retracted.clone())
+            let numbers = live.numbers.iter().chain(&plan.numbers);
+            let lines = Lines::new(numbers.map(|(origin, number)| (origin, *number)));
+            (live.places.clone(), live.retracted.clone(), lines)
         };
         // Sealing waits for the disk while rows are made.
         let (sealed, rows) = std::thread::scope(|scope| {
             let sealing = scope.spawn(|| self.seal(&plan));
-            let rows = self.rows(&plan, &places, &retracted);
+            let rows = self.rows(&plan, &places, (&retracted, &lines));
             let sealed = sealing.join();
             (
                 sealed.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
@@ -156,10 +159,10 @@ impl Store {
         &'a self,
         plan: &Plan,
         places: &Index,
-        retracted: &'a Index,
+        (retracted, lines): (&'a Index, &'a Lines),
     ) -> Result<RowBuilder<'a>, CommitError> {
         let fault = |error| CommitError::from_rows(error, &self.own, Seq(0));
-        let mut rows = RowBuilder::new(&self.keys.index, retracted);
+        let mut rows = RowBuilder::new(&self.keys.index, retracted, lines);
         rows.retract(plan.retractions.iter().copied())
             .map_err(fault)?;
         let ending = rows.ending(places).map_err(fault)?;

@@ -1,7 +1,9 @@
-//! Look-ups: where a fingerprint or an entry stands, and whether it is retracted.
+//! Look-ups: where a fingerprint or an entry stands, whether it is retracted, and whether it counts.
 //!
 //! The index names a body and an offset; the record is read from there and must hold what was asked
-//! for, so that a wrong row is an error and never a wrong answer. In scope: what is stored here.
+//! for, so that a wrong row is an error and never a wrong answer. A record counts by where its log
+//! stands, which the index does not know: a log may be frozen long after its records were stored.
+//! What is void or pending is answered and said to be so. In scope: what is stored here.
 //! Out of scope: who may ask, and what may be shown to whom.
 
 use std::collections::BTreeSet;
@@ -12,6 +14,7 @@ use hashpact_protocol::delta::Seq;
 use hashpact_protocol::fingerprint::Fingerprint;
 use hashpact_protocol::labels::{ClassId, Labels};
 use hashpact_protocol::record::{EntryId, Record, Revision};
+use hashpact_protocol::view::{LogState, View as _};
 
 use super::Store;
 use super::bodies::{BodyFault, DamagedBody, RecordReader};
@@ -19,7 +22,35 @@ use super::control::ControlError;
 use super::index::keys::{entry_key, fingerprint_key};
 use super::index::row::ValueError;
 use super::index::{Index, Key, Probe, RowKind, Value};
+use super::lines::continues;
 use super::places::revision_of;
+
+/// Whether a stored record counts, whatever retractions say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It counts. So do the records of a log that has left the roster.
+    InForce,
+    /// It is this node's own, and its delta waits for a quorum of witnesses: no other centre acts on it yet.
+    Pending,
+    /// Its log was shown to be forked, and its delta stands beyond what both branches share: it is no match.
+    Void {
+        /// The size at which the log is frozen.
+        frozen: u64,
+    },
+}
+
+impl Standing {
+    /// Of a delta of a log that stands so; `is_own` if this node writes the log.
+    fn of(seq: Seq, state: &LogState, is_own: bool) -> Self {
+        match (seq < state.witnessed_seq, state.frozen) {
+            (true, _) => Self::InForce,
+            (false, Some(frozen)) => Self::Void { frozen },
+            (false, None) if is_own => Self::Pending,
+            // Others' deltas are applied once they are witnessed.
+            (false, None) => Self::InForce,
+        }
+    }
+}
 
 /// A stored record. No derived Debug: a record holds fingerprints.
 #[derive(Clone, PartialEq, Eq)]
@@ -36,6 +67,20 @@ pub struct FoundEntry {
     pub record: Record,
     /// Whether a retraction has ended it.
     pub retracted: bool,
+    /// Whether it counts.
+    pub standing: Standing,
+}
+
+impl FoundEntry {
+    /// Whether this is a known match: neither retracted nor void.
+    #[must_use]
+    pub fn is_match(&self) -> bool {
+        !self.retracted
+            && match self.standing {
+                Standing::InForce | Standing::Pending => true,
+                Standing::Void { .. } => false,
+            }
+    }
 }
 
 impl std::fmt::Debug for FoundEntry {
@@ -46,6 +91,7 @@ impl std::fmt::Debug for FoundEntry {
             .field("entry", &self.record.entry)
             .field("revision", &self.record.revision)
             .field("retracted", &self.retracted)
+            .field("standing", &self.standing)
             .finish_non_exhaustive()
     }
 }
@@ -148,6 +194,28 @@ impl Store {
         Ok(Some(found))
     }
 
+    /// The newest stored revision of an entry of this node's centre: of its log, or else of the newest earlier line that
+    /// has the entry.
+    ///
+    /// # Errors
+    /// [`LookupError`].
+    pub fn lookup_own_entry(&self, entry: EntryId) -> Result<Option<FoundEntry>, LookupError> {
+        let mut lines: Vec<Origin> = {
+            let live = self.live();
+            let earlier = live.origins.iter();
+            let earlier = earlier.filter(|origin| continues(&self.own, origin));
+            earlier.cloned().collect()
+        };
+        lines.sort_unstable_by_key(|line| std::cmp::Reverse(line.epoch()));
+        for line in lines {
+            let found = self.lookup_entry(&line, entry)?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
     /// Whether a retraction has ended a revision of an entry of a log, stored here or not.
     ///
     /// # Errors
@@ -158,10 +226,32 @@ impl Store {
         entry: EntryId,
         revision: Revision,
     ) -> Result<bool, LookupError> {
-        let Some(key) = self.entry_key(origin, entry) else {
-            return Ok(false);
+        let retracted = self.snapshots().1;
+        Ok(self.retracted_upto(&retracted, origin, entry)? >= revision.0)
+    }
+
+    /// The last revision of an entry of a log that is retracted, there or in a later line of its centre; 0 if none is, as
+    /// revisions count from 1.
+    fn retracted_upto(
+        &self,
+        retracted: &Index,
+        origin: &Origin,
+        entry: EntryId,
+    ) -> Result<u32, LookupError> {
+        let lines: Vec<u16> = {
+            let live = self.live();
+            let later = live.numbers.iter();
+            let later = later.filter(|(later, _)| continues(later, origin));
+            later.map(|(_, number)| *number).collect()
         };
-        Ok(retracted_upto(&self.snapshots().1, &key)? >= revision.0)
+        let mut upto = 0;
+        for line in lines {
+            let key = entry_key(&self.keys.index, line, entry);
+            each_value(retracted, &key, |value| {
+                upto = upto.max(revision_of(&value))
+            })?;
+        }
+        Ok(upto)
     }
 
     /// The key of an entry; `None` if the store has not met the origin.
@@ -192,8 +282,9 @@ impl Store {
             origin: origin.clone(),
             class,
         })?;
-        let key = entry_key(&self.keys.index, number, record.entry);
-        let retracted = retracted_upto(retracted, &key)? >= record.revision.0;
+        let upto = self.retracted_upto(retracted, &origin, record.entry)?;
+        let retracted = upto >= record.revision.0;
+        let standing = Standing::of(seq, &self.log(&origin), origin == self.own);
         Ok(FoundEntry {
             origin,
             seq,
@@ -201,17 +292,9 @@ impl Store {
             labels,
             record,
             retracted,
+            standing,
         })
     }
-}
-
-/// The last revision of an entry that is retracted; 0 if none is, as revisions count from 1.
-fn retracted_upto(retracted: &Index, entry: &Key) -> Result<u32, LookupError> {
-    let mut upto = 0;
-    each_value(retracted, entry, |value| {
-        upto = upto.max(revision_of(&value))
-    })?;
-    Ok(upto)
 }
 
 /// Places read for one fingerprint in one log: an honest log has one, and each costs reading a record.

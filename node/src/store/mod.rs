@@ -12,8 +12,8 @@
 //! | [`index`] | fingerprint -> places and entry id -> place, as sorted segments of fixed rows |
 //! | `layout` | where each file is |
 //! | `control` | the control database: what is in force |
-//! | `places` | which rows of the index follow from records and retractions |
-//! | `commit` | the one write order |
+//! | `places`, `lines` | which rows of the index follow from records and retractions, and whose retractions they are |
+//! | `commit`, `published` | the one write order, and what the log folder shows of it |
 //! | `view`, `served` | what the core reads, and what other centres are sent |
 //! | `lookup`, `bodies` | look-ups, and one record out of a body |
 //! | `proving` | proofs of a record and of a leaf |
@@ -31,6 +31,7 @@ mod control;
 pub mod durable;
 pub mod index;
 mod layout;
+mod lines;
 mod lookup;
 mod places;
 mod proving;
@@ -58,7 +59,7 @@ use hashpact_protocol::view::LogState;
 pub use bodies::{BodyFault, DamagedBody};
 pub use commit::CommitError;
 pub use control::{ControlError, FORMAT};
-pub use lookup::{FoundEntry, LookupError};
+pub use lookup::{FoundEntry, LookupError, Standing};
 pub use proving::{LeafProofError, LoggedLeaf, ProveError, StoredProof, prove_leaf};
 pub use rebuild::{Progress, RebuildError};
 pub use served::ServedBody;

@@ -1,9 +1,10 @@
 //! Which rows of the index follow from records and retractions.
 //!
 //! Why one place: a commit and a rebuild must agree on every row. The rule does not depend on what
-//! arrives first: a record is retracted exactly if some retraction of its entry, at its origin,
-//! names its revision or a higher one. Then each of its fingerprint rows has an ended row beside
-//! it.
+//! arrives first: a record is retracted exactly if some retraction of its entry, in its own log or
+//! a later line of the same centre (`lines`), names its revision or a higher one. Then each of its
+//! fingerprint rows has an ended row beside it. Rows are keyed by the log that they stand in; which
+//! other logs count is asked when they are read, since the lines may be met in any order.
 //!
 //! | rows | key | extra |
 //! |---|---|---|
@@ -20,13 +21,14 @@ use std::ops::Range;
 
 use hashpact_protocol::delta::Retraction;
 use hashpact_protocol::labels::ClassId;
-use hashpact_protocol::record::{Record, RecordError};
+use hashpact_protocol::record::{EntryId, Record, RecordError};
 use minicbor::Decoder;
 
 use super::control::Tally;
 use super::index::keys::{content_check, entry_key, fingerprint_key};
 use super::index::row::ValueError;
 use super::index::{Index, IndexKey, Key, Probe, Row, RowKind, Value};
+use super::lines::Lines;
 
 /// The store's number of an origin, and a delta of it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,9 +52,13 @@ pub(super) enum RowsError {
     Offset,
 }
 
-/// A retraction that ends more than those before it.
+/// What a retraction ends in one line, beyond those before it.
 struct Fresh {
     key: Key,
+    entry: EntryId,
+    /// The line whose records end.
+    line: u16,
+    /// Where the retraction stands: in this line or a later one.
     place: DeltaPlace,
     /// Revisions up to this one ended before.
     before: u32,
@@ -64,6 +70,7 @@ pub(super) struct RowBuilder<'a> {
     key: &'a IndexKey,
     /// Retracted rows in force.
     retracted: &'a Index,
+    lines: &'a Lines,
     /// Sorted by key, each key once.
     fresh: Vec<Fresh>,
     pub(super) places: Vec<Row>,
@@ -75,17 +82,19 @@ pub(super) struct RowBuilder<'a> {
 /// A record of the body at hand.
 struct Placed {
     key: Key,
+    entry: EntryId,
     revision: u32,
     /// Its fingerprint rows among the places.
     rows: Range<usize>,
 }
 
 impl<'a> RowBuilder<'a> {
-    pub(super) fn new(key: &'a IndexKey, retracted: &'a Index) -> Self {
+    pub(super) fn new(key: &'a IndexKey, retracted: &'a Index, lines: &'a Lines) -> Self {
         let (places, ends) = (Vec::new(), Vec::new());
         Self {
             key,
             retracted,
+            lines,
             fresh: Vec::new(),
             places,
             ends,
@@ -98,19 +107,24 @@ impl<'a> RowBuilder<'a> {
         &mut self,
         list: impl Iterator<Item = (DeltaPlace, Retraction)>,
     ) -> Result<(), RowsError> {
-        let fresh = list.map(|(place, retraction)| Fresh {
-            key: entry_key(self.key, place.origin, retraction.entry),
-            place,
-            before: 0,
-            upto: retraction.revision.0,
-        });
-        self.fresh.extend(fresh);
+        for (place, Retraction { entry, revision }) in list {
+            let lines = self.lines.upto(&place.origin).iter();
+            self.fresh.extend(lines.map(|line| Fresh {
+                key: entry_key(self.key, *line, entry),
+                entry,
+                line: *line,
+                place,
+                before: 0,
+                upto: revision.0,
+            }));
+        }
         // The highest revision first, so that it is the one that stays.
         self.fresh
             .sort_unstable_by_key(|f| (f.key, std::cmp::Reverse(f.upto), f.place));
         self.fresh.dedup_by_key(|f| f.key);
         let mut before = vec![0; self.fresh.len()];
-        for hit in self.retracted.join(self.probes(), self.fresh.len() as u64) {
+        let ended = self.fresh.iter().map(|f| (f.key, f.line, f.entry));
+        for hit in self.retractions(self.bearing_on(ended)) {
             let (tag, value) = hit?;
             if let Some(before) = usize::try_from(tag)
                 .ok()
@@ -123,7 +137,8 @@ impl<'a> RowBuilder<'a> {
             fresh.before = before;
         }
         self.fresh.retain(|f| f.before < f.upto);
-        for f in &self.fresh {
+        // Of one that ends records of earlier lines as well there is one row, in its own.
+        for f in self.fresh.iter().filter(|f| f.place.origin == f.line) {
             let value = value(RowKind::Retracted, f.place, 0, u64::from(f.upto))?;
             self.ends.push(Row { key: f.key, value });
         }
@@ -196,6 +211,7 @@ impl<'a> RowBuilder<'a> {
             self.places.push(Row { key, value });
             placed.push(Placed {
                 key,
+                entry,
                 revision,
                 rows,
             });
@@ -215,8 +231,8 @@ impl<'a> RowBuilder<'a> {
             .iter()
             .map(|record| self.ends_fresh(record))
             .collect();
-        let keys = probes(placed.iter().map(|record| record.key));
-        for hit in self.retracted.join(keys, placed.len() as u64) {
+        let records = placed.iter().map(|r| (r.key, place.origin, r.entry));
+        for hit in self.retractions(self.bearing_on(records)) {
             let (tag, value) = hit?;
             let tag = usize::try_from(tag).unwrap_or(usize::MAX);
             if let (Some(record), Some(ended)) = (placed.get(tag), ended.get_mut(tag)) {
@@ -241,7 +257,35 @@ impl<'a> RowBuilder<'a> {
     }
 
     fn probes(&self) -> impl Iterator<Item = io::Result<Probe>> {
-        probes(self.fresh.iter().map(|fresh| fresh.key))
+        let keys = self.fresh.iter().map(|fresh| fresh.key);
+        (0..).zip(keys).map(|(tag, key)| Ok(Probe { key, tag }))
+    }
+
+    /// The keys of retractions that end entries of a line, each given with its key: those of that line and of every later
+    /// one. Their tags number the entries.
+    fn bearing_on(&self, entries: impl Iterator<Item = (Key, u16, EntryId)>) -> Vec<Probe> {
+        let mut probes = Vec::new();
+        for (tag, (key, line, entry)) in (0..).zip(entries) {
+            probes.extend(self.lines.from(&line).iter().map(|from| {
+                // Most centres have one line, whose key is there.
+                let key = match *from == line {
+                    true => key,
+                    false => entry_key(self.key, *from, entry),
+                };
+                Probe { key, tag }
+            }));
+        }
+        probes.sort_unstable();
+        probes
+    }
+
+    /// The retracted rows in force.
+    fn retractions(
+        &self,
+        probes: Vec<Probe>,
+    ) -> impl Iterator<Item = io::Result<(u64, [u8; 16])>> + use<> {
+        let count = probes.len() as u64;
+        self.retracted.join(probes.into_iter().map(Ok), count)
     }
 
     fn ends_fresh(&self, record: &Placed) -> bool {
@@ -257,10 +301,6 @@ pub(super) fn revision_of(value: &Value) -> u32 {
         RowKind::Retracted => u32::try_from(value.extra).unwrap_or(u32::MAX),
         RowKind::Fingerprint | RowKind::Entry | RowKind::Ended => 0,
     }
-}
-
-fn probes(keys: impl Iterator<Item = Key>) -> impl Iterator<Item = io::Result<Probe>> {
-    (0..).zip(keys).map(|(tag, key)| Ok(Probe { key, tag }))
 }
 
 fn value(

@@ -19,6 +19,7 @@ use super::index::keys::labels_digest;
 use super::index::row::ValueError;
 use super::index::{Index, Key, MergeError, Row, SnapshotError, WriteSegmentError, merge};
 use super::layout::BodyKind;
+use super::lines::Lines;
 use super::places::{DeltaPlace, RowBuilder, RowsError};
 use super::sealed::BodyFile;
 use super::sections::{cut, decode_retractions, records_within};
@@ -111,11 +112,12 @@ impl Store {
             at.done += 1;
             progress(at);
         };
+        let lines = self.lines();
         let mut retracted = Growing::new(self, Family::Retracted);
         for file in &stored {
             let list = self.retractions_of(file)?;
             let place = file.place()?;
-            let mut rows = RowBuilder::new(&self.keys.index, &retracted.index);
+            let mut rows = RowBuilder::new(&self.keys.index, &retracted.index, &lines);
             let list = list.into_iter().map(|retraction| (place, retraction));
             rows.retract(list).map_err(|error| file.fault(error))?;
             let rows = rows.ends;
@@ -127,7 +129,7 @@ impl Store {
         let mut tallies = BTreeMap::new();
         for file in &stored {
             if file.kind == BodyKind::Body {
-                let rows = self.rows_of(file, &retracted)?;
+                let rows = self.rows_of(file, &retracted, &lines)?;
                 let tally: &mut Tally = tallies.entry(file.origin.clone()).or_default();
                 for added in rows.tallies.values() {
                     tally.stored += added.stored;
@@ -162,6 +164,12 @@ impl Store {
         Ok(stored)
     }
 
+    fn lines(&self) -> Lines {
+        let live = self.live();
+        let numbers = live.numbers.iter();
+        Lines::new(numbers.map(|(origin, number)| (origin, *number)))
+    }
+
     fn open_stored(&self, file: &Stored) -> Result<BodyFile, RebuildError> {
         let opened = bodies::open(
             &self.layout,
@@ -185,9 +193,10 @@ impl Store {
         &'a self,
         file: &Stored,
         retracted: &'a Index,
+        lines: &'a Lines,
     ) -> Result<RowBuilder<'a>, RebuildError> {
         let body = self.open_stored(file)?;
-        let mut rows = RowBuilder::new(&self.keys.index, retracted);
+        let mut rows = RowBuilder::new(&self.keys.index, retracted, lines);
         let mut start = 0;
         for info in body.sections() {
             let Ok(class) = u16::try_from(info.class).map(ClassId) else {

@@ -8,9 +8,10 @@ use hashpact_keys::Origin;
 use hashpact_protocol::delta::Seq;
 
 use super::bodies::{self, BodyFault, DamagedBody};
+use super::control::Folder;
 use super::layout::BodyKind;
 use super::sealed::{BodyFile, SealedError};
-use super::{LookupError, Store};
+use super::{ControlError, LookupError, Store};
 
 /// A stored body whose sections are read one at a time.
 pub struct ServedBody(Arc<BodyFile>);
@@ -33,6 +34,20 @@ impl ServedBody {
 }
 
 impl Store {
+    /// The deltas of a log whose bodies are stored, ascending.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub fn stored_bodies(&self, origin: &Origin) -> Result<Vec<Seq>, ControlError> {
+        let (mut seqs, mut from) = (Vec::new(), 0);
+        while let Some(Folder { number, files }) = self.control.next_folder(origin, from)? {
+            let bodies = files.iter().filter(|(_, kind)| *kind == BodyKind::Body);
+            seqs.extend(bodies.map(|(seq, _)| *seq));
+            from = number + 1;
+        }
+        Ok(seqs)
+    }
+
     /// A delta's body, for serving. Where only its retractions are stored, they are its one
     /// section; `None` if nothing is stored.
     ///

@@ -3,8 +3,10 @@
 mod commits;
 mod crash;
 mod ending;
+mod families;
 mod look_ups;
 mod proofs;
+mod published;
 mod rebuilding;
 
 use std::collections::BTreeMap;
@@ -59,15 +61,17 @@ fn labels(class: u16) -> Labels {
     }
 }
 
-/// The log grows by `leaves` and defines `classes`; its signed head is `ahead` leaves further on.
+/// The log grows by `leaves` and defines `classes`; its new head is witnessed.
 fn grown(store: &Store, origin: &Origin, leaves: &[Vec<u8>], classes: &[u16]) -> Vec<Write> {
     let before = store.log(origin);
     let files = |path: &str| store.log_file(origin, path);
     let appended = grow(&files, before.size, leaves).unwrap();
+    let head = head(origin, appended.size, appended.root);
     let state = LogState {
         size: appended.size,
         root: appended.root,
-        head: Some(head(origin, appended.size, appended.root)),
+        head: Some(head.clone()),
+        witnessed: Some(head),
         ..before.clone()
     };
     let classes = classes

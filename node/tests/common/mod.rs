@@ -7,24 +7,33 @@
 //! | `said` | how a command ended and what it printed |
 //! | `node` | one centre's home and its process |
 //! | `network` | root keys and rosters |
+//! | `log` | a log that no node writes |
+//! | `hostile` | servers in the place of a witness that answer wrongly |
+//! | `witness` | an auditor's witness, and bare HTTP |
 //! | `list` | made-up lists |
 #![allow(dead_code, reason = "each test program uses its own part of it")]
 #![allow(unused_imports, reason = "each test program uses its own part of it")]
 
+mod hostile;
 mod list;
+mod log;
 mod network;
 mod node;
 mod said;
+mod witness;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
+pub(crate) use hostile::{Evil, Hostile};
+pub(crate) use log::StockLog;
 pub(crate) use list::{List, PROFILE, sha256_of};
-pub(crate) use network::{Network, two};
-pub(crate) use node::{Node, Over};
+pub(crate) use network::{Network, audited, two};
+pub(crate) use node::{Node, Over, copy_folder};
 pub(crate) use said::{Said, hashpact};
+pub(crate) use witness::{Witness, ask, section};
 
 /// How long anything on one machine may take before a test says that it does not happen.
 pub(crate) const SOON: Duration = Duration::from_secs(60);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::{Node, Over, hashpact, text};
+use super::{Node, Over, Witness, hashpact, text};
 
 /// The root key of a network and its rosters.
 pub(crate) struct Network {
@@ -17,7 +17,12 @@ pub(crate) struct Network {
 impl Network {
     /// Makes a demonstration's first roster of these centres, and applies it at each.
     pub(crate) fn found(folder: &Path, nodes: &[&Node]) -> Result<Self> {
-        let network = Self::sign(folder, nodes, &["--demo"])?;
+        Self::found_with(folder, nodes, &[])
+    }
+
+    /// As [`Network::found`], with more on the roster.
+    pub(crate) fn found_with(folder: &Path, nodes: &[&Node], more: &[&str]) -> Result<Self> {
+        let network = Self::sign(folder, nodes, &[&["--demo"], more].concat())?;
         let roster = text(&network.rosters[0]);
         for node in nodes {
             node.run(&["roster", "apply", &roster, "--pin", &network.pin])?
@@ -42,9 +47,16 @@ impl Network {
 
     /// Makes the version that follows, with these centres added.
     pub(crate) fn next(&mut self, nodes: &[&Node]) -> Result<String> {
+        self.next_with(nodes, &[])
+    }
+
+    /// As [`Network::next`], with more changed.
+    pub(crate) fn next_with(&mut self, nodes: &[&Node], more: &[&str]) -> Result<String> {
         let last = self.rosters.last().context("no roster")?.clone();
         let next = last.with_file_name(format!("roster-{}.txt", self.rosters.len() + 1));
-        self.make(next.clone(), nodes, &["--from", &text(&last)])?;
+        let from = text(&last);
+        let args = [&["--from", from.as_str()], more].concat();
+        self.make(next.clone(), nodes, &args)?;
         Ok(text(&next))
     }
 
@@ -66,12 +78,33 @@ impl Network {
     }
 }
 
-/// Two running nodes on one demonstration's roster, eu and us.
+/// Two running nodes on one demonstration's roster, eu and us, each of whom has heard the other: either may be stopped.
 pub(crate) fn two(folder: &Path, over: Over) -> Result<(Node, Node, Network)> {
     let mut eu = Node::init(folder, "eu", over)?;
     let mut us = Node::init(folder, "us", over)?;
     let network = Network::found(folder, &[&eu, &us])?;
     eu.start()?;
     us.start()?;
+    eu.is_sure()?;
+    us.is_sure()?;
     Ok((eu, us, network))
+}
+
+/// Three centres, eu, us and ca, not started, and an auditor's witness that runs: one of the four may be away.
+pub(crate) fn audited(folder: &Path, over: Over) -> Result<([Node; 3], Witness, Network)> {
+    let node = |id| Node::init(folder, id, over);
+    let nodes = [node("eu")?, node("us")?, node("ca")?];
+    let mut witness = Witness::init(folder, "w1", &[])?;
+    let enrolment = witness.enrolment();
+    let all = [&nodes[0], &nodes[1], &nodes[2]];
+    let network = Network::found_with(folder, &all, &["--auditor", &enrolment])?;
+    let roster = text(&network.rosters[0]);
+    witness
+        .run(&["roster", "apply", &roster, "--pin", &network.pin])?
+        .ends(0)?;
+    for node in &nodes {
+        node.configure(&witness.section())?;
+    }
+    witness.start()?;
+    Ok((nodes, witness, network))
 }

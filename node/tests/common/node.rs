@@ -42,7 +42,7 @@ impl Over {
 
 /// A port that is free for both UDP and TCP, and given to nobody else in this process. Below those that the system gives to
 /// outgoing connections: a node that is killed finds its own free again.
-fn free_port() -> Result<u16> {
+pub(super) fn free_port() -> Result<u16> {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     for _ in 0..64 {
@@ -251,6 +251,28 @@ impl Node {
             .context("no such log")
     }
 
+    /// Adds lines to its configuration, for the next start.
+    pub(crate) fn configure(&self, lines: &str) -> Result<()> {
+        let config = self.home.config();
+        let text = fs::read_to_string(&config)?;
+        Ok(fs::write(config, format!("{text}\n{lines}"))?)
+    }
+
+    /// Waits until enough others have said that this node's disk is no old copy: from there on it signs.
+    pub(crate) fn is_sure(&self) -> Result<()> {
+        until(&format!("{} hears enough others", self.id), || {
+            Ok(self.status()?.unconfirmed.is_none().then_some(()))
+        })
+    }
+
+    /// Waits until a quorum stands under all that it has logged, and says how it stands then.
+    pub(crate) fn is_witnessed(&self) -> Result<LogStatus> {
+        until(&format!("{}'s log is witnessed", self.id), || {
+            let own = self.status()?.own;
+            Ok((own.witnessed == own.size).then_some(own))
+        })
+    }
+
     /// Waits until this node mirrors all that `origin` has, and acts on it.
     pub(crate) fn catches_up_with(&self, origin: &Self) -> Result<()> {
         let own = origin.status()?.own;
@@ -305,7 +327,7 @@ impl Drop for Node {
 }
 
 /// Copies a folder with all that is in it, but for sockets.
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     fs::set_permissions(to, fs::metadata(from)?.permissions())?;
     for entry in fs::read_dir(from)? {

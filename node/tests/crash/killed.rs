@@ -42,6 +42,8 @@ fn what_was_acknowledged_survives_sigkill_at_random_moments() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (mut eu, us, _network) = two(folder.path(), Over::Tcp)?;
     let mut watcher = Watcher::of(&eu)?;
+    // From here on there is a checkpoint for strangers.
+    eu.is_witnessed()?;
     let (mut ledger, mut size) = (Ledger::default(), 0);
     for kill in 0..kills {
         round(&mut eu, folder.path(), &mut watcher, &mut ledger, &mut rng)
@@ -60,6 +62,8 @@ fn what_was_acknowledged_survives_sigkill_at_random_moments() -> Result<()> {
                 status.own.size
             );
             size = status.own.size;
+            // Strangers see what us has cosigned, and us must be heard before more is signed.
+            eu.is_witnessed()?;
             watcher.check(size)
         });
         checked.with_context(|| format!("after kill {kill} of seed {seed}: {ledger:?}"))?;
@@ -202,7 +206,7 @@ fn mirror_that_is_killed_while_it_catches_up_ends_with_the_same() -> Result<()> 
             "{log:?} after {size} and {applied}"
         );
         (size, applied) = (log.size, log.applied);
-        std::thread::sleep(Duration::from_micros(below(&mut rng, 150_000)));
+        std::thread::sleep(Duration::from_micros(below(&mut rng, 300_000)));
     }
     us.catches_up_with(&eu)?;
     let own = eu.status()?.own;

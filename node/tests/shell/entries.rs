@@ -15,7 +15,7 @@ fn status_tells_what_a_script_needs() -> Result<()> {
     let list = List::write(folder.path(), "list", 40)?;
     ensure!(summary(&eu.ingest(&list, &[])?.ends(0)?)? == [40, 40, 0, 0, 0]);
     us.catches_up_with(&eu)?;
-    let status = us.run(&["status"])?.ends(0)?;
+    let mut status = us.run(&["status"])?.ends(0)?;
     let keys: Vec<&str> = status
         .as_object()
         .context("an object")?
@@ -27,13 +27,16 @@ fn status_tells_what_a_script_needs() -> Result<()> {
         "centre",
         "demo",
         "events",
+        "http",
         "ingesting",
         "mirrored",
         "network",
         "own",
         "peers",
+        "retired",
         "roster_expires_at",
         "roster_version",
+        "unconfirmed",
     ];
     ensure!(keys == expected, "{keys:?}");
     ensure!(
@@ -48,13 +51,21 @@ fn status_tells_what_a_script_needs() -> Result<()> {
         status["roster_version"] == json!(1) && status["ingesting"] == json!(false),
         "{status}"
     );
+    let at = status["mirrored"][0]["witnessed_at"].take();
+    ensure!(at.as_u64() > Some(1_700_000_000), "{status}");
     let log = json!({
-        "centre": "eu", "origin": "eu.example/eu/1", "size": 3, "head": 3, "deltas": 1,
-        "applied": 1, "held": 40, "retracted": 0,
+        "centre": "eu", "origin": "eu.example/eu/1", "size": 3, "head": 3, "witnessed": 3,
+        "witnessed_at": null, "fresh": true, "quorum": 1, "missing": [], "pending_since": null,
+        "receipts_missing": [], "frozen": null, "deltas": 1, "applied": 1, "held": 40,
+        "retracted": 0,
     });
     ensure!(status["mirrored"] == json!([log]), "{status}");
     ensure!(
         status["own"]["centre"] == json!("us") && status["own"]["held"] == json!(0),
+        "{status}"
+    );
+    ensure!(
+        status["unconfirmed"].is_null() && status["retired"] == json!(false),
         "{status}"
     );
     let peer = &status["peers"][0];

@@ -7,14 +7,18 @@
 //! | `roster` | who may be on the network |
 //! | `ingest` | what becomes of a list |
 //! | `entries` | looking up, retracting, status, and what is never printed |
+//! | `standing` | entries that are pending or void |
+//! | `export` | handing bodies to an auditor |
 
 #[path = "../common/mod.rs"]
 mod common;
 mod entries;
+mod export;
 mod home;
 mod ingest;
 mod keys;
 mod roster;
+mod standing;
 
 use std::path::Path;
 

@@ -212,6 +212,14 @@ impl Centre {
             return;
         };
         mirror.body_jobs.remove(&seq);
+        // Our own records must come back whole, from somebody: who withholds them, or brings others, is merely not asked next.
+        let result = match result {
+            JobResult::Body(body) if *origin == self.origin && body.withholds() => {
+                JobResult::Failed
+            }
+            JobResult::Bad(_) if *origin == self.origin => JobResult::Failed,
+            other => other,
+        };
         match result {
             JobResult::Body(body) => {
                 if seq == mirror.state.applied {

@@ -119,6 +119,7 @@ impl Centre {
                 draft.and_then(|draft| self.append(draft, now, view, out))
             }
             Command::Begin(chain) => self.begin(&chain, now, view, out),
+            Command::Regain(chain) => self.regain_lost(&chain, now, view, out),
             Command::ApplyRoster(bytes) => self.apply_roster(&bytes, now, view, out),
         };
         out.push(Output::Reply(id, done));
@@ -279,6 +280,27 @@ impl Centre {
         out: &mut Vec<Output>,
     ) -> Result<Outcome, CommandError> {
         // Nothing of it is shown to anybody before others said that they know no longer one.
+        let rosters = self.first_rosters(chain)?;
+        self.put_in_force(rosters, now, view, out)
+    }
+
+    /// Stands where a log that was lost is fetched back: which leaves it began with, the others know.
+    fn regain_lost(
+        &mut self,
+        chain: &[Vec<u8>],
+        now: Timestamp,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) -> Result<Outcome, CommandError> {
+        let rosters = self.first_rosters(chain)?;
+        let done = self.put_in_force(rosters, now, view, out)?;
+        // What it cosigned of others' logs is lost as well.
+        self.retire(view, out);
+        Ok(done)
+    }
+
+    /// The rosters that a store without any begins with.
+    fn first_rosters(&self, chain: &[Vec<u8>]) -> Result<Vec<SignedRoster>, CommandError> {
         if self.own.size > 0 || self.is_behind() {
             return Err(CommandError::Begun);
         }
@@ -289,7 +311,7 @@ impl Centre {
             let next = rosters.last().map(|last| last.succeed(bytes)).transpose()?;
             rosters.extend(next);
         }
-        self.put_in_force(rosters, now, view, out)
+        Ok(rosters)
     }
 
     fn apply_roster(
@@ -341,39 +363,18 @@ impl Centre {
         if !holds(&self.keys.delta) || !holds(&self.keys.log) {
             return Err(CommandError::OwnKeys);
         }
-        let begins = resumes || self.own.size == 0;
-        let mut leaves: Vec<Vec<u8>> = Vec::new();
         if resumes {
-            leaves.extend(self.resume(origin, view)?.to_bytes());
+            self.stand_at(origin, view);
         }
-        // A roster counts at once, also where nothing may be signed: without it a log that was lost could not be had back.
-        let is_logged = begins || self.may_sign().is_ok();
         let version = last.roster().version;
-        if is_logged {
-            let known = |of: RosterVersion| {
-                let given = rosters.iter().find(|roster| roster.roster().version == of);
-                let given = given.map(SignedRoster::hash);
-                given.or_else(|| stored(of, view))
-            };
-            let first = match self.own.roster {
-                Some(logged) if !begins => logged.get() + 1,
-                _ => rosters
-                    .first()
-                    .map_or(version, |roster| roster.roster().version)
-                    .get(),
-            };
-            let named = (first..=version.get()).map(RosterVersion::new);
-            leaves.extend(roster_leaves(named, known)?);
-        }
-        let mut state = self.own.clone();
-        state.roster = Some(version);
         // Who witnesses the new head, the new roster says.
         let before = std::mem::replace(&mut self.roster, last);
         self.reset_mirrors(now, view);
-        if is_logged {
+        // A roster counts at once, also where nothing may be signed: without it a log that was lost could not be had back.
+        // It is logged once it is sure that nothing of the log is missing here, and so is the beginning of a log.
+        if self.may_sign().is_ok() {
             let extension = Extension {
-                state,
-                leaves,
+                state: self.own.clone(),
                 rosters,
                 ..Extension::default()
             };
@@ -395,13 +396,11 @@ impl Centre {
         Ok(Outcome::RosterApplied)
     }
 
-    /// Logs the rosters that came into force while nothing could be signed.
+    /// Logs the rosters that came into force while nothing could be signed; of a new log they are the beginning.
     pub(super) fn log_rosters(&mut self, now: Timestamp, view: &impl View, out: &mut Vec<Output>) {
-        let logged = self
-            .own
-            .roster
-            .is_none_or(|logged| logged >= self.roster().version);
-        if logged || self.own.size == 0 || self.may_sign().is_err() {
+        let version = self.roster().version;
+        let logged = self.own.roster.is_none_or(|logged| logged >= version);
+        if logged || self.may_sign().is_err() || view.roster(version).is_none() {
             return;
         }
         let extension = Extension {
@@ -413,16 +412,32 @@ impl Centre {
     }
 
     /// The leaves of rosters that are in force and that the log does not name yet: they come before anything that is signed
-    /// under them.
-    fn unlogged(&self, state: &LogState, view: &impl View) -> Result<Vec<Vec<u8>>, CommandError> {
+    /// under them. A log that takes the place of a forked one says so first.
+    fn unlogged(
+        &self,
+        state: &LogState,
+        given: &[SignedRoster],
+        view: &impl View,
+    ) -> Result<Vec<Vec<u8>>, CommandError> {
         let version = self.roster().version;
-        match state.roster {
-            Some(logged) if logged < version => {
-                let named = (logged.get() + 1..=version.get()).map(RosterVersion::new);
-                roster_leaves(named, |of| stored(of, view))
-            }
-            Some(_) | None => Ok(Vec::new()),
+        let mut leaves: Vec<Vec<u8>> = Vec::new();
+        let mut logged = state.roster;
+        if self.own.size == 0
+            && let Some((leaf, before)) = self.resumed(view)?
+        {
+            leaves.extend(leaf.to_bytes());
+            logged = before;
         }
+        let Some(logged) = logged.filter(|logged| *logged < version) else {
+            return Ok(leaves);
+        };
+        let hash_of = |of: RosterVersion| {
+            let given = given.iter().find(|roster| roster.roster().version == of);
+            given.map(SignedRoster::hash).or_else(|| stored(of, view))
+        };
+        let named = (logged.get() + 1..=version.get()).map(RosterVersion::new);
+        leaves.extend(roster_leaves(named, hash_of)?);
+        Ok(leaves)
     }
 
     /// Whether a new origin line takes the place of ours: ours is forked, and the new one is the same centre's next.
@@ -431,23 +446,39 @@ impl Centre {
         self.own.frozen.is_some() && same && next.epoch() > self.origin.epoch()
     }
 
-    /// Leaves the forked log as it is and stands at the beginning of the next; the leaf that says so.
-    fn resume(&mut self, next: Origin, view: &impl View) -> Result<Leaf, CommandError> {
-        let size = self.own.frozen.unwrap_or(0);
-        let files = |path: &str| view.log_file(&self.origin, path);
-        let root = root_at(&files, self.own.size, size).map_err(|_| CommandError::Store)?;
-        let proof = view.fork(&self.origin).ok_or(CommandError::Store)?;
-        let origin = std::mem::replace(&mut self.origin, next);
+    /// Leaves the forked log as it is and stands at the beginning of the next. Nothing of that is signed before others said
+    /// that they know no more of it either.
+    fn stand_at(&mut self, next: Origin, view: &impl View) {
+        self.origin = next;
         self.own = view.log(&self.origin);
         self.gathering = super::Gathering::default();
         self.reports.clear();
+        self.confirmed = false;
         self.load_classes(view);
-        Ok(Leaf::Resumed {
+    }
+
+    /// What the first leaf of our log says if it takes the place of a forked one, and the newest roster that that one names.
+    fn resumed(
+        &self,
+        view: &impl View,
+    ) -> Result<Option<(Leaf, Option<RosterVersion>)>, CommandError> {
+        let Some(origin) = self.origin.previous_epoch() else {
+            return Ok(None);
+        };
+        let old = view.log(&origin);
+        let Some(size) = old.frozen else {
+            return Ok(None);
+        };
+        let files = |path: &str| view.log_file(&origin, path);
+        let root = root_at(&files, old.size, size).map_err(|_| CommandError::Store)?;
+        let proof = view.fork(&origin).ok_or(CommandError::Store)?;
+        let leaf = Leaf::Resumed {
             origin,
             size,
             root,
             proof: Sha256::digest(&proof).into(),
-        })
+        };
+        Ok(Some((leaf, old.roster)))
     }
 
     fn own_entry(&self) -> Result<&hashpact_keys::roster::CentreEntry, CommandError> {
@@ -470,7 +501,7 @@ impl Centre {
             body,
             rosters,
         } = extension;
-        let mut missing = self.unlogged(&state, view)?;
+        let mut missing = self.unlogged(&state, &rosters, view)?;
         deltas
             .iter_mut()
             .for_each(|(_, index)| *index += missing.len() as u64);

@@ -14,7 +14,7 @@ use super::{Centre, Event, Job, JobId, JobResult, Output, Pace, later};
 use crate::delta::Seq;
 use crate::limits;
 use crate::log::{
-    Cosigners, SignedCheckpoint, Standing, VerifierKey, log_key, mirror_name, witness_name,
+    Checkpoint, Cosigner, Cosigners, SignedCheckpoint, Standing, log_key, mirror_name, witness_name,
 };
 use crate::view::{Batch, LogState, View, Write};
 
@@ -35,8 +35,9 @@ impl Roles {
         }
     }
 
-    fn keys(&self) -> impl Iterator<Item = &VerifierKey> {
-        self.witnesses.keys().chain(self.mirrors.keys())
+    /// Witnesses before mirrors: a receipt must not take the place of a cosignature.
+    fn all(&self) -> impl Iterator<Item = &Cosigner> {
+        self.witnesses.iter().chain(self.mirrors.iter())
     }
 }
 
@@ -51,7 +52,7 @@ pub(super) struct OwnLines {
 impl OwnLines {
     /// Whether nothing is missing or old.
     fn is_done(&self, state: &LogState, now: Timestamp) -> bool {
-        let again = |at: Timestamp| later(at, limits::RECOSIGN_S) <= now;
+        let again = |at: Timestamp| is_due(at, limits::RECOSIGN_S, now);
         let stored = state.applied == state.next_seq;
         let due = self.cosigned_at.is_none_or(again) || (stored && !self.has_receipt);
         self.size == state.head_size() && !due
@@ -127,7 +128,7 @@ impl Centre {
         let keys = centre.keys_of(KeyUse::Log);
         let mut keys = keys.map(|entry| log_key(&origin, entry.key));
         match keys.find(|key| note.signed_by(key).is_ok()) {
-            Some(log) => head.cleaned(&log, roles.keys(), latest(now)),
+            Some(log) => head.cleaned(&log, roles.all(), latest(now)),
             None => head,
         }
     }
@@ -141,7 +142,7 @@ impl Centre {
     ) -> bool {
         let Some(held) = held else { return false };
         let roles = self.roles(&shown.checkpoint().origin);
-        held.take_over(shown, roles.keys(), latest(now))
+        held.take_over(shown, roles.all(), latest(now))
     }
 
     /// Raises what a log's puts may act on to `head`, if its quorum stands and its leaves are stored. The head's root must
@@ -158,8 +159,16 @@ impl Centre {
         if state.frozen.is_some() || size > state.size || before >= Some(size) {
             return false;
         }
-        let standing = standing(&self.roles(origin).witnesses, head);
-        if !standing.is_some_and(|standing| standing.is_witnessed()) {
+        let Some(mut standing) = standing(&self.roles(origin).witnesses, head) else {
+            return false;
+        };
+        if size == state.size {
+            // A key that ended long ago could still be made to date a line into its time: nobody cosigned before the
+            // newest header was signed.
+            let since = state.issued_at.get().saturating_sub(limits::CLOCK_SKEW_S);
+            standing.cosigned.retain(|(_, at)| at.get() >= since);
+        }
+        if !standing.is_witnessed() {
             return false;
         }
         state.witnessed_seq = if size == state.size {
@@ -204,7 +213,7 @@ impl Centre {
                 .iter()
                 .find(|own| own.centre.as_ref() == Some(&self.id))?;
             let at = own.cosigned_at(&note, size);
-            let due = at.is_none_or(|at| later(at, again_s) <= now);
+            let due = at.is_none_or(|at| is_due(at, again_s, now));
             let may =
                 own.may_cosign(&public, size, now) && !self.retired.contains(&public.key_id());
             if !due || !may {
@@ -459,31 +468,58 @@ impl Centre {
         let Some(submission) = self.gathering.submissions.get_mut(witness) else {
             return;
         };
+        // Unless it gave what was asked for, it is not asked again at once.
         submission.job = None;
+        submission.pace.fail(now, None);
         match result {
             JobResult::Cosigned(note) => {
-                submission.pace = Pace::default();
-                // It has our own signature under it, or its lines would be none of ours.
-                let Ok(shown) = SignedCheckpoint::from_store(&note) else {
-                    return submission.pace.fail(now, None);
+                let shown = SignedCheckpoint::from_store(&note).ok();
+                let Some((shown, at)) = shown.and_then(|shown| {
+                    let at = self.cosigned_by(witness, &shown, now)?;
+                    Some((shown, at))
+                }) else {
+                    return;
                 };
-                let (origin, size) = (shown.checkpoint().origin.clone(), shown.checkpoint().size);
-                if origin == self.origin {
+                // What it signed long ago does not say that it has seen no more since.
+                if later(at, limits::RECOSIGN_S) > now {
+                    if let Some(submission) = self.gathering.submissions.get_mut(witness) {
+                        submission.pace = Pace::default();
+                    }
+                    let size = shown.checkpoint().size;
                     self.on_report(witness, size, now, view, out);
-                    self.on_own_lines(&shown, now, view, out);
                 }
+                self.on_own_lines(&shown, now, view, out);
             }
-            JobResult::Ahead(size) => {
-                submission.pace.fail(now, None);
-                self.on_report(witness, size, now, view, out);
+            JobResult::Ahead(note) => {
+                // A number alone anybody could say, and we would stop for it: more of our log has our signature.
+                let shown = SignedCheckpoint::from_store(&note).ok();
+                let own = shown.filter(|shown| shown.checkpoint().origin == self.origin);
+                if let Some(shown) = own.filter(|shown| self.still_counts(shown, now)) {
+                    self.on_report(witness, shown.checkpoint().size, now, view, out);
+                }
             }
             JobResult::Failed
             | JobResult::Suffix(_)
             | JobResult::Roots(_)
             | JobResult::Body(_)
             | JobResult::Retractions(_)
-            | JobResult::Bad(_) => submission.pace.fail(now, None),
+            | JobResult::Bad(_) => {}
         }
+    }
+
+    /// When a witness cosigned what is shown of our own log; none if its line does not verify or is from the far future.
+    fn cosigned_by(
+        &self,
+        witness: &str,
+        shown: &SignedCheckpoint,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let Checkpoint { origin, size, .. } = shown.checkpoint();
+        let roles = self.roles(&self.origin);
+        let mut witnesses = roles.witnesses.iter();
+        let holder = witnesses.find(|holder| holder.holder == witness)?;
+        let at = holder.cosigned_at(&shown.signed_note().ok()?, *size)?;
+        (*origin == self.origin && at <= latest(now)).then_some(at)
     }
 
     /// When something here has to be looked at again.
@@ -508,6 +544,11 @@ impl Centre {
 pub(super) fn standing(witnesses: &Cosigners, head: &SignedCheckpoint) -> Option<Standing> {
     let note = head.signed_note().ok()?;
     Some(witnesses.standing(&note, head.checkpoint().size))
+}
+
+/// Whether a line of ours is old; or dated by a clock that was ahead, so that others do not take it.
+fn is_due(at: Timestamp, again_s: u64, now: Timestamp) -> bool {
+    later(at, again_s) <= now || at > latest(now)
 }
 
 /// The latest date that a cosignature may bear: clocks differ, by a day at most.

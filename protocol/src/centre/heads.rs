@@ -39,24 +39,31 @@ impl Centre {
         if (session, counter) <= state.newest {
             return;
         }
+        // Started again while its end went unnoticed here: it waits to hear what we hold.
+        let began = session > state.newest.0 && state.newest.0 > 0;
         state.newest = (session, counter);
-        if let Err(reason) = self.on_heads(peer, &notes, now, view, out) {
-            return drop_peer(peer, reason, out);
+        if began {
+            self.on_undelivered(peer, view, out);
         }
-        let (holder, own) = (peer.as_str(), self.origin.clone());
-        let seen = notes
+        let taken = match self.on_heads(peer, &notes, now, view, out) {
+            Ok(taken) => taken,
+            Err(reason) => return drop_peer(peer, reason, out),
+        };
+        let (own, held) = (self.origin.clone(), self.own.size);
+        let claimed = notes
             .iter()
             .filter_map(|note| SignedCheckpoint::from_store(note).ok());
-        let seen = seen.map(|head| head.checkpoint().clone());
-        let seen = seen
-            .filter(|head| head.origin == own)
-            .map(|head| head.size)
-            .max();
-        // Whoever shows nothing of our log has seen nothing of it. Larger ones were reported with their signature.
-        let held = self.own.size;
-        let seen = seen.map_or(0, |seen| seen.min(held));
-        let reported = self.reports.get(holder).copied().unwrap_or(0);
-        self.on_report(holder, seen.max(reported), now, view, out);
+        let claimed = claimed.filter(|head| head.checkpoint().origin == own);
+        let claimed = claimed.map(|head| head.checkpoint().size).max();
+        let taken = taken.get(&own).copied();
+        // What was not taken may be under a key that only a newer roster holds: it says nothing, least of all that no more
+        // was seen. Whoever shows nothing of our log has seen nothing of it.
+        if claimed > taken.max(Some(held)) {
+            return;
+        }
+        let seen = taken.map_or(0, |seen| seen.min(held));
+        let reported = self.reports.get(peer.as_str()).copied().unwrap_or(0);
+        self.on_report(peer.as_str(), seen.max(reported), now, view, out);
     }
 
     fn on_heads(
@@ -66,7 +73,7 @@ impl Centre {
         now: Timestamp,
         view: &impl View,
         out: &mut Vec<Output>,
-    ) -> Result<(), Reason> {
+    ) -> Result<BTreeMap<Origin, u64>, Reason> {
         // Two heads a log, the witnessed one and the pending one: each costs signature checks and perhaps reads of the tree.
         let mut logs: BTreeMap<Origin, u8> = BTreeMap::new();
         let mut shown: BTreeMap<Origin, u64> = BTreeMap::new();
@@ -82,10 +89,10 @@ impl Centre {
                 *largest = size.max(*largest);
             }
         }
-        match shown.iter().find(|(origin, _)| origin.centre() == peer) {
-            Some((origin, size)) => self.on_reached(peer, origin, *size, now, out),
-            None => Ok(()),
+        if let Some((origin, size)) = shown.iter().find(|(origin, _)| origin.centre() == peer) {
+            self.on_reached(peer, origin, *size, now, out)?;
         }
+        Ok(shown)
     }
 
     /// Verifies one head and takes what is new in it; its size, if it counts.

@@ -1,7 +1,7 @@
 //! A disk may be an old copy, and only the others know.
 //!
-//! So a centre that starts signs nothing before enough of its log's witnesses have said how much of it they have seen: more
-//! than n - t of the n, which shares one with every quorum of t. If they have seen more, its own log is fetched from them
+//! So a centre that starts signs nothing before enough of its log's witnesses have said how much of it they have seen: as many
+//! as share an honest one with every quorum ([`reports_of`](crate::log::reports_of)). If they have seen more, its own log is fetched from them
 //! like anybody else's, bodies too, and signing goes on where it ended. What it cosigned of others' logs since the copy was
 //! made it cannot know, so its witness and mirror keys are retired: it cosigns again with new ones.
 //! In scope: when signing may go on. Out of scope: the fetching (`logs`, `bodies`).
@@ -10,7 +10,7 @@ use hashpact_keys::{CentreId, Origin, Timestamp};
 
 use super::{Centre, CommandError, Event, Mirror, Output};
 use crate::labels::ClassId;
-use crate::log::{SignatureKind, SignedCheckpoint, VerifierKey, witness_name};
+use crate::log::{SignatureKind, SignedCheckpoint, VerifierKey, reports_of, witness_name};
 use crate::view::{Batch, View, Write};
 
 impl Centre {
@@ -33,10 +33,7 @@ impl Centre {
         }
         let roles = self.roles(&self.origin);
         let witnesses = &roles.witnesses;
-        let needed = match witnesses.len() {
-            0 => 0,
-            n => n.saturating_sub(witnesses.quorum()) + 1,
-        };
+        let needed = reports_of(witnesses.len());
         let agrees = |holder: &str| {
             self.reports
                 .get(holder)

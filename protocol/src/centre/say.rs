@@ -25,6 +25,8 @@ pub enum Input {
     PeerUp(CentreId),
     /// The last connection to it closed.
     PeerDown(CentreId),
+    /// What was sent to it was lost, and it is still connected.
+    Undelivered(CentreId),
     /// It sent a control message.
     Received(CentreId, Frame),
     /// The operator asks for something.
@@ -45,6 +47,9 @@ pub enum Command {
     Retract(Vec<Retraction>),
     /// Begin a log: every roster from the pinned first one to the one in force, as signed bytes.
     Begin(Vec<Vec<u8>>),
+    /// Go on with a log that this centre began and lost with its disk: every roster as for [`Command::Begin`]. Nothing is
+    /// logged, the log is fetched back from whoever holds it, and the witness and mirror keys are retired.
+    Regain(Vec<Vec<u8>>),
     /// Take the next roster.
     ApplyRoster(Vec<u8>),
 }
@@ -115,10 +120,10 @@ pub enum JobResult {
     Retractions(Vec<Retraction>),
     /// Bytes of a root proof, not checked.
     Roots(Vec<u8>),
-    /// The note with what the witness answered, not checked.
+    /// What the witness answered under the checkpoint's text, and nothing beside it, not checked.
     Cosigned(Vec<u8>),
-    /// The witness has cosigned a larger log than ours: its size.
-    Ahead(u64),
+    /// The witness says that it cosigned a larger log than ours, and shows this note of it, not checked.
+    Ahead(Vec<u8>),
     /// The transfer failed; nothing is said of the peer's honesty.
     Failed,
     /// The bytes are not what the origin signed.

@@ -17,13 +17,14 @@ use hashpact_keys::{Origin, canonical};
 use minicbor::{Decoder, Encoder};
 
 use super::table::encode_retractions;
-use super::{
-    ClassEntry, ClassTable, Retraction, Seq, class_root, record_leaf, retraction_root, salts,
-};
+use super::{ClassEntry, ClassTable, Retraction, Seq, class_root, retraction_root, salts};
 use crate::b3::{self, Hash};
 use crate::labels::ClassId;
 use crate::limits;
-use crate::record::{EntryId, Record, RecordError, Revision};
+use crate::record::{Checked, EntryId, Record, RecordError, Revision};
+
+#[cfg(test)]
+mod tests;
 
 /// Number of the retraction section, above every class.
 pub const RETRACTION_SECTION: u32 = 65_536;
@@ -166,8 +167,9 @@ impl Body {
         }
         let mut at = 0;
         let mut sections = Vec::with_capacity(expected.table.classes.len());
+        let mut ids = Ids::default();
         for (index, entry) in expected.table.classes.iter().enumerate() {
-            let section = read_section(&bytes, at, index, entry, expected)?;
+            let section = read_section(&bytes, at, index, entry, expected, &mut ids)?;
             at = section.range.end;
             sections.push(section);
         }
@@ -177,36 +179,15 @@ impl Body {
                 got: bytes.len() - end,
             });
         }
-        let body = Self {
+        if ids.repeat() {
+            return Err(BodyError::RepeatedEntry);
+        }
+        Ok(Self {
             sections,
             retraction_range: at..end,
             retractions,
             bytes,
-        };
-        if body.repeats_an_entry() {
-            Err(BodyError::RepeatedEntry)
-        } else {
-            Ok(body)
-        }
-    }
-
-    /// Whether two classes put the same entry; within a class the order excludes it.
-    fn repeats_an_entry(&self) -> bool {
-        if self.sections.len() < 2 {
-            return false;
-        }
-        // A record begins with an array of 3 and a byte string of 16: its entry id.
-        let id = |record: &[u8]| {
-            record
-                .get(2..18)
-                .and_then(|id| <[u8; 16]>::try_from(id).ok())
-        };
-        let mut ids: Vec<_> = self
-            .records()
-            .filter_map(|(_, _, record)| id(record))
-            .collect();
-        ids.sort_unstable();
-        ids.windows(2).any(|pair| pair[0] == pair[1])
+        })
     }
 
     /// The bytes, as received.
@@ -266,6 +247,19 @@ impl std::fmt::Debug for Body {
             "Body({bytes} bytes, {classes} classes, {} retractions)",
             self.retractions.len()
         )
+    }
+}
+
+/// The entry ids of a body's records as numbers, which sort as their bytes do: class after class, each class sorted.
+#[derive(Default)]
+struct Ids(Vec<u128>);
+
+impl Ids {
+    /// Whether two classes put the same entry; within a class the order excludes it.
+    fn repeat(&mut self) -> bool {
+        // A stable sort finds the sorted classes and only merges them.
+        self.0.sort();
+        self.0.windows(2).any(|pair| pair[0] == pair[1])
     }
 }
 
@@ -353,6 +347,7 @@ fn read_section(
     index: usize,
     entry: &ClassEntry,
     expected: &Expected,
+    ids: &mut Ids,
 ) -> Result<Section, BodyError> {
     let shape = BodyError::Shape { section: index };
     let rest = &bytes[at..];
@@ -385,7 +380,7 @@ fn read_section(
             let seed = fixed(&mut d).ok_or_else(|| shape.clone())?;
             let records = d.bytes().map_err(|_| shape)?;
             let start = at + len - records.len();
-            check_records(records, &seed, entry, expected)?;
+            check_records(records, &seed, entry, expected, ids)?;
             Disclosure::Disclosed(start..at + len)
         }
         (1, 4) => {
@@ -409,18 +404,12 @@ fn check_records(
     seed: &[u8; 32],
     entry: &ClassEntry,
     expected: &Expected,
+    ids: &mut Ids,
 ) -> Result<(), BodyError> {
     let class = entry.class;
-    let canonical_error = |index| {
-        move |e| BodyError::Record {
-            class,
-            index,
-            source: RecordError::Canonical(e),
-        }
-    };
     let mut items = Vec::with_capacity(usize::try_from(entry.count).unwrap_or(0));
     let mut at = 0;
-    let mut last: Option<EntryId> = None;
+    let first = ids.0.len();
     while at < records.len() {
         let index = items.len();
         if index as u64 == entry.count {
@@ -430,18 +419,19 @@ fn check_records(
                 got: entry.count + 1,
             });
         }
-        let len = canonical::item_len(&records[at..]).map_err(canonical_error(index))?;
-        let item = &records[at..at + len];
-        let record = Record::from_bytes(item).map_err(|source| BodyError::Record {
-            class,
-            index,
-            source,
-        })?;
-        if last.is_some_and(|last| last >= record.entry) {
+        let rest = &records[at..];
+        let Checked { entry: id, len } =
+            Record::check_first(rest).map_err(|source| BodyError::Record {
+                class,
+                index,
+                source,
+            })?;
+        let id = u128::from_be_bytes(id.0);
+        if ids.0[first..].last().is_some_and(|last| *last >= id) {
             return Err(BodyError::RecordOrder { class, index });
         }
-        last = Some(record.entry);
-        items.push(item);
+        ids.0.push(id);
+        items.push(&rest[..len]);
         at += len;
     }
     if items.len() as u64 != entry.count {
@@ -464,8 +454,10 @@ fn check_records(
 /// Root over the salted records of one class; `items` is not empty.
 pub(super) fn tree_root(seed: &[u8; 32], items: &[&[u8]]) -> Hash {
     let mut leaves = Vec::with_capacity(items.len());
+    // As `record_leaf`, with one hasher for all.
+    let mut leaf = b3::LEAF.hasher();
     salts::for_each_salt(seed, items.len(), |index, salt| {
-        leaves.push(record_leaf(&salt, items[index]));
+        leaves.push(leaf.hash(&[&salt, items[index]]));
     });
     b3::merkle_root(&b3::NODE, leaves).unwrap_or_default()
 }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use hashpact_keys::roster::CentreEntry;
 use hashpact_keys::{KeyId, KeyUse, Origin, Signer, Timestamp};
 
-use super::{NoteError, SignedNote, VerifierKey};
+use super::{Cosigner, NoteError, SignedNote, VerifierKey};
 use crate::b3::Hash;
 use crate::limits;
 
@@ -172,31 +172,31 @@ impl SignedCheckpoint {
         self
     }
 
-    /// The same checkpoint with the lines of these keys only, each of those of cosigners verified and dated by `latest`.
+    /// The same checkpoint with one line of the log's key, and of each cosigner the one that counts and is dated by `latest`.
+    /// The first cosigners come first where there is no room for all.
     #[must_use]
     pub fn cleaned<'a>(
         self,
         log: &VerifierKey,
-        cosigners: impl IntoIterator<Item = &'a VerifierKey>,
+        cosigners: impl IntoIterator<Item = &'a Cosigner>,
         latest: Timestamp,
     ) -> Self {
         let Ok(shown) = self.signed_note() else {
             return self;
         };
         let mut note = shown.clone().only([log]);
-        for key in cosigners {
-            // A note that is full keeps the lines it has.
-            let _ = note.take_over(&shown, key, latest);
+        for cosigner in cosigners {
+            cosigner.take_over(&mut note, &shown, self.checkpoint.size, latest);
         }
         self.with_lines(&note)
     }
 
-    /// Takes over newer lines of these keys, dated by `latest`, from another note of the same checkpoint; says whether there
-    /// were any.
+    /// Takes over newer lines of these cosigners, dated by `latest`, from another note of the same checkpoint; says whether
+    /// there were any.
     pub fn take_over<'a>(
         &mut self,
         other: &Self,
-        keys: impl IntoIterator<Item = &'a VerifierKey>,
+        cosigners: impl IntoIterator<Item = &'a Cosigner>,
         latest: Timestamp,
     ) -> bool {
         if self.checkpoint != other.checkpoint || self.note == other.note {
@@ -206,8 +206,8 @@ impl SignedCheckpoint {
             return false;
         };
         let mut changed = false;
-        for key in keys {
-            changed |= note.take_over(&shown, key, latest).unwrap_or(false);
+        for cosigner in cosigners {
+            changed |= cosigner.take_over(&mut note, &shown, self.checkpoint.size, latest);
         }
         if changed {
             self.note = note.to_bytes();

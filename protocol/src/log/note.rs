@@ -155,6 +155,32 @@ impl SignedNote {
         self.put(&key, signature)
     }
 
+    /// When a cosigner says it signed: of several lines the newest. Nothing is verified.
+    #[must_use]
+    pub fn claimed_at(&self, key: &VerifierKey) -> Option<Timestamp> {
+        let time = |line: &Line| cosignature::claimed_time(&line.signature);
+        self.lines_of(key).filter_map(time).max()
+    }
+
+    /// Puts a key's line from another note in the place of all lines of these keys.
+    ///
+    /// # Errors
+    /// [`NoteError::Unsigned`] if the key has no line there; [`NoteError::Full`].
+    pub(super) fn replace<'a>(
+        &mut self,
+        keys: impl IntoIterator<Item = &'a VerifierKey>,
+        other: &Self,
+        key: &VerifierKey,
+    ) -> Result<(), NoteError> {
+        let time = |line: &&Line| cosignature::claimed_time(&line.signature);
+        let line = other.lines_of(key).max_by_key(time);
+        let line = line.ok_or(NoteError::Unsigned)?.clone();
+        for old in keys {
+            self.lines.retain(|line| !line.is_of(old));
+        }
+        self.put(key, line.signature)
+    }
+
     /// Takes over a cosigner's line from another note with the same text, if it is newer than the one held; says whether.
     /// A line that does not verify is left where it is: whoever passed it on need not have looked. So is one that is dated
     /// after `latest`: it would count as new for ever.
@@ -185,13 +211,14 @@ impl SignedNote {
         Ok(true)
     }
 
-    /// Leaves out every line but those of these keys.
+    /// Leaves out every line but one of each of these keys, the first: copies of a line would leave no room for others'.
     #[must_use]
-    pub fn only<'a>(mut self, keys: impl IntoIterator<Item = &'a VerifierKey> + Clone) -> Self {
-        self.lines.retain(|line| {
-            let mut keys = keys.clone().into_iter();
-            keys.any(|key| line.is_of(key))
-        });
+    pub fn only<'a>(mut self, keys: impl IntoIterator<Item = &'a VerifierKey>) -> Self {
+        let lines = std::mem::take(&mut self.lines);
+        for key in keys {
+            self.lines
+                .extend(lines.iter().find(|line| line.is_of(key)).cloned());
+        }
         self
     }
 

@@ -23,6 +23,18 @@ pub fn quorum_of(witnesses: usize) -> usize {
     (witnesses + faulty) / 2 + 1
 }
 
+/// Witnesses that must say how much of a log they have seen before its centre is sure that its disk is no old copy: as many
+/// as leave one honest witness in common with any quorum, f liars and all. Never more than are honest, so that the network
+/// does not stand still: 1 of 1, 1 of 2, 2 of 3, 3 of 4.
+#[must_use]
+pub fn reports_of(witnesses: usize) -> usize {
+    if witnesses == 0 {
+        return 0;
+    }
+    let faulty = (witnesses - 1) / 3;
+    witnesses - quorum_of(witnesses) + faulty + 1
+}
+
 /// The name under which a centre's witness key cosigns: its log's origin line with `witness` for the epoch.
 #[must_use]
 pub fn witness_name(origin: &Origin) -> String {
@@ -81,6 +93,50 @@ impl Cosigner {
             (within && key.entry.is_valid_at(at)).then_some(at)
         };
         self.keys.iter().filter_map(counts).max()
+    }
+
+    /// Its line in a note, if one counts: when it was made, and by which key. Of several the newest that is dated by
+    /// `latest`.
+    fn line(
+        &self,
+        note: &SignedNote,
+        size: u64,
+        latest: Timestamp,
+    ) -> Option<(Timestamp, &VerifierKey)> {
+        let mut newest = None;
+        for key in &self.keys {
+            let at = note.signed_by(&key.key).ok().flatten();
+            let within = key.cut.is_none_or(|cut| size <= cut);
+            let counts = |at: &Timestamp| within && *at <= latest && key.entry.is_valid_at(*at);
+            if let Some(at) = at.filter(counts)
+                && newest.is_none_or(|(before, _)| before < at)
+            {
+                newest = Some((at, &key.key));
+            }
+        }
+        newest
+    }
+
+    /// Takes its line over from another note of the same text, if that counts and is newer than what counts of it here. It
+    /// has one line in the end, whichever keys it has had. Says whether there was a newer one.
+    pub fn take_over(
+        &self,
+        held: &mut SignedNote,
+        shown: &SignedNote,
+        size: u64,
+        latest: Timestamp,
+    ) -> bool {
+        // Most notes that are shown say nothing new: no signature is looked at for that.
+        let claims = |note: &SignedNote| self.keys().filter_map(|key| note.claimed_at(key)).max();
+        if held.text() != shown.text() || claims(shown) <= claims(held) {
+            return false;
+        }
+        let Some((at, key)) = self.line(shown, size, latest) else {
+            return false;
+        };
+        // What is held may have stopped to count since: a key was revoked, or a clock is right again.
+        let before = self.line(held, size, latest).map(|(at, _)| at);
+        Some(at) > before && held.replace(self.keys(), shown, key).is_ok()
     }
 
     /// Whether a key of its is listed without having been cut off by `size`.
@@ -250,6 +306,9 @@ mod tests {
         for n in 1..200 {
             let (t, f) = (quorum_of(n), (n - 1) / 3);
             assert!(2 * t > n + f && t <= n - f, "{n}");
+            // Whoever reports shares an honest witness with every quorum, and the honest can report.
+            let r = reports_of(n);
+            assert!(r + t > n + f && r <= n - f, "{n}");
         }
     }
 

@@ -34,6 +34,7 @@ use crate::wire::{BulkRequest, Message};
 
 use audit::Audit;
 use auditor::Auditor;
+pub use auditor::Lie;
 pub use schedule::Settled;
 
 /// What must never happen, and happened.
@@ -115,6 +116,7 @@ struct Node {
     /// Whether it is honest, so that what it signed and what others hold of it is checked.
     is_honest: bool,
     fuse: Option<Fuse>,
+    has_begun: bool,
     session: u64,
     wake: Option<Timestamp>,
     reply: Option<Result<Outcome, CommandError>>,
@@ -143,6 +145,8 @@ pub struct Counts {
     pub jobs: u64,
     /// Bytes that jobs brought.
     pub job_bytes: u64,
+    /// Times that the auditor's witness was asked.
+    pub submissions: u64,
 }
 
 /// Changes what a centre answers: (its number, the request, the honest answer); none is a transfer that fails.
@@ -240,6 +244,7 @@ impl Sim {
             is_puppet: false,
             is_honest: true,
             fuse: None,
+            has_begun: false,
             session: 0,
             wake: None,
             reply: None,

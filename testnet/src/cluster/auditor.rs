@@ -58,7 +58,8 @@ impl Auditor {
 
     fn shell(&self, args: &[&str]) -> Result<serde_json::Value> {
         let home = self.home.display().to_string();
-        let all = ["--home", &home, "witness"].iter().chain(args);
+        let base = ["--home", &home, "witness"];
+        let all = base.iter().chain(args);
         node_ok(all).with_context(|| format!("the auditor: {args:?}"))
     }
 

@@ -213,6 +213,17 @@ impl Node {
         Ok(json["entries"].as_array().cloned().unwrap_or_default())
     }
 
+    /// The entry of this centre's own with a fingerprint, as `lookup` says it.
+    ///
+    /// # Errors
+    /// Fails if there is none, or the node does not answer.
+    pub fn own_entry(&self, fingerprint: &str) -> Result<Value> {
+        let found = self.lookup(fingerprint)?.into_iter();
+        let mut own = found.filter(|entry| entry["centre"] == self.id.as_str());
+        let own = own.next();
+        own.with_context(|| format!("{} does not hold its own list", self.id))
+    }
+
     /// Tells the process to stop, as ctrl-C does, and waits until it has.
     ///
     /// # Errors

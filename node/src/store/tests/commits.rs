@@ -28,7 +28,7 @@ fn what_is_committed_is_there_after_a_restart() {
     assert_eq!(store.delta_index(&eu(), Seq(0)), Some(1));
     assert_eq!(store.delta_index(&eu(), Seq(1)), None);
     assert_eq!(held_and_retracted(&store, &eu()), (5, 0));
-    assert_eq!(checkpoint_of(dir.path()), state.head.unwrap().note());
+    assert_eq!(checkpoint_of(dir.path()), state.witnessed.unwrap().note());
     let read = |path: &str| store.log_file(&eu(), path);
     let read = hashpact_protocol::log::read_leaves(&read, 4, 1, 4).unwrap();
     assert_eq!(read, leaves(3));
@@ -159,25 +159,15 @@ fn a_body_that_comes_again_counts_once_and_another_one_is_refused() {
 }
 
 #[test]
-fn a_checkpoint_is_published_only_once_its_leaves_are_stored() {
+fn a_checkpoint_is_published_only_once_it_is_witnessed_and_its_leaves_are_stored() {
     let dir = tempfile::tempdir().unwrap();
     let store = with_classes(dir.path());
     let first = checkpoint_of(dir.path());
     // A head that is known before its leaves, as when another centre's log is catching up.
     let mut state = store.log(&eu());
-    let note = head(&eu(), 9, [3; 32]);
-    state.head = Some(note);
-    commit(
-        &store,
-        vec![Write::State {
-            origin: eu(),
-            state: state.clone(),
-        }],
-    );
-    assert_eq!(checkpoint_of(dir.path()), first);
-    assert_eq!(store.counts()[&eu()].head_size, 9);
-    // One of the right size over other leaves is not published either.
-    state.head = Some(head(&eu(), 1, [3; 32]));
+    let ahead = head(&eu(), 9, [3; 32]);
+    state.head = Some(ahead.clone());
+    state.witnessed = Some(ahead);
     commit(
         &store,
         vec![Write::State {
@@ -185,6 +175,15 @@ fn a_checkpoint_is_published_only_once_its_leaves_are_stored() {
             state,
         }],
     );
+    assert_eq!(checkpoint_of(dir.path()), first);
+    assert_eq!(store.counts()[&eu()].head_size, 9);
+    // Nor is one whose leaves are stored, before its witnesses have cosigned it.
+    let mut writes = grown(&store, &eu(), &leaves(1), &[]);
+    if let Write::State { state, .. } = &mut writes[1] {
+        state.witnessed = None;
+    }
+    commit(&store, writes);
+    assert_eq!(store.log(&eu()).head.unwrap().checkpoint().size, 2);
     assert_eq!(checkpoint_of(dir.path()), first);
 }
 

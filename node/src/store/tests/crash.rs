@@ -1,5 +1,6 @@
 //! A process that dies at any step of a commit.
 
+use super::published::published;
 use super::*;
 
 /// All that a caller can see.
@@ -12,7 +13,8 @@ struct Seen {
     deltas: Vec<Option<u64>>,
     classes: Vec<bool>,
     bodies: Vec<Option<Vec<u32>>>,
-    checkpoints: Vec<Vec<u8>>,
+    /// Files of the log folder that are no tiles.
+    published: BTreeMap<PathBuf, Vec<u8>>,
     leaves: Vec<Vec<u8>>,
 }
 
@@ -44,10 +46,7 @@ fn seen(store: &Store) -> Seen {
             .map(|class| store.class(&eu(), ClassId(class)).is_some())
             .collect(),
         bodies: bodies.collect(),
-        checkpoints: [eu(), us()]
-            .iter()
-            .map(|origin| std::fs::read(store.layout.checkpoint(origin)).unwrap())
-            .collect(),
+        published: published(&store.logs_folder()),
         leaves: hashpact_protocol::log::read_leaves(&files, size, 0, size).unwrap(),
         states,
     }
@@ -106,7 +105,7 @@ fn prepare(dir: &Path) {
     );
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for item in std::fs::read_dir(from).unwrap() {
         let path = item.unwrap().path();
@@ -120,7 +119,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Leaves that the published checkpoint counts.
-fn published(dir: &Path) -> u64 {
+fn counted(dir: &Path) -> u64 {
     let note = std::fs::read(dir.join("logs/eu.example_eu_1/checkpoint")).unwrap();
     SignedCheckpoint::from_store(&note)
         .unwrap()
@@ -144,6 +143,15 @@ fn a_crash_at_any_step_leaves_the_state_before_or_after_and_the_batch_can_be_rep
     assert_ne!(before, after);
     assert_eq!(after.states[0].size, 260);
     assert!(all - opening > 50, "{}", all - opening);
+    let changed = after.published.iter();
+    let changed = changed.filter(|(path, bytes)| before.published.get(*path) != Some(bytes));
+    assert_eq!(
+        changed.map(|(path, _)| path).collect::<Vec<_>>(),
+        [
+            Path::new("eu.example_eu_1/checkpoint"),
+            Path::new("eu.example_eu_1/history"),
+        ]
+    );
 
     let mut committed = 0;
     for stop in 0..all {
@@ -155,7 +163,7 @@ fn a_crash_at_any_step_leaves_the_state_before_or_after_and_the_batch_can_be_rep
             assert!(result.is_err() || stop + 1 == all, "step {stop}");
             drop(store);
         }
-        let public = published(dir.path());
+        let public = counted(dir.path());
 
         let store = open(dir.path());
         let now = seen(&store);
@@ -171,8 +179,8 @@ fn a_crash_at_any_step_leaves_the_state_before_or_after_and_the_batch_can_be_rep
             commit(&store, batch(&store));
             assert_eq!(seen(&store), after, "repeated after step {stop}");
         }
-        let head = store.log(&eu()).head.unwrap();
-        assert_eq!(published(dir.path()), head.checkpoint().size, "step {stop}");
+        let head = store.log(&eu()).witnessed.unwrap();
+        assert_eq!(counted(dir.path()), head.checkpoint().size, "step {stop}");
         let temporary = files_below(dir.path()).into_iter().filter(|path| {
             path.file_name()
                 .is_some_and(|name| name.as_encoded_bytes().starts_with(b".tmp-"))

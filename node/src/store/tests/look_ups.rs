@@ -206,3 +206,118 @@ fn a_log_that_repeats_a_fingerprint_hides_no_other_logs_entry() {
     assert_eq!((&live[0].origin, live[0].record.entry), (&us(), entry(7)));
     assert!(found.len() <= 65);
 }
+
+/// The log stands so.
+fn stand(store: &Store, origin: &Origin, change: impl FnOnce(&mut LogState)) {
+    let (origin, mut state) = (origin.clone(), store.log(origin));
+    change(&mut state);
+    commit(store, vec![Write::State { origin, state }]);
+}
+
+/// Whether records 0, 1 and 2, of the deltas of their numbers, count; by their fingerprints as by their ids.
+fn standings(store: &Store, origin: &Origin) -> [Standing; 3] {
+    [0, 1, 2].map(|n| {
+        let by_id = store.lookup_entry(origin, entry(n)).unwrap().unwrap();
+        for print in prints(n) {
+            let found = store.lookup(&print).unwrap();
+            let found = found.iter().find(|found| found.origin == *origin);
+            assert_eq!(*found.unwrap(), by_id);
+        }
+        assert_eq!(by_id.seq, Seq(n));
+        by_id.standing
+    })
+}
+
+/// One record in each of three deltas of two logs, this node's own and another's.
+fn with_deltas(dir: &Path) -> Store {
+    let store = with_classes(dir);
+    for origin in [eu(), us()] {
+        let bodies = (0..3).map(|n| body(&origin, n, &[(0, record(n, 1))], &[]));
+        commit(&store, bodies.collect());
+        stand(&store, &origin, |state| state.witnessed_seq = Seq(2));
+    }
+    store
+}
+
+#[test]
+fn an_own_entry_is_pending_until_its_delta_is_witnessed_and_anothers_never() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = with_deltas(dir.path());
+    let in_force = Standing::InForce;
+    let pending = [in_force, in_force, Standing::Pending];
+    assert_eq!(standings(&store, &eu()), pending);
+    assert_eq!(standings(&store, &us()), [in_force; 3]);
+    // It is shown, and a match here.
+    assert!(store.lookup(&prints(2)[0]).unwrap()[0].is_match());
+    drop(store);
+    let store = open(dir.path());
+    assert_eq!(standings(&store, &eu()), pending);
+    stand(&store, &eu(), |state| state.witnessed_seq = Seq(3));
+    assert_eq!(standings(&store, &eu()), [in_force; 3]);
+}
+
+#[test]
+fn entries_beyond_the_common_part_of_a_frozen_log_are_void_and_no_match() {
+    for origin in [eu(), us()] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = with_deltas(dir.path());
+        stand(&store, &origin, |state| {
+            (state.frozen, state.witnessed_seq) = (Some(7), Seq(1));
+        });
+        let void = Standing::Void { frozen: 7 };
+        assert_eq!(standings(&store, &origin), [Standing::InForce, void, void]);
+        let found = |n: u64| {
+            let found = store.lookup(&prints(n)[0]).unwrap();
+            let found = found.into_iter().map(|e| (e.origin.clone(), e.is_match()));
+            found.collect::<BTreeMap<_, _>>()
+        };
+        for n in [1, 2] {
+            // The other log states the same, and is not in dispute.
+            let expected = [eu(), us()].map(|log| (log.clone(), log != origin));
+            assert_eq!(found(n), BTreeMap::from(expected), "{origin}: {n}");
+        }
+        assert!(found(0)[&origin]);
+        // A retraction acts beyond the common part as well, and below it.
+        let list = vec![retraction(0, 1), retraction(1, 1)];
+        let (line, seq) = (origin.clone(), Seq(9));
+        commit(
+            &store,
+            vec![Write::Retractions {
+                origin: line,
+                seq,
+                list,
+            }],
+        );
+        let entry = |n| store.lookup_entry(&origin, entry(n)).unwrap().unwrap();
+        assert!(entry(0).retracted && !entry(0).is_match());
+        assert!(entry(1).retracted && entry(1).standing == void);
+        drop(store);
+        let store = open(dir.path());
+        assert_eq!(standings(&store, &origin), [Standing::InForce, void, void]);
+    }
+}
+
+#[test]
+fn entries_of_a_log_that_was_closed_keep_their_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = with_deltas(dir.path());
+    for origin in [eu(), us()] {
+        stand(&store, &origin, |state| state.frozen = Some(9));
+    }
+    drop(store);
+    // This node goes on in its next line, and no roster names the two logs any more.
+    let keys = StoreKeys {
+        seal: SealKey::new(&[1; 32]),
+        index: IndexKey::new(&[2; 32]),
+    };
+    let next = eu().next_epoch().unwrap();
+    let store = Store::open(dir.path(), keys, next.clone(), Steps::default()).unwrap();
+    commit(&store, grown(&store, &next, &leaves(2), &[0]));
+    let void = Standing::Void { frozen: 9 };
+    for origin in [eu(), us()] {
+        assert_eq!(
+            standings(&store, &origin),
+            [Standing::InForce, Standing::InForce, void]
+        );
+    }
+}

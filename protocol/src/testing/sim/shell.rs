@@ -6,6 +6,7 @@ use super::{Flight, Fuse, Mail, Node, Sim, Violation, pair};
 use crate::centre::{Centre, Command, Input, Job, JobResult, Output};
 use crate::serve;
 use crate::verify::ReceivedBody;
+use crate::view::View as _;
 use crate::wire::{BulkRequest, Frame, Message};
 
 impl Sim {
@@ -277,7 +278,14 @@ impl Sim {
                 .iter()
                 .filter(|roster| roster.roster().version <= version);
             let chain = chain.map(|roster| roster.bytes().to_vec()).collect();
-            self.must(n, Command::Begin(chain))?;
+            // Who has begun once knows it, as a home beside its data does.
+            let command = match self.nodes[n].has_begun {
+                true => Command::Regain(chain),
+                false => Command::Begin(chain),
+            };
+            self.must(n, command)?;
+            let node = &mut self.nodes[n];
+            node.has_begun |= node.memory.log(&node.setup.origin).size > 0;
         }
         self.step(n, Input::Wake)
     }

@@ -1,0 +1,105 @@
+//! How logs stand with their witnesses, in the words that an operator reads in `status`.
+//!
+//! In scope: what waits, for whom and since when, and what the operator can do about it. Out of scope: the table of logs.
+
+use crate::daemon::{LogStatus, Status};
+
+/// One line for each thing that is not as it should be.
+pub(super) fn lines(status: &Status) -> String {
+    let mut text = String::new();
+    if let Some((have, needed)) = status.unconfirmed {
+        text.push_str(&format!(
+            "NOT SIGNING YET: {have} of the {needed} witnesses needed have said how much of this centre's log they have seen.\n"
+        ));
+    }
+    if status.retired {
+        text.push_str(
+            "This node cosigns nothing: its witness and mirror keys are retired. Renew them: hashpact key renew witness mirror.\n",
+        );
+    }
+    for log in std::iter::once(&status.own).chain(&status.mirrored) {
+        text.push_str(&of_log(log));
+    }
+    text
+}
+
+fn of_log(log: &LogStatus) -> String {
+    let mut text = String::new();
+    let origin = &log.origin;
+    if let Some(size) = log.frozen {
+        return format!(
+            "{origin} is FROZEN at size {size}: it was forked, and nothing beyond acts but retractions.\n"
+        );
+    }
+    if !log.missing.is_empty() {
+        let names = log.missing.join(", ");
+        let since = log
+            .pending_since
+            .map(|since| format!(" since {since} (Unix seconds)"));
+        let (witnessed, since) = (log.witnessed, since.unwrap_or_default());
+        text.push_str(&match witnessed < log.head {
+            true => format!(
+                "{origin}: PENDING{since}, witnessed up to {witnessed} of {}; {} must cosign, not cosigned by {names}\n",
+                log.head, log.quorum
+            ),
+            false => format!("{origin}: not cosigned by {names}\n"),
+        });
+    }
+    if !log.fresh && log.size > 0 {
+        text.push_str(&format!(
+            "{origin}: no quorum has cosigned it for a day: nothing new of it may be published or matched\n"
+        ));
+    }
+    if !log.receipts_missing.is_empty() {
+        let names = log.receipts_missing.join(", ");
+        text.push_str(&format!("{origin}: no delivery receipt of {names}\n"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log() -> LogStatus {
+        LogStatus {
+            centre: "eu".to_owned(),
+            origin: "eu.example/eu/1".to_owned(),
+            size: 5,
+            head: 5,
+            witnessed: 5,
+            witnessed_at: Some(1),
+            fresh: true,
+            quorum: 2,
+            missing: Vec::new(),
+            pending_since: None,
+            receipts_missing: Vec::new(),
+            frozen: None,
+            deltas: 1,
+            applied: 1,
+            held: 1,
+            retracted: 0,
+        }
+    }
+
+    #[test]
+    fn what_is_as_it_should_be_takes_no_line() {
+        assert_eq!(of_log(&log()), "");
+    }
+
+    #[test]
+    fn pending_log_names_who_is_missing_and_since_when() {
+        let missing = vec!["ca".to_owned(), "w1".to_owned()];
+        let pending = LogStatus {
+            witnessed: 3,
+            pending_since: Some(1_700_000_000),
+            missing: missing.clone(),
+            ..log()
+        };
+        let expected = "eu.example/eu/1: PENDING since 1700000000 (Unix seconds), witnessed up to 3 of 5; 2 must cosign, not cosigned by ca, w1\n";
+        assert_eq!(of_log(&pending), expected);
+        let witnessed = LogStatus { missing, ..log() };
+        let expected = "eu.example/eu/1: not cosigned by ca, w1\n";
+        assert_eq!(of_log(&witnessed), expected);
+    }
+}

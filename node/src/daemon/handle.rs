@@ -1,0 +1,100 @@
+//! How the rest of the process talks with the loop: commands, and the picture for `status`.
+//!
+//! In scope: asking and waiting for an answer. Out of scope: what becomes of it (`daemon`, the core).
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use hashpact_keys::Signer;
+use hashpact_protocol::centre::{Command, CommandError, JobId, JobResult, Outcome};
+use tokio::sync::{mpsc, oneshot};
+
+use super::Status;
+use crate::config::Checked;
+use crate::store::Store;
+
+/// Commands waiting for the loop: an operator and an ingest never have more under way.
+pub(super) const ASKS_WAITING: usize = 64;
+
+/// Where the result of a command goes.
+pub(super) type Answer = oneshot::Sender<Result<Outcome, CommandError>>;
+
+/// What the loop is asked from inside the process.
+pub(crate) enum Ask {
+    Command(Command, Answer),
+    Status(oneshot::Sender<Status>),
+    JobDone(JobId, JobResult),
+}
+
+/// A handle to a running daemon, for the control socket.
+#[derive(Clone)]
+pub struct Handle {
+    pub(super) asks: mpsc::Sender<Ask>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) checked: Arc<Checked>,
+    pub(crate) ingesting: Arc<AtomicBool>,
+    /// Signs receipts of what it has signed as a checkpoint.
+    pub(crate) log_signer: Arc<Signer>,
+}
+
+/// The loop has ended.
+#[derive(Debug, thiserror::Error)]
+#[error("the node is stopping")]
+pub struct Stopped;
+
+/// Why a command did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The core refused it.
+    #[error(transparent)]
+    Refused(#[from] CommandError),
+    /// The node is stopping.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+impl Handle {
+    /// Runs a command in the core; the answer comes when its result is durable.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn command(&self, command: Command) -> Result<Outcome, AskError> {
+        let (answer, answered) = oneshot::channel();
+        self.asks
+            .send(Ask::Command(command, answer))
+            .await
+            .map_err(|_| Stopped)?;
+        Ok(answered.await.map_err(|_| Stopped)??)
+    }
+
+    /// As [`Handle::command`], from a thread that may block; the answer is waited for later.
+    pub(crate) fn command_later(&self, command: Command) -> Result<Pending, Stopped> {
+        let (answer, answered) = oneshot::channel();
+        self.asks
+            .blocking_send(Ask::Command(command, answer))
+            .map_err(|_| Stopped)?;
+        Ok(Pending(answered))
+    }
+
+    /// What an operator sees.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn status(&self) -> Result<Status, Stopped> {
+        let (answer, answered) = oneshot::channel();
+        self.asks
+            .send(Ask::Status(answer))
+            .await
+            .map_err(|_| Stopped)?;
+        answered.await.map_err(|_| Stopped)
+    }
+}
+
+/// An answer that is still to come.
+pub(crate) struct Pending(oneshot::Receiver<Result<Outcome, CommandError>>);
+
+impl Pending {
+    pub(crate) fn wait(self) -> Result<Outcome, AskError> {
+        Ok(self.0.blocking_recv().map_err(|_| Stopped)??)
+    }
+}
