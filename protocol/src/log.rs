@@ -38,7 +38,7 @@ pub use add_checkpoint::{
 };
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 pub use cosignature::{SignatureKind, VerifierKey, VerifierKeyError};
-pub use fork::{Branches, Common, FORK_PROOF_BYTES, ForkError, ForkFact, ForkProof};
+pub use fork::{Branches, Common, FORK_PROOF_BYTES, ForkError, ForkFact, ForkProof, Parts};
 pub use inclusion::{
     InclusionError, check_inclusion, consistency_roots, inclusion_proof, inclusion_root, leaf_hash,
 };

@@ -158,6 +158,16 @@ pub enum LeafFault {
         /// Its index.
         index: u64,
     },
+    /// A log that takes the place of a forked one, and does not begin by saying what is known of that.
+    #[error(
+        "the log takes the place of {old}, which stands up to size {expected}, and does not say so"
+    )]
+    Resumption {
+        /// The log that was closed.
+        old: Origin,
+        /// Leaves of it that are not in dispute.
+        expected: u64,
+    },
     /// Dated in the future by more than a day.
     #[error("issued at {got}, more than a day after {now}")]
     Future {

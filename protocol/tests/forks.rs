@@ -5,7 +5,7 @@ use hashpact_keys::KeyUse;
 use hashpact_protocol::centre::{Command, CommandError, Event, Reason};
 use hashpact_protocol::delta::{ClassTable, RetractionEntry, Seq};
 use hashpact_protocol::labels::ClassId;
-use hashpact_protocol::log::{Branches, ForkProof, Leaf, SignedCheckpoint, read_leaves};
+use hashpact_protocol::log::{Branches, ForkProof, Leaf, SignedCheckpoint, read_leaves, root_at};
 use hashpact_protocol::testing::forge::Forge;
 use hashpact_protocol::testing::keys;
 use hashpact_protocol::testing::sim::{Sim, Violation, class_labels};
@@ -94,8 +94,8 @@ fn the_last_common_size_is_found_whatever_the_sizes() -> Done {
             let proof = ForkProof::from_text(&text).unwrap();
             let fact = proof.verify(sim.roster().roster(), sim.now()).unwrap();
             assert_eq!(
-                (fact.origin, fact.common),
-                (origin.clone(), Some(u64::from(common))),
+                (fact.origin, fact.common, fact.is_tight),
+                (origin.clone(), Some(u64::from(common)), true),
                 "{case}"
             );
         }
@@ -122,7 +122,7 @@ fn a_relay_that_brings_the_other_branch_is_not_parted_from() -> Done {
 }
 
 #[test]
-fn an_origin_that_does_not_stand_by_its_other_face_is_frozen_at_nothing_and_parted_from() -> Done {
+fn an_origin_that_does_not_stand_by_its_other_face_is_frozen_at_nothing() -> Done {
     let mut sim = Sim::new(1, 3, true)?;
     let (forge, other) = branches(&sim, 4, 2, 2);
     show(&mut sim, &forge, 0, 1)?;
@@ -132,8 +132,80 @@ fn an_origin_that_does_not_stand_by_its_other_face_is_frozen_at_nothing_and_part
     show(&mut sim, &other, 0, 2)?;
     sim.run_for(5)?;
     assert_eq!(frozen(&sim, 1), Some(0));
-    let dropped = (1, sim.setup(0).id.clone(), Reason::Fork);
-    assert!(sim.drops().contains(&dropped), "{:?}", sim.drops());
+    // Whoever answers wrongly is parted from, whoever does not answer may only have been cut off.
+    assert_eq!(sim.drops(), []);
+    // As soon as somebody stands by it, it is known where the branches part.
+    sim.tamper_no_more();
+    sim.connect(1, 2)?;
+    show(&mut sim, &other, 2, 1)?;
+    sim.run_for(5)?;
+    assert_eq!(frozen(&sim, 1), Some(4));
+    Ok(())
+}
+
+/// What shows a larger common size can be left out of a proof, and the rest still holds.
+#[test]
+fn a_proof_without_its_evidence_lowers_nothing() -> Done {
+    let mut sim = Sim::new(1, 3, true)?;
+    let (forge, other) = branches(&sim, 6, 3, 3);
+    sim.expect_faults();
+    sim.connect(1, 2)?;
+    show(&mut sim, &forge, 0, 1)?;
+    sim.disconnect(0, 1)?;
+    show(&mut sim, &other, 0, 2)?;
+    sim.run_for(5)?;
+    assert_eq!([frozen(&sim, 1), frozen(&sim, 2)], [Some(6), Some(6)]);
+    let text = sim.memory(1).fork(&sim.setup(0).origin).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let keep = |line: &&str| !line.starts_with("common-") && !line.starts_with("parts-");
+    let bare: Vec<&str> = text.split('\n').filter(keep).collect();
+    let bare = bare.join("\n").replace("common 6", "common 0");
+    let fact = ForkProof::from_text(bare.as_bytes()).unwrap();
+    let fact = fact.verify(sim.roster().roster(), sim.now()).unwrap();
+    assert_eq!((fact.common, fact.is_tight), (Some(0), false));
+    sim.inject(2, 1, &Message::Fork(bare.clone().into_bytes()));
+    sim.run_for(5)?;
+    assert_eq!(frozen(&sim, 1), Some(6));
+    // Whoever hears the bare one first ends where all others do.
+    let (mut late, _) = (Sim::new(1, 3, true)?, ());
+    late.expect_faults();
+    late.connect(1, 2)?;
+    show(&mut late, &forge, 0, 1)?;
+    late.inject(2, 1, &Message::Fork(bare.into_bytes()));
+    late.run_for(5)?;
+    assert_eq!(frozen(&late, 1), Some(0));
+    late.inject(2, 1, &Message::Fork(text.into_bytes()));
+    late.run_for(5)?;
+    assert_eq!(frozen(&late, 1), Some(6));
+    Ok(())
+}
+
+/// A relay answers with leaves that an honest checkpoint does not continue: that is no fork of the log.
+#[test]
+fn a_relay_that_lies_about_an_honest_log_is_parted_from_and_accuses_nobody() -> Done {
+    let mut sim = Sim::new(1, 3, true)?;
+    let (forge, _) = branches(&sim, 4, 2, 2);
+    show(&mut sim, &forge, 0, 1)?;
+    let mut longer = forge.clone();
+    longer.extend(&[leaf(7), leaf(8)]);
+    sim.tamper(|_, request, mut bytes| {
+        if matches!(request, BulkRequest::Suffix { .. }) {
+            let last = bytes.len() - 1;
+            bytes[last] ^= 1;
+        }
+        Some(bytes)
+    });
+    show(&mut sim, &longer, 2, 1)?;
+    sim.run_for(5)?;
+    let accused =
+        |(_, event): &(usize, Event)| matches!(event, Event::Fork { .. } | Event::Frozen { .. });
+    assert!(!sim.events().iter().any(accused), "{:?}", sim.events());
+    let relay = sim.setup(2).id.clone();
+    assert!(
+        matches!(sim.drops(), [(1, dropped, Reason::Fork)] if *dropped == relay),
+        "{:?}",
+        sim.drops()
+    );
     Ok(())
 }
 
@@ -156,6 +228,7 @@ fn a_branch_that_is_larger_and_turns_out_to_be_garbage_freezes_nobody() -> Done 
     sim.run_for(5)?;
     assert_eq!(frozen(&sim, 1), None);
     sim.tamper_no_more();
+    sim.connect(1, 2)?;
     let notes = vec![head(&sim, &longer)];
     sim.inject(
         2,
@@ -377,6 +450,61 @@ fn a_roster_gives_the_centre_a_new_line_that_commits_to_the_old_one() -> Done {
                 .live(&keys::CentreSetup::numbered(0).origin)
                 .is_empty()
         );
+    }
+    Ok(())
+}
+
+/// A centre whose log was closed may not say that less of it stands than its receivers know.
+#[test]
+fn a_resumption_that_drops_history_is_not_taken() -> Done {
+    for shown in [None, Some(1_u64), Some(0)] {
+        let mut sim = forked()?;
+        let old = sim.setup(0).origin.clone();
+        let common = frozen(&sim, 1).unwrap();
+        let next = old.next_epoch().unwrap();
+        let line = next.clone();
+        let of_old = old.clone();
+        sim.issue_roster(move |draft| {
+            let centres = draft.centres.iter_mut();
+            let closed = centres.filter(|centre| centre.origin == of_old);
+            closed.for_each(|centre| centre.origin = line.clone());
+        });
+        (1..4).try_for_each(|n| sim.apply_roster(n))?;
+        sim.set_origin(0, next.clone());
+        let mut forge = Forge::new(sim.setup(0), sim.roster());
+        let root = |size| {
+            let files = |path: &str| sim.memory(1).log_file(&old, path);
+            root_at(&files, sim.memory(1).log(&old).size, size).unwrap()
+        };
+        let first = match shown {
+            None => leaf(1),
+            Some(size) => Leaf::Resumed {
+                origin: old.clone(),
+                size,
+                root: root(size),
+                proof: [1; 32],
+            }
+            .to_bytes()
+            .unwrap(),
+        };
+        assert!(common > 1);
+        forge.extend(&[first]);
+        sim.puppet(0, forge.memory().clone())?;
+        sim.connect(0, 1)?;
+        let head = forge.memory().log(&next).head.unwrap();
+        let notes = vec![head.note().to_vec()];
+        let (session, counter) = (u64::MAX, 1);
+        sim.inject(
+            0,
+            1,
+            &Message::Heads {
+                session,
+                counter,
+                notes,
+            },
+        );
+        sim.run_for(20)?;
+        assert_eq!(sim.memory(1).log(&next).size, 0, "{shown:?}");
     }
     Ok(())
 }

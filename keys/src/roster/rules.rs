@@ -132,13 +132,17 @@ fn check_names(draft: &RosterDraft) -> Result<(), Error> {
             let (expected, got) = (id.clone(), origin.centre().clone());
             return Err(Error::OriginOfOther { expected, got });
         }
-        // Ids are unique and each origin names its own: no two centres can share one.
-        taken.insert(origin.as_str());
+        // Ids are unique and each origin names its own: no two centres can share one. A centre cosigns under its line with a
+        // role for the epoch, and is counted by its id.
+        let line = origin.as_str();
+        let stem = line.rsplit_once('/').map_or(line, |(stem, _)| stem);
+        taken.extend([line.to_owned(), id.as_str().to_owned()]);
+        taken.extend(["witness", "mirror"].map(|role| format!("{stem}/{role}")));
     }
     for (list, entries) in witness_lists(draft) {
         if let Some(index) = entries
             .iter()
-            .position(|entry| !taken.insert(entry.name.as_str()))
+            .position(|entry| !taken.insert(entry.name.as_str().to_owned()))
         {
             return Err(Error::RepeatedName { list, index });
         }

@@ -219,6 +219,21 @@ fn names_of_logs_and_witnesses_are_unique_and_true() {
             index: 0
         }
     );
+    // Under a centre's name, or that of one of its roles, a stranger would be counted in its place.
+    for name in [
+        "eu",
+        "hashpact.example/eu/witness",
+        "hashpact.example/us/mirror",
+    ] {
+        assert_eq!(
+            refused(|draft| draft.auditors[0].name = name.parse().unwrap()),
+            Error::RepeatedName {
+                list: "auditors",
+                index: 0
+            },
+            "{name}"
+        );
+    }
     assert_eq!(
         refused(|draft| draft.witnesses = draft.auditors.clone()),
         Error::RepeatedName {

@@ -76,6 +76,8 @@ pub(super) struct Submission {
 #[derive(Default)]
 pub(super) struct Gathering {
     pub(super) candidate: Option<Candidate>,
+    /// The one before, that a newer one took the place of: witnesses that take longer may still answer it.
+    pub(super) previous: Option<SignedCheckpoint>,
     pub(super) submissions: BTreeMap<String, Submission>,
     pub(super) unsaved: Option<Timestamp>,
 }
@@ -290,6 +292,9 @@ impl Centre {
         view: &impl View,
         out: &mut Vec<Output>,
     ) {
+        let mut previous = self.gathering.previous.take();
+        let answers_previous = self.gather(&mut previous, shown, now);
+        self.gathering.previous = previous;
         let mut candidate = self.gathering.candidate.take();
         let mut head = candidate.as_ref().map(|candidate| candidate.head.clone());
         let mut own = self.own.clone();
@@ -300,7 +305,7 @@ impl Centre {
             candidate.head = head;
         }
         self.gathering.candidate = candidate;
-        if !changed {
+        if !changed && !answers_previous {
             return;
         }
         self.own = own;
@@ -310,13 +315,17 @@ impl Centre {
 
     /// If a quorum stands under the candidate, what it covers acts and the next one takes its place.
     fn settle_candidate(&mut self, now: Timestamp, view: &impl View, out: &mut Vec<Output>) {
-        let Some(candidate) = &self.gathering.candidate else {
+        let candidate = self
+            .gathering
+            .candidate
+            .iter()
+            .map(|candidate| &candidate.head);
+        let heads: Vec<_> = candidate.chain(&self.gathering.previous).cloned().collect();
+        let mut own = self.own.clone();
+        let raised = |head: &SignedCheckpoint| self.raise(&self.origin, &mut own, head, view);
+        let Some(head) = heads.into_iter().find(raised) else {
             return;
         };
-        let (head, mut own) = (candidate.head.clone(), self.own.clone());
-        if !self.raise(&self.origin, &mut own, &head, view) {
-            return;
-        }
         self.own = own;
         let origin = self.origin.clone();
         self.save(&origin, out);
@@ -339,7 +348,8 @@ impl Centre {
                 return;
             }
         }
-        let head = head.clone();
+        let (head, before) = (head.clone(), self.gathering.candidate.take());
+        self.gathering.previous = before.map(|before| before.head);
         self.gathering.candidate = Some(Candidate { head, since: now });
         self.announce(None);
     }

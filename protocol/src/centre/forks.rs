@@ -3,7 +3,8 @@
 //! Two checkpoints that exclude one another are compared first, size by size, with whoever showed the other branch: where
 //! they part is the last common size, and the proof shows it. Then the log is frozen there, the proof is durable, and every
 //! peer gets it, who does the same. Beyond that size nothing of the log acts but retractions; nothing of it is cosigned.
-//! Several proofs of one log leave it frozen at the smallest size shown, so that all centres end at the same.
+//! A proof that shows where the branches part stands above one that does not; of several of those the smallest size counts,
+//! of several others the largest, so that all centres end at the same and nobody can lower it by leaving evidence out.
 //! In scope: the search, the freeze, the alarm. Out of scope: the file (`log::fork`), the new origin line (`commands`).
 
 use hashpact_keys::{CentreId, Origin, Timestamp};
@@ -14,7 +15,7 @@ use super::{Centre, Event, Job, JobId, JobResult, Output, Reason};
 use crate::Hash;
 use crate::delta::Seq;
 use crate::log::{
-    CheckpointError, Common, ForkError, ForkProof, Leaf, SignedCheckpoint, TreeError,
+    CheckpointError, Common, ForkError, ForkProof, Leaf, Parts, SignedCheckpoint, TreeError,
     check_consistency, consistency_proof, read_leaves, root_at,
 };
 use crate::verify::{LeafFault, SuffixError};
@@ -32,8 +33,8 @@ pub(super) struct Dispute {
     bridge: Option<RootProof>,
     /// The largest size known to be common, with their proof of it.
     low: (u64, RootProof),
-    /// The smallest size at which the roots are known to differ.
-    high: Option<u64>,
+    /// The smallest size at which the roots are known to differ, with their proof of it.
+    high: Option<(u64, RootProof)>,
     asked: Option<(JobId, u64)>,
     is_over: bool,
 }
@@ -41,7 +42,7 @@ pub(super) struct Dispute {
 impl Dispute {
     /// The size whose root is asked for next; none when there is nothing left to ask.
     fn next(&self) -> Option<u64> {
-        let Some(high) = self.high else {
+        let Some((high, _)) = self.high else {
             return Some(self.ours.checkpoint().size);
         };
         (high - self.low.0 > 1).then(|| self.low.0 + (high - self.low.0) / 2)
@@ -59,15 +60,11 @@ impl Centre {
     ) {
         let origin = theirs.checkpoint().origin.clone();
         let state = self.state_of(&origin);
-        if state.frozen.is_some() || self.disputes.contains_key(&origin) {
+        let is_known = state.frozen.is_some() && self.is_tight(&origin, view);
+        if is_known || self.disputes.contains_key(&origin) {
             return;
         }
-        let (size, shown_by) = (theirs.checkpoint().size, peer.clone());
-        out.push(Output::Emit(Event::Fork {
-            origin: origin.clone(),
-            size,
-            shown_by,
-        }));
+        let size = theirs.checkpoint().size;
         // Evidence needs a signed checkpoint whose leaves are here.
         let whole = state
             .head
@@ -83,9 +80,12 @@ impl Centre {
             .flatten();
         let high = known
             .filter(|root| *root != theirs.checkpoint().root)
-            .map(|_| size);
-        if high.is_none() && ours.checkpoint().size >= size {
-            return;
+            .map(|_| (size, whole_proof(theirs)));
+        match &high {
+            Some(_) => self.tell_fork(theirs, peer, out),
+            None if ours.checkpoint().size >= size => return,
+            // Nothing is said of the log before it is known that there are two.
+            None => {}
         }
         let nothing = RootProof {
             root: crate::log::empty_root(),
@@ -196,6 +196,7 @@ impl Centre {
         let Some((_, from)) = dispute.asked.take() else {
             return;
         };
+        let failed = matches!(result, JobResult::Failed);
         let answer = match result {
             JobResult::Roots(bytes) => RootProof::from_bytes(&bytes).ok(),
             JobResult::Suffix(_)
@@ -206,32 +207,52 @@ impl Centre {
             | JobResult::Failed
             | JobResult::Bad(_) => None,
         };
-        let theirs = dispute.theirs.checkpoint();
-        let to = (theirs.size, &theirs.root);
+        let theirs = dispute.theirs.clone();
+        let to = (theirs.checkpoint().size, &theirs.checkpoint().root);
         let holds =
             |answer: &RootProof| check_consistency(&answer.proof, (from, &answer.root), to).is_ok();
-        // Whoever shows a branch and does not stand by it leaves us with what is known.
+        let peer = dispute.peer.clone();
         let Some(answer) = answer.filter(holds) else {
+            // Whoever shows a branch and does not stand by it leaves us with what is known.
             dispute.is_over = true;
-            if origin.centre() == &dispute.peer {
-                let peer = dispute.peer.clone();
+            if !failed {
                 drop_peer(&peer, Reason::Fork, out);
             }
             return;
         };
         let ours = root_of(origin, &state, from, view);
         let same = ours == Some(answer.root);
-        if dispute.high.is_none() {
-            // One log after all: what did not fit was not what the checkpoint stands for.
-            dispute.is_over = same || ours.is_none();
-            if !dispute.is_over {
-                (dispute.high, dispute.bridge) = (Some(from), Some(answer));
+        match &mut dispute.high {
+            // One log after all: the leaves that did not fit were not what the checkpoint stands for.
+            high @ None if same || ours.is_none() => {
+                (*high, dispute.is_over) = (None, true);
+                drop_peer(&peer, Reason::Fork, out);
             }
-        } else if same {
-            dispute.low = (from, answer);
-        } else {
-            dispute.high = Some(from);
+            high @ None => {
+                (*high, dispute.bridge) = (Some((from, answer.clone())), Some(answer));
+                self.tell_fork(&theirs, &peer, out);
+            }
+            Some(_) if same => dispute.low = (from, answer),
+            high @ Some(_) => *high = Some((from, answer)),
         }
+    }
+
+    fn tell_fork(&self, theirs: &SignedCheckpoint, peer: &CentreId, out: &mut Vec<Output>) {
+        let (origin, size) = (theirs.checkpoint().origin.clone(), theirs.checkpoint().size);
+        let shown_by = peer.clone();
+        out.push(Output::Emit(Event::Fork {
+            origin,
+            size,
+            shown_by,
+        }));
+    }
+
+    /// Whether the proof that we hold shows where the branches part.
+    fn is_tight(&self, origin: &Origin, view: &impl View) -> bool {
+        let held = view
+            .fork(origin)
+            .and_then(|text| ForkProof::from_text(&text).ok());
+        held.is_some_and(|held| held.shows_parts())
     }
 
     /// Makes the proof of what is known, if it is one.
@@ -293,11 +314,25 @@ impl Centre {
             }
             crate::log::Branches::Checkpoints { .. } => 0,
         });
-        if state.frozen.is_some_and(|frozen| frozen <= common) {
+        let is_news = match (state.frozen, fact.is_tight, self.is_tight(&origin, view)) {
+            (None, ..) | (Some(_), true, false) => true,
+            (Some(held), true, true) => common < held,
+            (Some(held), false, false) => common > held,
+            (Some(_), false, true) => false,
+        };
+        if !is_news {
             return;
         }
-        let acting = deltas_below(&origin, &state, common, view);
-        state.witnessed_seq = state.witnessed_seq.min(acting);
+        let witnessed = state
+            .witnessed
+            .as_ref()
+            .map_or(0, |head| head.checkpoint().size);
+        let acts_to = if origin == self.origin {
+            common
+        } else {
+            common.min(witnessed)
+        };
+        state.witnessed_seq = deltas_below(&origin, &state, acts_to, view);
         state.frozen = Some(common);
         self.disputes.remove(&origin);
         let bytes = proof.to_text().into_bytes();
@@ -378,7 +413,7 @@ fn evidence(
     dispute: Dispute,
     view: &impl View,
 ) -> Option<ForkProof> {
-    dispute.high?;
+    let (parts_at, theirs_there) = dispute.high?;
     let files = |path: &str| view.log_file(origin, path);
     let prove = |from: u64, to: u64| consistency_proof(&files, state.size, from, to).ok();
     let (ours, theirs) = (dispute.ours.checkpoint(), dispute.theirs.checkpoint());
@@ -411,9 +446,29 @@ fn evidence(
     } else {
         None
     };
+    let mut parts = Parts {
+        a: (
+            root_of(origin, state, parts_at, view)?,
+            prove(parts_at, ours.size)?,
+        ),
+        b: (theirs_there.root, theirs_there.proof),
+    };
     let (mut a, mut b) = (dispute.ours.note(), dispute.theirs.note());
     if ours.size > theirs.size {
         std::mem::swap(&mut a, &mut b);
+        std::mem::swap(&mut parts.a, &mut parts.b);
     }
-    ForkProof::checkpoints(a, b, a_to_b, root, common).ok()
+    let proof = ForkProof::checkpoints(a, b, a_to_b, root, common).ok()?;
+    if parts_at > size + 1 {
+        return Some(proof);
+    }
+    proof.with_parts(a, parts).ok()
+}
+
+/// A head as its own proof of the root at its size.
+fn whole_proof(head: &SignedCheckpoint) -> RootProof {
+    RootProof {
+        root: head.checkpoint().root,
+        proof: Vec::new(),
+    }
 }

@@ -5,10 +5,10 @@ use hashpact_keys::{CentreId, Origin, Timestamp};
 use super::cosign::OwnLines;
 use super::heads::drop_peer;
 use super::{Centre, Event, Job, JobResult, Output, Pace, Reason};
-use crate::log::{SignedCheckpoint, TreeError};
+use crate::log::{Leaf, SignedCheckpoint, TreeError, root_at};
 use crate::verify::{LeafFault, Origins, SuffixError, VerifiedSuffix, suffix};
 use crate::view::{Batch, View, Write};
-use crate::wire::BulkRequest;
+use crate::wire::{BulkRequest, Suffix};
 
 impl Centre {
     /// Starts a transfer for every log that a peer offers more of, one at a time for each log.
@@ -82,7 +82,14 @@ impl Centre {
             centre,
             now,
         };
-        match suffix(&bytes, &files, &state, target.checkpoint(), &origins) {
+        let piece = suffix(&bytes, &files, &state, target.checkpoint(), &origins);
+        let piece = piece.and_then(|piece| {
+            if state.size == 0 {
+                self.check_resumption(origin, &bytes, view)?;
+            }
+            Ok(piece)
+        });
+        match piece {
             Ok(piece) => self.grow_mirror(origin, &peer, target, piece, now, view, out),
             Err(error) => {
                 let received = (&peer, &target, bytes.as_slice());
@@ -90,6 +97,36 @@ impl Centre {
                 self.refuse_suffix(origin, &peer, error, now, out);
             }
         }
+    }
+
+    /// A log that takes the place of one that we hold must begin with what we know of it: else a centre could close a log
+    /// and say that nothing of it stands.
+    fn check_resumption(
+        &self,
+        origin: &Origin,
+        piece: &[u8],
+        view: &impl View,
+    ) -> Result<(), SuffixError> {
+        let Some(old) = origin.previous_epoch() else {
+            return Ok(());
+        };
+        let held = view.log(&old);
+        let Some(expected) = held.frozen.filter(|size| *size <= held.size) else {
+            return Ok(());
+        };
+        let files = |path: &str| view.log_file(&old, path);
+        let root = root_at(&files, held.size, expected)?;
+        let first = Suffix::from_bytes(piece)?.leaves.into_iter().next();
+        let first = first.and_then(|leaf| Leaf::from_bytes(&leaf).ok());
+        let says = |leaf: &Leaf| {
+            matches!(leaf, Leaf::Resumed { origin, size, root: shown, .. }
+                if *origin == old && *size == expected && *shown == root)
+        };
+        if first.as_ref().is_some_and(says) {
+            return Ok(());
+        }
+        let source = LeafFault::Resumption { old, expected };
+        Err(SuffixError::Leaf { index: 0, source })
     }
 
     #[expect(

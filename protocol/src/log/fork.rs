@@ -14,6 +14,10 @@
 //! a-to-b HASH            0 or more lines: the consistency proof from a to b in B's tree
 //! common-to-a HASH       0 or more lines: the consistency proof from d to a in A's tree
 //! common-to-b HASH       0 or more lines: the consistency proof from d to b in B's tree
+//! parts-a HASH           if it is shown that they part at d: the root of A's tree at d + 1
+//! parts-b HASH           with it: the root of B's tree at d + 1
+//! parts-to-a HASH        with it, 0 or more lines: the consistency proof from d + 1 to a in A's tree
+//! parts-to-b HASH        with it, 0 or more lines: the consistency proof from d + 1 to b in B's tree
 //! <empty line>
 //! <A: a signed note, whose checkpoint has size a>
 //! <empty line>
@@ -25,7 +29,10 @@
 //! root at a than A: if `a = b`, B's own root; if `a = 0`, the hash of nothing; else the old root (`fr`) that RFC 9162 section
 //! 2.1.4.2 computes from `a-to-b`, with `b-at-a` for the first hash where that section takes it from the caller, while the
 //! new root (`sr`) is B's. 4. If d > 0, `common-to-a` and `common-to-b` prove, by the same section, that A and B continue the
-//! tree of size d with `common-root`. There are no `a-to-b` lines if `a = b` or `a = 0`, and no `common-` lines but the
+//! tree of size d with `common-root`. 5. If there are
+//! `parts-` lines, `parts-to-a` and `parts-to-b` prove, by the same section, that A and B continue the trees of size d + 1
+//! with the roots `parts-a` and `parts-b`, and these differ: d is the last common size. Without them d is a lower bound, and
+//! whoever passed the proof on may have left out what shows a larger one. There are no `a-to-b` lines if `a = b` or `a = 0`, and no `common-` lines but the
 //! first if d is 0.
 //!
 //! Of kind `headers`, for two delta headers of one number (COSE_Sign1, `docs/protocol.md`, "Delta"):
@@ -43,8 +50,7 @@
 //! size it was logged, so a key that is revoked in this log at any size shows nothing: whoever stole it made no fork. For
 //! the same reason such a proof shows no common size.
 //!
-//! A common size is a lower bound: a proof that shows a smaller one holds too. Whoever has several proofs of the same two
-//! branches takes the largest. In scope: the file and its check. Out of scope: what follows from a fork (`centre`).
+//! In scope: the file and its check. Out of scope: what follows from a fork (`centre`).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -79,6 +85,7 @@ struct Checkpoints {
     a_to_b: Vec<Hash>,
     b_root_at_a: Option<Hash>,
     common: Option<Common>,
+    parts: Option<Parts>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +108,15 @@ pub struct Common {
     pub to_b: Vec<Hash>,
 }
 
+/// What shows that two trees part at a size: their roots one leaf further on, which differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// Root of A's tree there, with the consistency proof from there to A.
+    pub a: (Hash, Vec<Hash>),
+    /// Root of B's tree there, with the consistency proof from there to B.
+    pub b: (Hash, Vec<Hash>),
+}
+
 /// What a fork proof that holds says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForkFact {
@@ -109,6 +125,9 @@ pub struct ForkFact {
     /// Size up to which both branches are shown to be the same: 0 if nothing in common is shown, none if the evidence knows
     /// no sizes. They may have more in common.
     pub common: Option<u64>,
+    /// Whether it is shown that they part right there. Else the common size is a lower bound, and anybody could have left
+    /// out what shows a larger one.
+    pub is_tight: bool,
     /// The two stories.
     pub branches: Branches,
 }
@@ -215,6 +234,12 @@ pub enum ForkError {
         /// The size.
         size: u64,
     },
+    /// The two logs are not shown to part where it says.
+    #[error("fork proof: the branches are not shown to part at size {size}")]
+    Parts {
+        /// The size.
+        size: u64,
+    },
 }
 
 impl ForkProof {
@@ -256,11 +281,31 @@ impl ForkProof {
             a_to_b,
             b_root_at_a,
             common,
+            parts: None,
         };
         if !proof.fits_its_sizes() {
             return Err(ForkError::Shape);
         }
         Self::bounded(Kind::Checkpoints(Box::new(proof)))
+    }
+
+    /// Adds what shows that the common size is the last one. `first` is the note that was given first.
+    ///
+    /// # Errors
+    /// [`ForkError`] if it cannot be part of this proof; no hash is checked.
+    pub fn with_parts(self, first: &[u8], mut parts: Parts) -> Result<Self, ForkError> {
+        let Kind::Checkpoints(mut proof) = self.0 else {
+            return Err(ForkError::Shape);
+        };
+        // Of equal sizes the lower root comes first.
+        if proof.a.note() != first {
+            std::mem::swap(&mut parts.a, &mut parts.b);
+        }
+        proof.parts = Some(parts);
+        if !proof.fits_its_sizes() {
+            return Err(ForkError::Shape);
+        }
+        Self::bounded(Kind::Checkpoints(proof))
     }
 
     /// Puts two headers of one number together, as COSE_Sign1 bytes. The order does not matter.
@@ -291,6 +336,15 @@ impl ForkProof {
         match &self.0 {
             Kind::Checkpoints(proof) => &proof.a.checkpoint().origin,
             Kind::Headers(proof) => &proof.origin,
+        }
+    }
+
+    /// Whether it says where the branches part; nothing is verified.
+    #[must_use]
+    pub fn shows_parts(&self) -> bool {
+        match &self.0 {
+            Kind::Checkpoints(proof) => proof.parts.is_some(),
+            Kind::Headers(_) => false,
         }
     }
 
@@ -338,20 +392,22 @@ impl ForkProof {
         let Some(centre) = roster.by_origin(&origin) else {
             return Err(ForkError::UnknownLog { origin });
         };
-        let (common, branches) = match &self.0 {
+        let (common, is_tight, branches) = match &self.0 {
             Kind::Checkpoints(proof) => {
                 proof.verify(roster, centre, now)?;
                 let common = proof.common.as_ref().map_or(0, |common| common.size);
                 let head =
                     |head: &SignedCheckpoint| (head.checkpoint().size, head.checkpoint().root);
                 let (a, b) = (head(&proof.a), head(&proof.b));
-                (Some(common), Branches::Checkpoints { a, b })
+                let is_tight = proof.parts.is_some();
+                (Some(common), is_tight, Branches::Checkpoints { a, b })
             }
-            Kind::Headers(proof) => (None, proof.verify(roster, centre)?),
+            Kind::Headers(proof) => (None, false, proof.verify(roster, centre)?),
         };
         Ok(ForkFact {
             origin,
             common,
+            is_tight,
             branches,
         })
     }
@@ -370,7 +426,13 @@ impl Checkpoints {
             let short = common.to_a.len() <= PROOF_HASHES && common.to_b.len() <= PROOF_HASHES;
             short && 0 < common.size && common.size <= a.size
         });
-        a.size <= b.size
+        let common_size = self.common.as_ref().map_or(0, |common| common.size);
+        let parts = self.parts.as_ref().is_none_or(|parts| {
+            let short = parts.a.1.len() <= PROOF_HASHES && parts.b.1.len() <= PROOF_HASHES;
+            short && common_size < a.size
+        });
+        parts
+            && a.size <= b.size
             && self.b_root_at_a.is_some() == (grows && a.size.is_power_of_two())
             && self.a_to_b.len() <= if grows { PROOF_HASHES } else { 0 }
             && common
@@ -394,6 +456,12 @@ impl Checkpoints {
         lines("a-to-b", &self.a_to_b);
         lines("common-to-a", common.map_or(&[], |common| &common.to_a));
         lines("common-to-b", common.map_or(&[], |common| &common.to_b));
+        if let Some(Parts { a, b }) = &self.parts {
+            lines("parts-a", std::slice::from_ref(&a.0));
+            lines("parts-b", std::slice::from_ref(&b.0));
+            lines("parts-to-a", &a.1);
+            lines("parts-to-b", &b.1);
+        }
         for head in [&self.a, &self.b] {
             // A note that parses is UTF-8.
             text.push('\n');
@@ -427,8 +495,22 @@ impl Checkpoints {
             to_a,
             to_b,
         });
+        let (parts_a, parts_b) = (fields.hashes("parts-a ")?, fields.hashes("parts-b ")?);
+        let (parts_to_a, parts_to_b) =
+            (fields.hashes("parts-to-a ")?, fields.hashes("parts-to-b ")?);
         let b_root_at_a = b_root_at_a.first().copied();
-        ForkProof::checkpoints(a.as_bytes(), b.as_bytes(), a_to_b, b_root_at_a, common)
+        let (a, b) = (a.as_bytes(), b.as_bytes());
+        let proof = ForkProof::checkpoints(a, b, a_to_b, b_root_at_a, common)?;
+        match (parts_a.first(), parts_b.first()) {
+            (Some(root_a), Some(root_b)) => {
+                let parts = Parts {
+                    a: (*root_a, parts_to_a),
+                    b: (*root_b, parts_to_b),
+                };
+                proof.with_parts(a, parts)
+            }
+            _ => Ok(proof),
+        }
     }
 
     fn verify(
@@ -450,6 +532,16 @@ impl Checkpoints {
             check_consistency(&common.to_a, (size, root), (from, &a.root))
                 .and_then(|()| check_consistency(&common.to_b, (size, root), (to, &b.root)))
                 .map_err(|_| ForkError::Common { size })?;
+        }
+        if let Some(parts) = &self.parts {
+            let size = self.common.as_ref().map_or(0, |common| common.size) + 1;
+            let holds = |(root, proof): &(Hash, Vec<Hash>), head: &Checkpoint| {
+                check_consistency(proof, (size, root), (head.size, &head.root)).is_ok()
+            };
+            let part = parts.a.0 != parts.b.0 && holds(&parts.a, a) && holds(&parts.b, b);
+            if !part {
+                return Err(ForkError::Parts { size: size - 1 });
+            }
         }
         Ok(())
     }
