@@ -52,9 +52,7 @@ pub use handle::{AskError, Handle, Stopped};
 pub use ingest::{IngestOrder, IngestPhase, IngestProgress, IngestRun, IngestRunError};
 pub use library::Library;
 pub use peers::Directory;
-pub use start::{
-    RunError, centre_keys, command_offline, mark_begun, open_store, roster_in_force,
-};
+pub use start::{RunError, centre_keys, command_offline, mark_begun, open_store, roster_in_force};
 pub use status::{LogStatus, PeerStatus, Seen, Status};
 
 use handle::Answer;

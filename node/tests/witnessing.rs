@@ -422,7 +422,11 @@ fn node_cosigns_a_stock_log_and_never_from_an_empty_memory() -> Result<()> {
     eu.configure(&lines)?;
     eu.start()?;
     let (status, answer) = submit(&eu, &log, 0, 5)?;
-    ensure!(status == 200, "{status}: {}", String::from_utf8_lossy(&answer));
+    ensure!(
+        status == 200,
+        "{status}: {}",
+        String::from_utf8_lossy(&answer)
+    );
     is_cosigned(&log, (0, 5), &answer, &witness_key(&eu, &[])?)?;
     ensure!(submit(&eu, &log, 0, 7)? == (409, b"5\n".to_vec()));
     eu.stop()?;
@@ -450,7 +454,11 @@ fn node_cosigns_a_stock_log_and_never_from_an_empty_memory() -> Result<()> {
     eu.spawn(&sealed)?;
     until("eu answers", || Ok(eu.status().ok()))?;
     let (status, answer) = submit(&eu, &log, 0, 12)?;
-    ensure!(status == 200, "{status}: {}", String::from_utf8_lossy(&answer));
+    ensure!(
+        status == 200,
+        "{status}: {}",
+        String::from_utf8_lossy(&answer)
+    );
     is_cosigned(&log, (0, 12), &answer, &witness_key(&eu, &sealed)?)?;
     ensure!(events_of(&eu, "witness_state_lost")? == 0);
     eu.stop()

@@ -17,6 +17,7 @@
 //! | `leaves` | does an entry hold, under the roster that fits it |
 //! | `body` | is a delta's body what its origin signed |
 //! | `evidence` | what shows that a centre told two stories |
+//! | `resumption` | does a log that takes the place of another say what that holds |
 //! | `log` | all of it, over one log |
 //! | `summary` | what a report says of a log |
 
@@ -30,13 +31,16 @@ mod leaves;
 mod log;
 mod notes;
 mod place;
+mod resumption;
 mod summary;
 mod tiles;
 
 pub use body::{BodySummary, verify_body};
 pub use chain::Chain;
+pub use evidence::{VerifiedFork, verify_fork};
 pub use finding::{Finding, FindingKind, Severity};
 pub use history::{HistoryFault, HistoryNotes};
 pub use log::{Event, LogInput, verify_log};
 pub use place::Place;
+pub use resumption::{OtherLog, OtherLogs};
 pub use summary::{Counts, Latency, LogSummary, Month, NoteSummary, WitnessSummary};

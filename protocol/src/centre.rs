@@ -212,8 +212,10 @@ impl Centre {
 
     /// Where the logs that it mirrors stand.
     pub fn mirrored(&self) -> impl Iterator<Item = (&Origin, &LogState)> {
-        self.mirrors
-            .iter()
+        let others = self.mirrors.iter();
+        // Our own is among them while it is fetched back.
+        others
+            .filter(|(origin, _)| **origin != self.origin)
             .map(|(origin, mirror)| (origin, &mirror.state))
     }
 

@@ -53,7 +53,7 @@ pub(crate) use receipt::Envelope as ReceiptEnvelope;
 pub use receipt::{RECEIPT_BYTES, Receipt, ReceiptError};
 pub use tree::{
     AppendError, Appended, LogFile, LogFiles, TreeError, bundle_path, check_consistency,
-    consistency_proof, decode_bundle, empty_root, encode_bundle, grow, read_leaves, root_at,
+    consistency_proof, decode_bundle, edge, empty_root, encode_bundle, grow, read_leaves, root_at,
 };
 pub use witnesses::{
     Cosigner, Cosigners, Standing, log_key, mirror_name, quorum_of, reports_of, witness_name,

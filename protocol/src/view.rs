@@ -204,6 +204,10 @@ impl AdmittedBody {
 
 /// One change, durable as a whole.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a batch has a handful of them, and most are states"
+)]
 pub enum Write {
     /// A log grows. The store compares `from` with the size that it holds and refuses anything else.
     Log {

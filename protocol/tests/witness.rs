@@ -36,6 +36,7 @@ fn published() -> Result<Sim, Violation> {
 }
 
 /// How the newest witnessed checkpoint of centre 0 stands with its witnesses, and with its mirrors.
+#[expect(clippy::unwrap_used, reason = "what is published has a checkpoint")]
 fn standing(sim: &Sim, state: &LogState) -> (Standing, Standing) {
     let origin = &sim.setup(0).origin;
     let head = state.witnessed.as_ref().unwrap();
@@ -661,5 +662,38 @@ fn a_peer_that_withholds_our_own_records_is_not_what_we_get_back() -> Done {
     sim.connect_all()?;
     sim.run_for(300)?;
     assert_eq!(sim.live(0, 0), live);
+    Ok(())
+}
+
+/// Of a log without a leaf there is nothing to cosign, and yet it must be known that nobody has seen one.
+#[test]
+fn a_log_begins_where_only_an_auditor_can_say_that_nobody_has_seen_it() -> Done {
+    let mut sim = Sim::witnessed(1, 1)?;
+    sim.run_for(10)?;
+    let own = log(&sim, 0, 0);
+    assert_eq!((own.size, size_of(own.witnessed.as_ref())), (1, 1));
+    sim.append(0, 2, &[1])?;
+    sim.run_for(10)?;
+    let seen = log(&sim, 0, 0);
+    assert_eq!(size_of(seen.witnessed.as_ref()), seen.size);
+    // Lost, it does not begin a second time: the auditor has seen more.
+    sim.restore(0, hashpact_protocol::testing::memory::Memory::default())?;
+    sim.run_for(10)?;
+    assert_eq!(log(&sim, 0, 0).size, 0);
+    assert_eq!(sim.centre(0).unwrap().behind(), Some(seen.size));
+    Ok(())
+}
+
+#[test]
+fn a_log_does_not_begin_while_the_only_witness_is_away() -> Done {
+    let mut sim = Sim::witnessed(1, 1)?;
+    sim.auditor_away(true);
+    sim.crash(0)?;
+    sim.restart(0)?;
+    sim.run_for(60)?;
+    assert!(sim.counts().submissions == 0 && log(&sim, 0, 0).size == 0);
+    sim.auditor_away(false);
+    sim.run_for(60)?;
+    assert_eq!(log(&sim, 0, 0).size, 1);
     Ok(())
 }

@@ -186,7 +186,11 @@ impl Cluster {
         self.folder.join("root.key").display().to_string()
     }
 
-    fn newest_roster(&self) -> Result<PathBuf> {
+    /// The file of the newest roster.
+    ///
+    /// # Errors
+    /// Fails if there is none.
+    pub fn newest_roster(&self) -> Result<PathBuf> {
         self.rosters.last().cloned().context("no roster")
     }
 

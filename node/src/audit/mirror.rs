@@ -3,7 +3,7 @@
 //! Why: an auditor verifies what it holds, and what it once held no source can take back: a copy only grows. Each checkpoint
 //! is compared with the copy before it takes the place of the last one; one that goes back or aside is refused, and both
 //! notes are kept (`refused`). Full tiles never change. Tiles are computed from the leaves and compared with the source's, so
-//! a copy holds what its checkpoints say, whoever served it.
+//! a copy holds what its checkpoints say, whoever served it. A fork proof is kept only if it holds.
 //!
 //! A copy that is stopped goes on where it was: leaves are laid beside the log until its checkpoint is shown to hold, and are
 //! found there again. In scope: one run over all logs and sources. Out of scope: who cosigned, what entries say (`verify`).
@@ -130,7 +130,7 @@ impl Mirror<'_> {
         };
         let mut logs = Vec::new();
         for (origin, centres) in logs_of(&chain) {
-            let log = Log::new(self, &folder, &origin, &centres);
+            let log = Log::new(self, &folder, &chain, &origin, &centres);
             logs.push(
                 log.copy()
                     .map_err(|e| io_at(&folder.path(&log_name(&origin)), e))?,

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`folder`] | where the files of a copy are, and how they are read |
 //! | [`verify`] | does a copy hold |
+//! | [`at`] | as of which time, if not the clock's |
 //! | [`result`] | what an audit found, as data |
 //! | [`report`] | that, as a page for people and as JSON |
 //! | `telling` | how the core's findings become that data |
@@ -13,6 +14,7 @@
 //!
 //! What is true is decided in `hashpact_protocol::audit`; here are the files, the threads and the words.
 
+pub mod at;
 pub mod folder;
 pub mod mirror;
 pub mod report;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct AuditResult {
     /// The network id that was pinned.
     pub network: String,
-    /// When it was verified, by the verifier's clock.
+    /// The verifier's time: its clock, or what it was told with `--at`.
     pub verified_at: u64,
     /// Whether nothing failed: no finding of severity `fail`.
     pub holds: bool,

@@ -7,13 +7,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::folder::Folder;
-use crate::http::{HttpClient, HttpError};
+use crate::http::{HttpClient, HttpError, TlsFault};
 
 /// Why a source does not give a file.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The other side, or the way to it.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}{}", hint(.source))]
     Http {
         /// The file.
         path: String,
@@ -38,6 +38,25 @@ pub enum SourceError {
     },
 }
 
+/// What an operator can do about a fault whose own words leave it open.
+fn hint(fault: &HttpError) -> &'static str {
+    match fault {
+        HttpError::Tls(TlsFault::Certificate) => {
+            ": it must be an end-entity certificate (CA:FALSE) that is itself among those of --ca, or one that a CA among \
+             them issued; a self-signed CA certificate (CA:TRUE) is none that a server can show"
+        }
+        HttpError::Tls(TlsFault::Refused | TlsFault::Other)
+        | HttpError::Url(_)
+        | HttpError::Connect
+        | HttpError::Timeout
+        | HttpError::TooLarge { .. }
+        | HttpError::Status { .. }
+        | HttpError::Protocol
+        | HttpError::Range
+        | HttpError::Broken => "",
+    }
+}
+
 /// Published logs.
 pub trait Source {
     /// What a person calls it.
@@ -49,7 +68,7 @@ pub trait Source {
     /// [`SourceError`].
     fn get(&self, path: &str, max: u64) -> Result<Option<Vec<u8>>, SourceError>;
 
-    /// The bytes of a history from a place on, at most `max`; empty if there are no more, none if there is no history.
+    /// The next bytes of a history from a place on, at most `max`; empty if there are no more, none if there is no history.
     ///
     /// # Errors
     /// [`SourceError`].
@@ -85,8 +104,8 @@ impl Source for FolderSource {
     }
 
     fn get_from(&self, path: &str, from: u64, max: u64) -> Result<Option<Vec<u8>>, SourceError> {
-        let read = self.folder.read_from(path, from, max.saturating_add(1));
-        bounded(path, max, self.fault(path, read)?)
+        let read = self.folder.read_from(path, from, max);
+        self.fault(path, read)
     }
 }
 
@@ -145,9 +164,6 @@ impl Source for HttpSource {
     }
 
     fn get_from(&self, path: &str, from: u64, max: u64) -> Result<Option<Vec<u8>>, SourceError> {
-        if from == 0 {
-            return self.get(path, max);
-        }
         let url = format!("{}/{path}", self.base);
         match self.client.get_range(&url, from, max) {
             Ok(response) => Ok(Some(response.body)),

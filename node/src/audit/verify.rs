@@ -14,9 +14,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hashpact_keys::roster::CentreEntry;
-use hashpact_keys::{NetworkId, Roster, RosterVersion, Timestamp};
+use hashpact_keys::{NetworkId, Origin, Roster, RosterVersion, Timestamp};
 use hashpact_protocol::audit::{
-    Chain, Event, Finding, FindingKind, HistoryNotes, LogInput, Place, verify_body, verify_log,
+    Chain, Event, Finding, FindingKind, HistoryNotes, LogInput, OtherLog, Place, verify_body,
+    verify_log,
 };
 use hashpact_protocol::delta::Expected;
 use hashpact_protocol::limits;
@@ -62,7 +63,7 @@ pub struct VerifyOptions {
     pub bodies: Option<PathBuf>,
     /// Threads; with one everything happens one after the other.
     pub jobs: NonZero<usize>,
-    /// The verifier's time.
+    /// The verifier's time: the newest roster must be in force then, and the cosignatures young.
     pub now: Timestamp,
 }
 
@@ -199,15 +200,27 @@ impl Run<'_> {
         let centre = &self.centres[log];
         let name = log_name(&centre.origin);
         let files = LogFolder::new(self.folder, &name);
-        let read = |file: &str, max| self.folder.read(&format!("{name}/{file}"), max);
-        let refused = HistoryNotes::new(self.folder.pieces(&format!("{name}/refused")));
+        // What cannot be read must not pass for what is not there.
+        let read = |file: &str, max| {
+            let read = self.folder.read(&format!("{name}/{file}"), max);
+            read.unwrap_or_else(|_| {
+                held(&audits[log]).found(unreadable(centre, file));
+                None
+            })
+        };
+        for file in ["history", "refused"] {
+            read(file, 0);
+        }
+        let notes = |file: &str| HistoryNotes::new(self.folder.pieces(&format!("{name}/{file}")));
         let input = LogInput {
             centre,
             files: &files,
-            checkpoint: read("checkpoint", NOTE_LEN).ok().flatten(),
-            history: HistoryNotes::new(self.folder.pieces(&format!("{name}/history"))),
-            refused: refused.flatten().take(REFUSED_PER_LOG).collect(),
-            fork: read("fork", FORK_LEN).ok().flatten(),
+            checkpoint: read("checkpoint", NOTE_LEN),
+            history: notes("history"),
+            refused: notes("refused").take(REFUSED_PER_LOG).collect(),
+            fork: read("fork", FORK_LEN),
+            is_here: self.folder.path(&name).symlink_metadata().is_ok(),
+            others: &|origin| self.other(origin),
         };
         let mut emit = |event| match event {
             Event::Finding(finding) => held(&audits[log]).found(finding),
@@ -228,6 +241,18 @@ impl Run<'_> {
             held(&audits[log]).found(finding);
         }
         held(&audits[log]).summary = Some(summary);
+    }
+
+    /// What the folder holds of another log; none if it has no folder there.
+    fn other(&self, origin: &Origin) -> Option<OtherLog> {
+        let name = log_name(origin);
+        self.folder.path(&name).symlink_metadata().ok()?;
+        let read = |file: &str, max| self.folder.read(&format!("{name}/{file}"), max);
+        Some(OtherLog {
+            files: Box::new(LogFolder::new(self.folder, &name)),
+            checkpoint: read("checkpoint", NOTE_LEN).ok().flatten(),
+            fork: read("fork", FORK_LEN).ok().flatten(),
+        })
     }
 
     fn body(&self, task: &BodyTask, audits: &[Mutex<LogAudit>]) {
@@ -272,6 +297,15 @@ impl Run<'_> {
                 audit.found(found(FindingKind::Body(error)));
             }
         }
+    }
+}
+
+/// A file beside the tiles that is there and cannot be read.
+fn unreadable(centre: &CentreEntry, file: &str) -> Finding {
+    Finding {
+        log: Some(centre.origin.clone()),
+        place: Place::File(file.to_owned()),
+        what: FindingKind::FileMissing,
     }
 }
 

@@ -297,6 +297,7 @@ fn apply_stopped(
     let store = open_store(home, &keys, &checked, Steps::default()).map_err(run_failure)?;
     let keys = centre_keys(&keys).map_err(home_failure)?;
     let session = clock::now_ms();
+    let mut next = "Start the node with `hashpact run`.";
     let (in_force, commands) = match roster_in_force(&store) {
         Ok(roster) => (
             roster,
@@ -305,8 +306,10 @@ fn apply_stopped(
         Err(RunError::NoRoster) => {
             let last = pinned(chain, pin)?;
             let command = match home.begun().exists() {
-                // The data was lost: the others hold the log.
-                true => Command::Regain(chain.to_vec()),
+                true => {
+                    next = "This home's data was lost: start the node with `hashpact run`, and it fetches its log back from the other centres. Its witness and mirror keys are retired: renew them then.";
+                    Command::Regain(chain.to_vec())
+                }
                 false => {
                     begin_witness(home, &checked, &keys)?;
                     Command::Begin(chain.to_vec())
@@ -324,7 +327,7 @@ fn apply_stopped(
     }
     mark_begun(home).map_err(Failure::failed)?;
     let version = centre.roster().version.get();
-    let text = format!("Roster {version} is in force. Start the node with `hashpact run`.");
+    let text = format!("Roster {version} is in force. {next}");
     Ok(Answer::new(json!({ "roster_version": version }), text))
 }
 

@@ -1,6 +1,7 @@
 //! Heavy work beside the loop: transfers, and the hashing that verifies them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hashpact_keys::CentreId;
 use hashpact_protocol::centre::{Job, JobId, JobResult};
@@ -13,6 +14,9 @@ use tokio::task::spawn_blocking;
 
 use super::{Ask, Daemon};
 use crate::net::{FetchError, Net, PeerId};
+
+/// How long a piece of a log may take: at most 4 MiB, of which a slow line brings 70 KiB a second.
+const LOG_DEADLINE: Duration = Duration::from_secs(60);
 
 impl Daemon {
     pub(super) fn spawn(&self, id: JobId, job: Job) {
@@ -51,11 +55,11 @@ fn centre_of(job: &Job) -> Option<&CentreId> {
 async fn run(net: &Net, peer: PeerId, job: Job) -> JobResult {
     match job {
         Job::FetchSuffix { request, .. } => {
-            let bytes = fetch(net, peer, &request, Suffix::BYTES_MAX).await;
+            let bytes = fetch_soon(net, peer, &request, Suffix::BYTES_MAX).await;
             bytes.map_or(JobResult::Failed, JobResult::Suffix)
         }
         Job::CompareRoots { request, .. } => {
-            let bytes = fetch(net, peer, &request, RootProof::BYTES_MAX).await;
+            let bytes = fetch_soon(net, peer, &request, RootProof::BYTES_MAX).await;
             bytes.map_or(JobResult::Failed, JobResult::Roots)
         }
         // Asked over HTTP, not of a peer.
@@ -98,6 +102,20 @@ async fn fetch_and<T: Send + 'static>(
     };
     let verified = spawn_blocking(move || verify(ReceivedBody(bytes), expected)).await;
     verified.map_or(JobResult::Failed, result)
+}
+
+/// As [`fetch`], of what a log waits for: one at a time, so that a peer which sends just fast enough must not hold it up.
+async fn fetch_soon(
+    net: &Net,
+    peer: PeerId,
+    request: &BulkRequest,
+    limit: usize,
+) -> Option<Vec<u8>> {
+    let fetched = tokio::time::timeout(LOG_DEADLINE, fetch(net, peer, request, limit)).await;
+    fetched.unwrap_or_else(|_| {
+        tracing::info!("a piece of a log took too long and will be asked of another");
+        None
+    })
 }
 
 async fn fetch(net: &Net, peer: PeerId, request: &BulkRequest, limit: usize) -> Option<Vec<u8>> {

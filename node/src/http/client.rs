@@ -132,7 +132,8 @@ impl HttpClient {
         whole(response, max).map(Some)
     }
 
-    /// The bytes of a file from `from` on, at most `max`: status 206. A file that has no more is status 416.
+    /// The bytes of a file from `from` on: status 206. What it has beyond `max` of them is left with the server. A file that
+    /// has no more is status 416.
     ///
     /// # Errors
     /// As [`HttpClient::get`]; [`HttpError::Range`] if the server sends other bytes than those.
@@ -145,7 +146,10 @@ impl HttpClient {
         if !begins {
             return Err(HttpError::Range);
         }
-        whole(response, max)
+        // A range that ends somewhere is one that a server may ignore: this one ends where reading does.
+        let mut response = response;
+        let body = first(&mut response, max)?;
+        Ok(answer(&response, body))
     }
 
     /// Sends `body` as text and reads an answer of at most `max` bytes: any status from 200 to 299 and from 400 to 499, since
@@ -221,19 +225,29 @@ fn whole(mut response: http::Response<Body>, max: u64) -> Result<Response, HttpE
     {
         return Err(too_large);
     }
-    let mut body = Vec::new();
-    // What is announced is not believed: memory grows with what has come.
-    let reader = response.body_mut().as_reader();
-    reader.take(max.saturating_add(1)).read_to_end(&mut body)?;
+    let body = first(&mut response, max.saturating_add(1))?;
     if body.len() as u64 > max {
         return Err(too_large);
     }
-    Ok(Response {
+    Ok(answer(&response, body))
+}
+
+/// The first bytes of the body.
+fn first(response: &mut http::Response<Body>, max: u64) -> Result<Vec<u8>, HttpError> {
+    let mut body = Vec::new();
+    // What is announced is not believed: memory grows with what has come.
+    let reader = response.body_mut().as_reader();
+    reader.take(max).read_to_end(&mut body)?;
+    Ok(body)
+}
+
+fn answer(response: &http::Response<Body>, body: Vec<u8>) -> Response {
+    Response {
         status: response.status().as_u16(),
         body,
-        etag: header(&response, &ETAG),
-        content_type: header(&response, &CONTENT_TYPE),
-    })
+        etag: header(response, &ETAG),
+        content_type: header(response, &CONTENT_TYPE),
+    }
 }
 
 /// A header of visible ASCII that is short enough to be handed on.

@@ -264,9 +264,10 @@ impl Store {
         for (origin, seq, _) in &plan.change.bodies {
             let _ = std::fs::remove_file(self.layout.body(origin, *seq, BodyKind::Ends));
         }
+        let kept = self.folders_behind();
         for (path, _) in &plan.files {
-            if !is_partial(path) {
-                // Partial tiles are kept until the full one is there.
+            // Partial tiles are kept until the full one is there, and published.
+            if !is_partial(path) && !kept.iter().any(|folder| path.starts_with(folder)) {
                 let _ = std::fs::remove_dir_all(path.with_added_extension("p"));
             }
         }

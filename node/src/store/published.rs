@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use hashpact_keys::Origin;
 use hashpact_protocol::limits;
-use hashpact_protocol::log::SignedCheckpoint;
-use hashpact_protocol::view::LogState;
+use hashpact_protocol::log::{LogFile, SignedCheckpoint, edge};
+use hashpact_protocol::view::{LogState, View as _};
 
 use super::Store;
 use super::commit::Plan;
@@ -38,6 +38,9 @@ pub(super) fn publishable(state: &LogState) -> Option<&[u8]> {
 impl Store {
     /// Publishes what a commit changed.
     pub(super) fn publish(&self, plan: &Plan) -> io::Result<()> {
+        for (origin, note) in &plan.checkpoints {
+            self.write_edge(origin, note)?;
+        }
         let checkpoints = plan.checkpoints.iter();
         let mut files: Vec<(PathBuf, &[u8])> = checkpoints
             .map(|(origin, note)| (self.layout.checkpoint(origin), &note[..]))
@@ -74,11 +77,53 @@ impl Store {
                 stale.push((path.clone(), &bytes[..]));
             }
         }
+        for (origin, note) in notes.clone() {
+            // A log whose tiles are damaged is found out by whoever reads it; the others are served.
+            if let Err(error) = self.write_edge(origin, note) {
+                tracing::error!(%origin, %error, "the tiles of the published checkpoint are not complete");
+            }
+        }
         write_many(&self.layout.staging(), &stale, &self.steps)?;
         for (origin, note) in notes {
             self.keep_history(origin, note)?;
         }
         Ok(())
+    }
+
+    /// The folders of logs whose `checkpoint` is of a smaller size than what is stored.
+    pub(super) fn folders_behind(&self) -> Vec<PathBuf> {
+        let live = self.live();
+        let logs = live.logs.iter();
+        let behind = logs.filter(|(_, state)| {
+            let published = publishable(state).and_then(size_of);
+            published.is_some_and(|published| published < state.size)
+        });
+        let folder = |origin| self.layout.checkpoint(origin).parent().map(Path::to_owned);
+        behind.filter_map(|(origin, _)| folder(origin)).collect()
+    }
+
+    /// Writes the partial tiles that a checkpoint calls for where a log grew past it at once: what is published beside a
+    /// `checkpoint` is of its size. Before it, so that no reader finds one without the other.
+    fn write_edge(&self, origin: &Origin, note: &[u8]) -> io::Result<()> {
+        let (size, at) = (self.log(origin).size, size_of(note).unwrap_or(0));
+        if at == 0 || at >= size {
+            return Ok(());
+        }
+        let files = |path: &str| self.log_file(origin, path);
+        let edge = edge(&files, size, at).map_err(io::Error::other)?;
+        let mut missing = Vec::new();
+        for LogFile { path, bytes } in edge {
+            let path = self.layout.tile(origin, &path);
+            let path = path.ok_or_else(|| io::Error::other("a tile's path"))?;
+            if !path.exists() {
+                missing.push((path, bytes));
+            }
+        }
+        let missing: Vec<_> = missing
+            .iter()
+            .map(|(path, bytes)| (path.clone(), &bytes[..]))
+            .collect();
+        write_many(&self.layout.staging(), &missing, &self.steps)
     }
 
     /// Appends a note to a log's history, if it has none of this size or above; before that cuts off the note at its end

@@ -10,7 +10,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use hashpact_keys::Signer;
 use hashpact_node::clock;
-use hashpact_protocol::log::{AddCheckpoint, SignatureKind, SignedNote, VerifierKey, cosignature_line};
+use hashpact_protocol::log::{
+    AddCheckpoint, SignatureKind, SignedNote, VerifierKey, cosignature_line,
+};
 
 use super::section;
 
@@ -99,7 +101,10 @@ fn answer(mut stream: TcpStream, name: &str, evil: Evil, asked: &AtomicU64) -> R
         Evil::OtherKey => {
             let note = SignedNote::parse(&AddCheckpoint::from_bytes(&body)?.note)?;
             let signer = Signer::from_seed(&[99; 32]);
-            whole("200 OK", &cosignature_line(&note, name, &signer, clock::now()))?;
+            whole(
+                "200 OK",
+                &cosignature_line(&note, name, &signer, clock::now()),
+            )?;
         }
         Evil::Huge => {
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1099511627776\r\n\r\n")?;

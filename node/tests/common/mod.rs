@@ -28,8 +28,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 pub(crate) use hostile::{Evil, Hostile};
-pub(crate) use log::StockLog;
 pub(crate) use list::{List, PROFILE, sha256_of};
+pub(crate) use log::StockLog;
 pub(crate) use network::{Network, audited, two};
 pub(crate) use node::{Node, Over, copy_folder};
 pub(crate) use said::{Said, hashpact};

@@ -87,6 +87,27 @@ impl Chain {
         self.all().find(named).map(|roster| roster.version)
     }
 
+    /// The last version that names this log.
+    pub(super) fn last_with(&self, origin: &Origin) -> Option<RosterVersion> {
+        let named = |roster: &&Roster| roster.by_origin(origin).is_some();
+        self.all().filter(named).last().map(|roster| roster.version)
+    }
+
+    /// Whether only older versions than the newest name this log: its centre left, or writes a later line.
+    #[must_use]
+    pub fn is_closed(&self, origin: &Origin) -> bool {
+        self.newest().roster().by_origin(origin).is_none()
+    }
+
+    /// The newest line that the same centre had before this log's, if an older version names one.
+    pub(super) fn line_before(&self, origin: &Origin) -> Option<Origin> {
+        let first = self.first_with(origin)?;
+        let older = self.all().filter(|roster| roster.version < first);
+        let lines = older.flat_map(|roster| roster.centres.iter().map(|centre| &centre.origin));
+        let before = lines.filter(|line| precedes(line, origin));
+        before.max_by_key(|line| line.epoch()).cloned()
+    }
+
     /// The logs that any version names, with their centres as the newest of these has them.
     #[must_use]
     pub fn logs(&self) -> BTreeMap<Origin, CentreEntry> {
@@ -94,6 +115,11 @@ impl Chain {
         let by_origin = centres.map(|centre| (centre.origin.clone(), centre.clone()));
         by_origin.collect()
     }
+}
+
+/// Whether a log is of the same centre as another and of a lower epoch.
+pub(super) fn precedes(line: &Origin, later: &Origin) -> bool {
+    line.centre() == later.centre() && line.epoch() < later.epoch()
 }
 
 impl Finding {

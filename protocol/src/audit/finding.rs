@@ -8,6 +8,7 @@ use super::history::HistoryFault;
 use super::place::Place;
 use crate::b3::Hash;
 use crate::delta::BodyError;
+use crate::limits;
 use crate::log::{CheckpointError, ForkError};
 use crate::verify::LeafFault;
 
@@ -37,7 +38,7 @@ pub enum FindingKind {
     /// A roster is not the one that follows.
     #[error("{}", with_source(.0))]
     Roster(RosterError),
-    /// The newest roster has expired.
+    /// The newest roster has expired at the verifier's time: whoever knows a newer one keeps it back, or there is none.
     #[error("the newest roster expired at {expires_at}")]
     RosterExpired {
         /// When.
@@ -53,6 +54,9 @@ pub enum FindingKind {
     /// A roster names the log, and it has no checkpoint.
     #[error("there is no checkpoint")]
     NoCheckpoint,
+    /// A log of an older roster that is not in the folder.
+    #[error("this log was closed by a later roster, and nothing of it is here: it is not verified")]
+    ClosedLogMissing,
     /// A fork proof that holds lies beside the log.
     #[error("a fork proof lies beside this log: its origin is frozen; in common are {}", leaves(.common))]
     ForkProof {
@@ -163,6 +167,32 @@ pub enum FindingKind {
         holder: String,
         /// The last roster that lists it.
         last: RosterVersion,
+    },
+    /// A cosignature that its holder made when a roster had dropped its key. It counts as none. By itself it contradicts
+    /// nothing: a witness may have cosigned before it heard of that roster.
+    #[error(
+        "{holder} cosigned at {at}, after roster {roster} of {issued_at} had dropped its key: it counts as missing"
+    )]
+    CosignedAfterLeaving {
+        /// Whose key it was.
+        holder: String,
+        /// The time that the cosignature states.
+        at: Timestamp,
+        /// The first roster that does not list the key any more.
+        roster: RosterVersion,
+        /// When that roster was issued.
+        issued_at: Timestamp,
+    },
+    /// The newest witnessed checkpoint is old: nobody says what the log is since.
+    #[error(
+        "witnessed at {witnessed_at}, more than {} s before {now}: later entries may be withheld here",
+        limits::COSIGNATURE_FRESH_S
+    )]
+    Stale {
+        /// The newest time that a whole quorum has reached.
+        witnessed_at: Timestamp,
+        /// The verifier's time.
+        now: Timestamp,
     },
     /// A cosignature from the future.
     #[error("{holder} cosigned at {at}, more than a day after {now}")]
@@ -285,6 +315,84 @@ pub enum FindingKind {
         /// What it names.
         got: Option<u64>,
     },
+    /// The first leaf of a log whose centre had an earlier line does not say that it takes that one's place.
+    #[error("begins without taking the place of {origin}, an earlier log of its centre")]
+    NotResumed {
+        /// The newest of the earlier lines.
+        origin: Origin,
+    },
+    /// A log says that it takes the place of one that no earlier roster names.
+    #[error("takes the place of {origin}, which no earlier roster names")]
+    ResumesUnlisted {
+        /// The line that it names.
+        origin: Origin,
+    },
+    /// A log takes the place of one beside which there is no fork proof.
+    #[error("takes the place of {origin}, beside which there is no fork proof")]
+    ResumedWithoutFork {
+        /// The line that it names.
+        origin: Origin,
+    },
+    /// A log takes the place of one whose fork proof does not hold.
+    #[error("takes the place of {origin}, whose fork proof does not hold: {error}")]
+    ResumedNoFork {
+        /// The line that it names.
+        origin: Origin,
+        /// Why not.
+        error: ForkError,
+    },
+    /// A log goes on from leaves that only one branch of the old one has.
+    #[error(
+        "goes on from {size} leaves of the log before it, whose branches have {common} in common"
+    )]
+    ResumedBeyond {
+        /// Leaves that it goes on from.
+        size: u64,
+        /// Leaves that the branches have in common at most.
+        common: u64,
+    },
+    /// A log goes on from more leaves than the fork proof here shows to be common; it does not show where the branches part.
+    #[error(
+        "goes on from {size} leaves of the log before it, of which the fork proof here shows {common} to be common"
+    )]
+    ResumedNotShown {
+        /// Leaves that it goes on from.
+        size: u64,
+        /// Leaves that the fork proof shows to be common.
+        common: u64,
+    },
+    /// A log says another root of the old one than that has.
+    #[error(
+        "the log before it has the root {} at size {size}, the leaf says {}",
+        short(.got),
+        short(.expected)
+    )]
+    ResumedRoot {
+        /// Leaves that it goes on from.
+        size: u64,
+        /// What the leaf says.
+        expected: Hash,
+        /// What the old log has.
+        got: Hash,
+    },
+    /// The old log is here, and not up to where the new one goes on from.
+    #[error(
+        "goes on from {size} leaves of {origin}; of its {held} leaves here the root at that size cannot be computed"
+    )]
+    ResumedUnread {
+        /// The line that it names.
+        origin: Origin,
+        /// Leaves that it goes on from.
+        size: u64,
+        /// Leaves under the old log's checkpoint here; 0 without one.
+        held: u64,
+    },
+    /// A log names another fork proof than the one beside the old log. Several may hold.
+    #[error("names another fork proof than the one beside {origin}")]
+    ResumedOtherProof {
+        /// The line that it names.
+        origin: Origin,
+    },
     /// A delta's body.
     #[error(transparent)]
     Body(BodyError),
@@ -299,11 +407,20 @@ impl FindingKind {
     )]
     pub fn severity(&self) -> Severity {
         match self {
-            Self::RosterExpired { .. } | Self::RolledBack { .. } | Self::Stray { .. } => {
-                Severity::Warn
-            }
+            Self::RolledBack { .. }
+            | Self::Stray { .. }
+            | Self::ClosedLogMissing
+            | Self::Stale { .. }
+            | Self::CosignedAfterLeaving { .. }
+            | Self::ResumedNotShown { .. }
+            | Self::ResumedOtherProof { .. } => Severity::Warn,
             _ => Severity::Fail,
         }
+    }
+
+    /// Whether it is what a refused note was kept for.
+    pub(super) fn is_of_evidence(&self) -> bool {
+        matches!(self, Self::Fork { .. } | Self::RolledBack { .. })
     }
 
     /// Its name, stable for programs.
@@ -315,6 +432,7 @@ impl FindingKind {
             Self::RosterDiffers => "roster-differs",
             Self::RosterMissing => "roster-missing",
             Self::NoCheckpoint => "no-checkpoint",
+            Self::ClosedLogMissing => "closed-log-missing",
             Self::ForkProof { .. } => "fork-proof",
             Self::NoForkProof(_) => "no-fork-proof",
             Self::Fork { .. } => "fork",
@@ -332,6 +450,8 @@ impl FindingKind {
             Self::Cosignature { .. } => "cosignature",
             Self::CosignatureVoid { .. } => "cosignature-void",
             Self::CosignerLeft { .. } => "cosigner-left",
+            Self::CosignedAfterLeaving { .. } => "cosigned-after-leaving",
+            Self::Stale { .. } => "stale",
             Self::CosignedAhead { .. } => "cosigned-ahead",
             Self::UnknownKey { .. } => "unknown-key",
             Self::RepeatedKey { .. } => "repeated-key",
@@ -350,6 +470,15 @@ impl FindingKind {
             Self::RosterHash { .. } => "roster-hash",
             Self::NotPolicy { .. } => "not-policy",
             Self::PolicyNotInForce { .. } => "policy-not-in-force",
+            Self::NotResumed { .. } => "not-resumed",
+            Self::ResumesUnlisted { .. } => "resumes-unlisted",
+            Self::ResumedWithoutFork { .. } => "resumed-without-fork",
+            Self::ResumedNoFork { .. } => "resumed-no-fork",
+            Self::ResumedBeyond { .. } => "resumed-beyond",
+            Self::ResumedNotShown { .. } => "resumed-not-shown",
+            Self::ResumedRoot { .. } => "resumed-root",
+            Self::ResumedUnread { .. } => "resumed-unread",
+            Self::ResumedOtherProof { .. } => "resumed-other-proof",
             Self::Body(_) => "body",
         }
     }

@@ -27,17 +27,19 @@ pub enum HistoryFault {
 pub struct HistoryNotes<I> {
     pieces: I,
     buffer: Vec<u8>,
+    /// Bytes of the buffer that went out as notes: it is moved once a piece, not once a note.
+    taken: usize,
     ended: bool,
 }
 
 impl<I: Iterator<Item = Vec<u8>>> HistoryNotes<I> {
     /// Cuts these pieces.
     pub fn new(pieces: I) -> Self {
-        let (buffer, ended) = (Vec::new(), false);
         Self {
             pieces,
-            buffer,
-            ended,
+            buffer: Vec::new(),
+            taken: 0,
+            ended: false,
         }
     }
 }
@@ -47,16 +49,19 @@ impl<I: Iterator<Item = Vec<u8>>> Iterator for HistoryNotes<I> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(end) = note_end(&self.buffer) {
-                let mut note: Vec<u8> = self.buffer.drain(..=end).collect();
-                // The empty line behind the note.
-                note.pop();
+            let left = &self.buffer[self.taken..];
+            if let Some(end) = note_end(left) {
+                // Without the empty line behind the note.
+                let note = left[..end].to_vec();
+                self.taken += end + 1;
                 return Some(Ok(note));
             }
-            if self.buffer.len() > limits::NOTE_BYTES + 1 {
-                (self.ended, self.buffer) = (true, Vec::new());
+            if left.len() > limits::NOTE_BYTES + 1 {
+                (self.ended, self.buffer, self.taken) = (true, Vec::new(), 0);
                 return Some(Err(HistoryFault::TooLong));
             }
+            self.buffer.drain(..self.taken);
+            self.taken = 0;
             let piece = if self.ended { None } else { self.pieces.next() };
             match piece {
                 Some(piece) => self.buffer.extend_from_slice(&piece),

@@ -13,10 +13,12 @@ use super::history::HistoryFault;
 use super::leaves::Leaves;
 use super::notes::{Judge, Parsed, Standpoint};
 use super::place::Place;
+use super::resumption::{self, OtherLogs};
 use super::summary::{Counts, LogSummary, NoteSummary};
 use super::tiles::Tiles;
 use crate::b3::Hash;
 use crate::delta::Expected;
+use crate::limits;
 use crate::log::{Leaf, LeafKind, LogFiles, read_leaves, root_at};
 
 /// Leaves of a bundle.
@@ -51,10 +53,14 @@ pub struct LogInput<'a, F, H> {
     pub checkpoint: Option<Vec<u8>>,
     /// Every witnessed note, oldest first: [`super::HistoryNotes`].
     pub history: H,
-    /// Notes that a mirror was shown and did not take.
-    pub refused: Vec<Vec<u8>>,
+    /// Notes that a mirror was shown and did not take: [`super::HistoryNotes`].
+    pub refused: Vec<Result<Vec<u8>, HistoryFault>>,
     /// The fork proof beside the log, if there is one.
     pub fork: Option<Vec<u8>>,
+    /// Whether there is anything of it at all. A log that a later roster closed may be missing.
+    pub is_here: bool,
+    /// What the same folder holds of other logs: a log that takes the place of another is checked against it.
+    pub others: OtherLogs<'a>,
 }
 
 /// Where findings go, with the log that they are of.
@@ -96,13 +102,20 @@ where
     let judge = Judge::new(chain, &origin, now);
     let mut summary = empty(input.centre);
     if let Some(proof) = input.fork {
-        let kind = evidence::fork(chain, &origin, &proof, now);
+        let kind = evidence::fork(chain.rosters(), &origin, &proof, now);
         summary.fork = matches!(kind, FindingKind::ForkProof { .. });
         out.found(Place::Log, kind);
     }
-    let checkpoint = newest(&judge, input.checkpoint, &mut out);
+    let absent = match input.is_here || !chain.is_closed(&origin) {
+        true => FindingKind::NoCheckpoint,
+        false => FindingKind::ClosedLogMissing,
+    };
+    let checkpoint = newest(&judge, input.checkpoint, absent, &mut out);
     let mut reading = Reading {
         files: input.files,
+        chain,
+        now,
+        others: input.others,
         judge: &judge,
         leaves: Leaves::new(chain, &origin, now),
         history: History::new(input.history),
@@ -114,18 +127,25 @@ where
     }
     for note in input.refused {
         let kind = evidence::refused(&judge, input.files, note, checkpoint.as_ref());
-        if let Some(kind) = kind {
-            out.found(Place::Log, kind);
-        }
+        let place = match kind.is_of_evidence() {
+            true => Place::Log,
+            false => Place::File("refused".to_owned()),
+        };
+        out.found(place, kind);
     }
     let mut summary = reading.summary;
     summary.failures = out.failures;
     summary
 }
 
-fn newest(judge: &Judge<'_>, note: Option<Vec<u8>>, out: &mut Out<'_>) -> Option<Parsed> {
+fn newest(
+    judge: &Judge<'_>,
+    note: Option<Vec<u8>>,
+    absent: FindingKind,
+    out: &mut Out<'_>,
+) -> Option<Parsed> {
     let Some(note) = note else {
-        out.found(Place::Log, FindingKind::NoCheckpoint);
+        out.found(Place::Log, absent);
         return None;
     };
     let place = Place::Checkpoint { size: None };
@@ -195,6 +215,9 @@ impl<H: Iterator<Item = Result<Vec<u8>, HistoryFault>>> History<H> {
 /// One log while it is read.
 struct Reading<'a, F, H> {
     files: &'a F,
+    chain: &'a Chain,
+    now: Timestamp,
+    others: OtherLogs<'a>,
     judge: &'a Judge<'a>,
     leaves: Leaves<'a>,
     history: History<H>,
@@ -252,6 +275,12 @@ impl<F: LogFiles, H: Iterator<Item = Result<Vec<u8>, HistoryFault>>> Reading<'_,
         };
         self.leaves
             .leaf(index, bytes, kind_at, &mut self.summary, out);
+        if index == 0 {
+            let place = Place::Leaf { index, seq: None };
+            let mut found = |kind| out.found(place.clone(), kind);
+            let (chain, origin) = (self.chain, &self.summary.origin);
+            resumption::first_leaf(chain, origin, bytes, self.others, self.now, &mut found);
+        }
     }
 
     /// Moves to the next note that grows the log; one that goes back is judged where it stands.
@@ -377,7 +406,19 @@ impl<F: LogFiles, H: Iterator<Item = Result<Vec<u8>, HistoryFault>>> Reading<'_,
                 size: Some(newest.checkpoint.size),
             },
         };
-        self.summary.checkpoint = Some(self.judge.judge(newest, &at, out));
+        let note = self.judge.judge(newest, &at, out);
+        // A log that was closed is witnessed no more.
+        let is_open = !self.chain.is_closed(&self.summary.origin);
+        if let Some(witnessed_at) = note.standing.witnessed_at().filter(|_| is_open) {
+            let until = witnessed_at
+                .get()
+                .saturating_add(limits::COSIGNATURE_FRESH_S);
+            let now = self.now;
+            if until < now.get() {
+                out.found(at.place, FindingKind::Stale { witnessed_at, now });
+            }
+        }
+        self.summary.checkpoint = Some(note);
         self.summary.receipts = self.judge.receipts(newest);
     }
 

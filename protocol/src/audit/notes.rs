@@ -2,7 +2,8 @@
 //!
 //! A note is judged under the roster that the log itself had logged below its size, and under the later ones, since a note
 //! is re-cosigned after a change. Each line must be of a key that one of these lists: lines of others could be ignored, as
-//! C2SP says, but an auditor wants to hear of them. In scope: one note. Out of scope: its root (`tiles`), its order (`log`).
+//! C2SP says, but an auditor wants to hear of them. A cosigner that a later roster dropped gives none from then on, whether or
+//! not the log heard of that roster. In scope: one note. Out of scope: its root (`tiles`), its order (`log`).
 
 use hashpact_keys::roster::KeyEntry;
 use hashpact_keys::{KeyUse, Origin, PublicKey, Roster, RosterVersion, Timestamp};
@@ -25,11 +26,14 @@ pub(super) struct Judge<'a> {
     now: Timestamp,
     /// As many as rosters, oldest first.
     roles: Vec<Roles>,
+    /// The last roster that names the log: no later one can make its notes good.
+    last: Option<RosterVersion>,
 }
 
 /// Who may sign under one roster.
 struct Roles {
     version: RosterVersion,
+    issued_at: Timestamp,
     log: Vec<(VerifierKey, KeyEntry)>,
     witnesses: Cosigners,
     mirrors: Cosigners,
@@ -74,6 +78,7 @@ impl Roles {
         let log = keys.map(|entry| (log_key(origin, entry.key), entry.clone()));
         Self {
             version: roster.version,
+            issued_at: roster.issued_at,
             log: log.collect(),
             witnesses: Cosigners::witnesses(roster, origin),
             mirrors: Cosigners::mirrors(roster, origin),
@@ -91,6 +96,13 @@ impl Roles {
             Some(Known::Cosigner(key, cosigner))
         })
     }
+
+    /// Whether a holder has this key for this role.
+    fn lists(&self, key: &VerifierKey) -> bool {
+        let cosigners = self.witnesses.iter().chain(self.mirrors.iter());
+        let mut keys = cosigners.flat_map(Cosigner::keys);
+        keys.any(|own| own == key)
+    }
 }
 
 impl<'a> Judge<'a> {
@@ -101,6 +113,7 @@ impl<'a> Judge<'a> {
             origin: origin.clone(),
             now,
             roles: rosters.map(|r| Roles::of(r.roster(), origin)).collect(),
+            last: chain.last_with(origin),
         }
     }
 
@@ -163,6 +176,29 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// The rosters under which a note counts.
+    fn counting(&self, since: RosterVersion) -> impl Iterator<Item = &Roles> {
+        let last = self.last;
+        let named = move |roles: &&Roles| last.is_none_or(|last| roles.version <= last);
+        let all = self.roles.iter().filter(named);
+        all.filter(move |roles| roles.version >= since)
+    }
+
+    /// The roster that had dropped a cosigner's key by this time: issued before it, with none since that lists the key again.
+    /// Whether the log ever logged that roster does not matter: its centre could keep it out for as long as it likes.
+    fn dropped_by(&self, key: &VerifierKey, at: Timestamp) -> Option<&Roles> {
+        let (mut was_listed, mut dropped) = (false, None);
+        for roles in &self.roles {
+            if roles.lists(key) {
+                was_listed = true;
+                dropped = dropped.filter(|_| roles.issued_at > at);
+            } else if was_listed && roles.issued_at < at {
+                dropped = dropped.or(Some(roles));
+            }
+        }
+        dropped
+    }
+
     /// Whose a line is: by a roster that counts, or with the last one before these that lists the key.
     fn find(
         &self,
@@ -170,8 +206,10 @@ impl<'a> Judge<'a> {
         key_id: [u8; 4],
         since: RosterVersion,
     ) -> Option<(Known<'_>, Option<RosterVersion>)> {
-        let mut counts = self.roles.iter().filter(|roles| roles.version >= since);
-        if let Some(known) = counts.find_map(|roles| roles.find(name, key_id)) {
+        if let Some(known) = self
+            .counting(since)
+            .find_map(|roles| roles.find(name, key_id))
+        {
             return Some((known, None));
         }
         let before = self.roles.iter().rev().filter(|r| r.version < since);
@@ -203,6 +241,14 @@ impl<'a> Judge<'a> {
                 let now = self.now;
                 if at.get() > now.get().saturating_add(limits::CLOCK_SKEW_S) {
                     return Some(FindingKind::CosignedAhead { holder, at, now });
+                }
+                if let Some(dropped) = self.dropped_by(key, at) {
+                    return Some(FindingKind::CosignedAfterLeaving {
+                        holder,
+                        at,
+                        roster: dropped.version,
+                        issued_at: dropped.issued_at,
+                    });
                 }
                 if !self.may_cosign(key.key(), parsed.checkpoint.size, at, since) {
                     return Some(FindingKind::CosignatureVoid { holder, at });
@@ -242,7 +288,7 @@ impl<'a> Judge<'a> {
     fn may_cosign(&self, key: &PublicKey, size: u64, at: Timestamp, since: RosterVersion) -> bool {
         let newest = self.chain.newest().roster();
         let cut = newest.revoked_from(&key.key_id(), &self.origin);
-        let counts = self.roles.iter().filter(|roles| roles.version >= since);
+        let counts = self.counting(since);
         let mut cosigners = counts.flat_map(|r| r.witnesses.iter().chain(r.mirrors.iter()));
         cut.is_none_or(|cut| size <= cut) && cosigners.any(|c| c.may_cosign(key, size, at))
     }
@@ -254,7 +300,7 @@ impl<'a> Judge<'a> {
         size: u64,
         since: RosterVersion,
     ) -> (RosterVersion, Standing) {
-        let counts = self.roles.iter().filter(|roles| roles.version >= since);
+        let counts = self.counting(since);
         let mut all = counts.map(|r| (r.version, stands(&r.witnesses, &tally.cosigned, size)));
         let first = all.next();
         let Some(first) = first else {

@@ -14,7 +14,8 @@ use super::{Centre, Event, Job, JobId, JobResult, Output, Pace, later};
 use crate::delta::Seq;
 use crate::limits;
 use crate::log::{
-    Checkpoint, Cosigner, Cosigners, SignedCheckpoint, Standing, log_key, mirror_name, witness_name,
+    Checkpoint, Cosigner, Cosigners, SignedCheckpoint, Standing, empty_root, log_key, mirror_name,
+    witness_name,
 };
 use crate::view::{Batch, LogState, View, Write};
 
@@ -426,7 +427,7 @@ impl Centre {
         {
             return;
         }
-        let Some(head) = self.gathering.candidate.as_ref().map(|c| c.head.clone()) else {
+        let Some(head) = self.shown_to_witnesses() else {
             return;
         };
         let (Ok(note), size) = (head.signed_note(), head.checkpoint().size) else {
@@ -444,7 +445,7 @@ impl Centre {
             let waits = submission.is_some_and(|submission| {
                 submission.job.is_some() || submission.pace.is_waiting(now)
             });
-            if (fresh && heard) || waits || self.is_behind() {
+            if (heard && (fresh || size == 0)) || waits || self.is_behind() {
                 continue;
             }
             self.next_job += 1;
@@ -458,6 +459,22 @@ impl Centre {
             submission.job = Some(id);
             out.push(Output::Spawn(id, Job::Submit { witness, head }));
         }
+    }
+
+    /// The checkpoint that witnesses over HTTP are asked to cosign. Before a log begins it is that of the empty log: whoever
+    /// cosigns it has seen nothing of ours, and whoever has seen more says so. Every log continues it.
+    fn shown_to_witnesses(&self) -> Option<SignedCheckpoint> {
+        let candidate = self.gathering.candidate.as_ref();
+        let head = candidate.map(|candidate| candidate.head.clone());
+        let begins = self.own.size == 0 && self.unconfirmed().is_some();
+        head.or_else(|| {
+            let empty = Checkpoint {
+                origin: self.origin.clone(),
+                size: 0,
+                root: empty_root(),
+            };
+            begins.then(|| empty.sign(&self.keys.log))
+        })
     }
 
     /// The witness whose answer a job brings.

@@ -115,7 +115,9 @@ impl Centre {
     ) {
         self.reports.insert(holder.to_owned(), seen);
         let held = self.own.size;
-        if seen > held && self.behind.is_none_or(|known| known < seen) {
+        // Of a log that is forked and frozen nobody needs more: it may be another's who has our keys.
+        let wanted = self.own.frozen.is_none();
+        if wanted && seen > held && self.behind.is_none_or(|known| known < seen) {
             self.fall_behind(seen, view, out);
         }
         if self.behind.is_some() {

@@ -321,6 +321,38 @@ pub fn root_at<F: LogFiles>(files: &F, size: u64, at: u64) -> Result<Hash, TreeE
     Ok(root.0)
 }
 
+/// The partial tiles and the partial bundle that a checkpoint of size `at` calls for, out of a log that has `size` leaves
+/// stored. Growing by several leaves writes those of the last size only.
+///
+/// # Errors
+/// [`TreeError`] if a wider file is missing or damaged.
+pub fn edge<F: LogFiles>(files: &F, size: u64, at: u64) -> Result<Vec<LogFile>, TreeError> {
+    let (stored, mut out) = (hashes(files, size), Vec::new());
+    for level in 0..8_u8 {
+        let count = at >> (u32::from(level) * 8);
+        let width = u32::try_from(count % WIDTH).unwrap_or(0);
+        if width == 0 {
+            continue;
+        }
+        let tile = Tile::new(HEIGHT, level, count / WIDTH, width, false);
+        let wider = files.log_file(&tile_path(&stored.widest(&tile)));
+        let bytes = wider.and_then(|bytes| bytes.get(..width as usize * 32).map(<[u8]>::to_vec));
+        out.push(LogFile {
+            path: tile_path(&tile),
+            bytes: bytes.ok_or(TreeError::Tile { size })?,
+        });
+    }
+    let first = at - at % WIDTH;
+    if first < at {
+        let leaves = read_leaves(files, size, first, at)?;
+        out.push(LogFile {
+            path: bundle_path(at / WIDTH, at - first),
+            bytes: encode_bundle(&leaves),
+        });
+    }
+    Ok(out)
+}
+
 /// Proves that the first `to` leaves of a stored log of `size` continue its first `from`. O(log size) hashes.
 ///
 /// # Errors
@@ -433,6 +465,29 @@ mod tests {
                 let mut other = *from_root;
                 other[0] ^= 1;
                 prop_assert!(check_consistency(&proof, (*from, &other), (size, &root)).is_err());
+            }
+        }
+    }
+
+    /// A log that grew at once has on disk, for any earlier size, what growing to that size would have written.
+    #[test]
+    fn the_edge_of_an_earlier_size_is_what_growing_there_writes() {
+        for size in [1, 2, 200, 256, 257, 700] {
+            let disk = Disk::default();
+            let leaves: Vec<_> = (0..size).map(leaf).collect();
+            let appended = grow(&disk, 0, &leaves).unwrap();
+            let files = appended.files.into_iter().map(|f| (f.path, f.bytes));
+            disk.0.borrow_mut().extend(files);
+            for at in (1..=size).step_by(37) {
+                let within = usize::try_from(at).unwrap();
+                let grown = grow(&Disk::default(), 0, &leaves[..within]).unwrap();
+                let partial = |file: &LogFile| file.path.contains(".p/");
+                let wanted: Vec<_> = grown.files.into_iter().filter(partial).collect();
+                let mut edge = edge(&disk, size, at).unwrap();
+                edge.sort_by(|a, b| a.path.cmp(&b.path));
+                let mut wanted = wanted;
+                wanted.sort_by(|a, b| a.path.cmp(&b.path));
+                assert_eq!(edge, wanted, "{at} of {size}");
             }
         }
     }

@@ -12,22 +12,30 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::{
-    Chain, Event, Finding, FindingKind, HistoryNotes, LogInput, LogSummary, NoteSummary, Place,
-    verify_log,
+    Chain, Event, Finding, FindingKind, HistoryNotes, LogInput, LogSummary, NoteSummary, OtherLog,
+    Place, verify_log,
 };
 use crate::delta::{ClassEntry, ClassTable, Draft, Expected, RetractionEntry, Seq};
 use crate::labels::ClassId;
-use crate::log::{Leaf, SignedNote, empty_root, grow, mirror_name, root_at, witness_name};
+use crate::log::{
+    Common, ForkProof, Leaf, Parts, SignedNote, consistency_proof, empty_root, grow, mirror_name,
+    read_leaves, root_at, witness_name,
+};
 use crate::testing::forge::Forge;
 use crate::testing::keys::{self, CentreSetup, START};
 use crate::testing::labels;
-use hashpact_keys::roster::{KeyEntry, Roster, RosterDraft, WitnessEntry};
+use crate::view::View as _;
+use hashpact_keys::roster::{CentreEntry, KeyEntry, Roster, RosterDraft, WitnessEntry};
 use hashpact_keys::{KeyUse, RosterVersion, SignedRoster, Signer, Timestamp};
+use sha2::{Digest as _, Sha256};
 
 /// The auditor's name.
 pub const AUDITOR: &str = "auditor.example/1";
 /// When an audit takes place here.
 pub const NOW: Timestamp = Timestamp::new(START.get() + 1_000);
+
+/// When further rosters are issued here.
+pub const ISSUED: Timestamp = Timestamp::new(START.get() + 100);
 
 /// The auditor's witness key.
 #[must_use]
@@ -102,6 +110,8 @@ pub struct Published {
     pub fork: Option<Vec<u8>>,
     /// Bodies of the deltas that have one.
     pub bodies: BTreeMap<Seq, Vec<u8>>,
+    /// The log whose place it takes, if that is published too.
+    pub earlier: Option<Box<Published>>,
 }
 
 /// What an audit said.
@@ -193,6 +203,7 @@ impl Published {
             refused: Vec::new(),
             fork: None,
             bodies: BTreeMap::new(),
+            earlier: None,
         };
         let roster = published.roster_leaf(0);
         let definitions = published.forge.definitions(0, &[labels()]);
@@ -223,9 +234,15 @@ impl Published {
         Leaf::Roster { version, hash }.to_bytes().unwrap()
     }
 
-    /// The next roster of the chain.
+    /// The next roster of the chain, issued after everybody has cosigned here.
     pub fn next_roster(&mut self, change: impl FnOnce(&mut RosterDraft)) {
-        let next = keys::next_roster(self.rosters.last().unwrap(), START, change);
+        self.next_roster_at(ISSUED, change);
+    }
+
+    /// The next roster of the chain.
+    pub fn next_roster_at(&mut self, issued_at: Timestamp, change: impl FnOnce(&mut RosterDraft)) {
+        let last = self.rosters.last().unwrap();
+        let next = keys::next_roster(last, issued_at, change);
         self.roster_files.push(next.bytes().to_vec());
         self.rosters.push(next);
     }
@@ -261,9 +278,108 @@ impl Published {
         self.bodies.insert(seq, sealed.body.bytes().to_vec());
     }
 
+    /// The log that takes this one's place after a fork, in which `common` leaves were common: a roster gives the centre its
+    /// next line, whose log begins with that and the roster, witnessed. This log is published beside it, with the proof.
+    #[must_use]
+    pub fn resumed(&self, common: u64) -> Self {
+        self.resumed_by(common, |old| vec![old.resumption(common)])
+    }
+
+    /// As [`Published::resumed`], with these leaves before that of the roster.
+    #[must_use]
+    pub fn resumed_by(&self, common: u64, leaves: impl FnOnce(&Self) -> Vec<Vec<u8>>) -> Self {
+        let mut old = self.clone();
+        old.fork = Some(self.fork_proof(common));
+        let next = old.centres[0].origin.next_epoch().unwrap();
+        let line = next.clone();
+        old.next_roster(|draft| {
+            let centre = |centre: &&mut CentreEntry| centre.origin.centre() == line.centre();
+            draft.centres.iter_mut().find(centre).unwrap().origin = line.clone();
+        });
+        let mut setup = old.centres[0].clone();
+        setup.origin = next;
+        let mut leaves = leaves(&old);
+        let mut new = Self {
+            forge: Forge::new(&setup, old.rosters.last().unwrap()),
+            files: BTreeMap::new(),
+            size: 0,
+            checkpoint: None,
+            history: Vec::new(),
+            refused: Vec::new(),
+            fork: None,
+            bodies: BTreeMap::new(),
+            ..old.clone()
+        };
+        new.centres[0] = setup;
+        new.earlier = Some(Box::new(old));
+        leaves.push(new.roster_leaf(new.rosters.len() - 1));
+        new.append(&leaves);
+        new.publish_at(&[1, 2, 3], Timestamp::new(ISSUED.get() + 10));
+        new
+    }
+
+    /// The leaf that takes this log's place from this size on, naming the fork proof beside it.
+    #[must_use]
+    pub fn resumption(&self, size: u64) -> Vec<u8> {
+        let files = |path: &str| self.files.get(path).cloned();
+        let root = match size {
+            0 => empty_root(),
+            _ => root_at(&files, self.size, size).unwrap(),
+        };
+        let proof = Sha256::digest(self.fork.as_deref().unwrap()).into();
+        let origin = self.centres[0].origin.clone();
+        let leaf = Leaf::Resumed {
+            origin,
+            size,
+            root,
+            proof,
+        };
+        leaf.to_bytes().unwrap()
+    }
+
+    /// A fork proof of this log: two branches that have its first `common` leaves in common, and nothing more.
+    #[must_use]
+    pub fn fork_proof(&self, common: u64) -> Vec<u8> {
+        let files = |path: &str| self.files.get(path).cloned();
+        let leaves = read_leaves(&files, self.size, 0, common).unwrap();
+        let branch = |last: u8| {
+            let mut forge = Forge::new(&self.centres[0], &self.rosters[0]);
+            forge.extend(&leaves);
+            let head = forge.extend(&[vec![0x82, 0x05, last]]);
+            let memory = forge.memory().clone();
+            let origin = self.centres[0].origin.clone();
+            (head, move |path: &str| memory.log_file(&origin, path))
+        };
+        let ((a, of_a), (b, of_b)) = (branch(1), branch(2));
+        let size = common + 1;
+        let shown = (common > 0).then(|| Common {
+            size: common,
+            root: root_at(&files, self.size, common).unwrap(),
+            to_a: consistency_proof(&of_a, size, common, size).unwrap(),
+            to_b: consistency_proof(&of_b, size, common, size).unwrap(),
+        });
+        let proof = ForkProof::checkpoints(a.note(), b.note(), Vec::new(), None, shown).unwrap();
+        // Both heads end where the branches part.
+        let parts = Parts {
+            a: (a.checkpoint().root, Vec::new()),
+            b: (b.checkpoint().root, Vec::new()),
+        };
+        let proof = proof.with_parts(a.note(), parts).unwrap();
+        proof.to_text().into_bytes()
+    }
+
     /// Everything as files of a folder, by path below it.
     #[must_use]
     pub fn folder(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut files = match &self.earlier {
+            Some(earlier) => earlier.folder(),
+            None => BTreeMap::new(),
+        };
+        files.extend(self.log_folder());
+        files
+    }
+
+    fn log_folder(&self) -> BTreeMap<String, Vec<u8>> {
         let name = self.centres[0].origin.as_str().replace('/', "_");
         let rosters = (1..).zip(&self.roster_files);
         let mut files: BTreeMap<_, _> = rosters
@@ -340,6 +456,18 @@ impl Published {
         self.publish_note(&note.to_bytes());
     }
 
+    /// Publishes the head with cosignatures of centres (by number) that are all dated by `at`.
+    pub fn publish_at(&mut self, centres: &[usize], at: Timestamp) {
+        let mut note = self.head();
+        for n in centres {
+            let setup = &self.centres[*n];
+            let name = witness_name(&setup.origin);
+            note.cosign(&name, &setup.signer(KeyUse::Witness), at)
+                .unwrap();
+        }
+        self.publish_note(&note.to_bytes());
+    }
+
     /// Publishes a note, whoever signed it.
     pub fn publish_note(&mut self, note: &[u8]) {
         self.history.extend_from_slice(note);
@@ -353,10 +481,16 @@ impl Published {
     /// If no roster names the log.
     #[must_use]
     pub fn audit(&self) -> Audit {
+        self.audit_at(NOW)
+    }
+
+    /// As [`Published::audit`], at another time.
+    #[must_use]
+    pub fn audit_at(&self, now: Timestamp) -> Audit {
         let mut findings = Vec::new();
         let pin = self.rosters[0].roster().network;
         let versions = self.roster_files.iter().cloned();
-        let chain = Chain::open(&pin, versions, NOW, |finding| findings.push(finding));
+        let chain = Chain::open(&pin, versions, now, |finding| findings.push(finding));
         let mut audit = Audit {
             findings,
             notes: Vec::new(),
@@ -378,10 +512,21 @@ impl Published {
             files: &files,
             checkpoint: self.checkpoint.clone(),
             history: HistoryNotes::new(self.history.chunks(1_000).map(<[u8]>::to_vec)),
-            refused: self.refused.clone(),
+            refused: self.refused.iter().cloned().map(Ok).collect(),
             fork: self.fork.clone(),
+            is_here: true,
+            others: &|origin| {
+                let old = self.earlier.as_deref()?;
+                let is_it = old.centres[0].origin == *origin;
+                let tiles = old.files.clone();
+                is_it.then(|| OtherLog {
+                    files: Box::new(move |path: &str| tiles.get(path).cloned()),
+                    checkpoint: old.checkpoint.clone(),
+                    fork: old.fork.clone(),
+                })
+            },
         };
-        let summary = verify_log(&chain, input, NOW, &mut |event| match event {
+        let summary = verify_log(&chain, input, now, &mut |event| match event {
             Event::Finding(finding) => audit.findings.push(finding),
             Event::Note(note) => audit.notes.push(note),
             Event::Delta {

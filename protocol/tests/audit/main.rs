@@ -8,3 +8,5 @@
 mod attacks;
 mod entries;
 mod flips;
+mod resumption;
+mod stale;

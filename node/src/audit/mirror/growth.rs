@@ -196,8 +196,14 @@ impl<'a> Growth<'a> {
     }
 
     fn place(&self, path: &str, bytes: &[u8]) -> Result<(), LogFault> {
+        let target = format!("{}/{path}", self.name);
         match self.files.held.log_file(path) {
-            Some(held) if held == bytes => return Ok(()),
+            // A partial one may only have been cut from a full one: readers ask for it by its own name.
+            Some(held) if held == bytes => {
+                if self.folder.read(&target, 0)?.is_some() {
+                    return Ok(());
+                }
+            }
             Some(_) => {
                 return Err(LogFault::Overwrites {
                     path: path.to_owned(),
@@ -205,7 +211,7 @@ impl<'a> Growth<'a> {
             }
             None => {}
         }
-        let target = self.folder.path(&format!("{}/{path}", self.name));
+        let target = self.folder.path(&target);
         if let Some(folder) = target.parent() {
             durable::create_dirs(folder, &Steps::default())?;
         }

@@ -4,9 +4,10 @@
 
 use std::io;
 
-use hashpact_keys::Origin;
 use hashpact_keys::roster::CentreEntry;
-use hashpact_protocol::log::{AppendError, empty_root, root_at};
+use hashpact_keys::{Origin, Roster, RosterVersion, SignedRoster, Timestamp};
+use hashpact_protocol::audit::verify_fork;
+use hashpact_protocol::log::{AppendError, Cosigners, ForkError, empty_root, root_at};
 
 use super::super::folder::{FORK_LEN, Folder, LogFolder, NOTE_LEN, log_name, tile};
 use super::super::source::{Source, SourceError};
@@ -61,10 +62,15 @@ pub(super) enum LogFault {
     },
 }
 
+/// The newest roster under which a fork proof holds, and whether it shows where the branches part.
+type Rank = (RosterVersion, bool);
+
 /// One log of the copy.
 pub(super) struct Log<'a> {
     pub(super) mirror: &'a Mirror<'a>,
     pub(super) folder: &'a Folder,
+    /// The rosters of the copy, oldest first.
+    rosters: &'a [SignedRoster],
     files: LogFolder,
     name: String,
     origin: &'a Origin,
@@ -75,6 +81,7 @@ impl<'a> Log<'a> {
     pub(super) fn new(
         mirror: &'a Mirror<'a>,
         folder: &'a Folder,
+        rosters: &'a [SignedRoster],
         origin: &'a Origin,
         centres: &'a [CentreEntry],
     ) -> Self {
@@ -83,6 +90,7 @@ impl<'a> Log<'a> {
             files: LogFolder::new(folder, &name),
             mirror,
             folder,
+            rosters,
             name,
             origin,
             centres,
@@ -146,7 +154,7 @@ impl<'a> Log<'a> {
                 Standing::Behind => {}
                 Standing::Aside => self.refuse(&head, source, "does not agree with", &mut copy)?,
             }
-            match self.beside(source, held.as_ref()) {
+            match self.beside(source, held.as_ref(), &mut copy) {
                 Ok(()) => {}
                 Err(LogFault::Disk(error)) => return Err(error),
                 Err(fault) => copy.failed.push(told(source, &fault)),
@@ -219,28 +227,80 @@ impl<'a> Log<'a> {
         root(head.size()) == Some(head.root()) && root(held.size()) != Some(held.root())
     }
 
-    /// Takes a note of the same size and root that has more to it.
+    /// Takes a note of the same size and root that is better witnessed: by a quorum, later, by more.
     fn refresh(&self, head: &Head, held: &mut Option<Head>) -> io::Result<()> {
-        let lines = |head: &Head| head.note().split(|byte| *byte == b'\n').count();
-        if held.as_ref().is_some_and(|held| lines(head) > lines(held)) {
+        if held
+            .as_ref()
+            .is_some_and(|held| self.weight(head) > self.weight(held))
+        {
             write(&self.folder.path(&self.path("checkpoint")), head.note())?;
             *held = Some(head.clone());
         }
         Ok(())
     }
 
+    /// How well a note is witnessed under the newest roster that names the log. Lines that count for nobody weigh nothing.
+    fn weight(&self, head: &Head) -> (Option<Timestamp>, usize) {
+        let (Some(roster), Some(note)) = (self.roster(), head.parsed()) else {
+            return (None, 0);
+        };
+        let standing = |cosigners: Cosigners| cosigners.standing(&note, head.size());
+        let witnesses = standing(Cosigners::witnesses(roster, self.origin));
+        let mirrors = standing(Cosigners::mirrors(roster, self.origin));
+        let lines = witnesses.cosigned.len() + mirrors.cosigned.len();
+        (witnesses.witnessed_at(), lines)
+    }
+
+    /// The newest roster that names the log.
+    fn roster(&self) -> Option<&Roster> {
+        let mut newest_first = self.rosters.iter().rev().map(SignedRoster::roster);
+        newest_first.find(|roster| roster.by_origin(self.origin).is_some())
+    }
+
     /// The history and a fork proof.
-    fn beside(&self, source: &dyn Source, held: Option<&Head>) -> Result<(), LogFault> {
+    fn beside(
+        &self,
+        source: &dyn Source,
+        held: Option<&Head>,
+        copy: &mut LogCopy,
+    ) -> Result<(), LogFault> {
         if let Some(held) = held {
             heads::extend_history(source, self, held)?;
         }
-        let fork = self.path("fork");
-        if self.folder.read(&fork, 0)?.is_none()
-            && let Some(proof) = source.get(&fork, FORK_LEN)?
-        {
-            write(&self.folder.path(&fork), &proof)?;
+        self.fork(source, copy)
+    }
+
+    /// Takes a fork proof that holds, in place of none, of one that does not hold, or of one that shows less.
+    fn fork(&self, source: &dyn Source, copy: &mut LogCopy) -> Result<(), LogFault> {
+        let path = self.path("fork");
+        // One that cannot be read is as good as none.
+        let held = self.folder.read(&path, FORK_LEN).ok().flatten();
+        let held = held.and_then(|held| self.rank(&held).ok());
+        if held.is_some_and(|held| held >= self.best()) {
+            return Ok(());
+        }
+        let Some(proof) = source.get(&path, FORK_LEN)? else {
+            return Ok(());
+        };
+        match self.rank(&proof) {
+            Ok(rank) if Some(rank) > held => write(&self.folder.path(&path), &proof)?,
+            Ok(_) => {}
+            Err(error) => copy.refused.push(told(source, &error)),
         }
         Ok(())
+    }
+
+    /// What a fork proof is worth: one that holds under a newer roster more than one by keys that have left since, and one
+    /// that shows where the branches part more than one that leaves it open.
+    fn rank(&self, proof: &[u8]) -> Result<Rank, ForkError> {
+        let verified = verify_fork(self.rosters, self.origin, proof, self.mirror.now)?;
+        Ok((verified.roster, verified.fact.is_tight))
+    }
+
+    /// The rank that no other exceeds.
+    fn best(&self) -> Rank {
+        let newest = self.roster().map(|roster| roster.version);
+        (newest.unwrap_or(RosterVersion::FIRST), true)
     }
 
     /// Keeps a note that is not taken, once.

@@ -10,6 +10,7 @@ use std::thread::available_parallelism;
 use hashpact_keys::NetworkId;
 
 use super::files::{Outputs, ReportFileError, read_result};
+use crate::audit::at::At;
 use crate::audit::result::AuditResult;
 use crate::audit::verify::{Trust, VerifyOptions, verify};
 use crate::clock;
@@ -34,6 +35,9 @@ pub struct ReportArgs {
     /// A folder of bodies to verify as well.
     #[arg(long, value_name = "DIR", requires = "dir")]
     bodies: Option<PathBuf>,
+    /// Verify as of this time, in place of the clock: Unix seconds, or a date such as 2026-01-31 or 2026-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME", requires = "dir")]
+    at: Option<At>,
     /// Verify nothing: report on this result, which an earlier audit wrote as JSON.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
@@ -100,7 +104,7 @@ impl ReportArgs {
             trust: Trust::Pin(pin),
             bodies: self.bodies.clone(),
             jobs: available_parallelism().unwrap_or(NonZero::<usize>::MIN),
-            now: clock::now(),
+            now: self.at.map_or_else(clock::now, |at| at.0),
         };
         verify(dir, &options, progress).map_err(|source| ReportError::Folder {
             dir: dir.to_owned(),

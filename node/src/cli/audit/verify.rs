@@ -12,13 +12,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::super::roster::read_roster;
 use super::super::{Answer, Failure};
+use crate::audit::at::At;
 use crate::audit::result::{AuditResult, FindingLine, LogResult, SeverityName};
 use crate::audit::verify::{Trust, VerifyOptions, verify};
 use crate::clock;
 
 #[derive(Args)]
 #[command(
-    after_help = "One line for each finding, beginning with FAIL or WARN. Exit codes: 0 nothing fails, 1 something fails, 2 the folder or\na file cannot be opened, 3 the machine failed.\n\nExamples:\n  hashpact audit verify logs --pin <the network's hash>\n  hashpact audit verify logs --roster roster-3.txt --bodies bodies --jobs 2 --json"
+    after_help = "One line for each finding, beginning with FAIL or WARN. A newest roster that has expired fails; checkpoints that nobody cosigned\nfor a day are a warning. Exit codes: 0 nothing fails, 1 something fails, 2 the folder or\na file cannot be opened, 3 the machine failed.\n\nExamples:\n  hashpact audit verify logs --pin <the network's hash>\n  hashpact audit verify logs --roster roster-3.txt --bodies bodies --jobs 2 --json\n  hashpact audit verify shelf --pin <the network's hash> --at 2026-01-31"
 )]
 pub(in super::super) struct VerifyArgs {
     /// The folder: a copy that `audit mirror` made, or a node's data/logs.
@@ -37,6 +38,10 @@ pub(in super::super) struct VerifyArgs {
     /// Verify bodies as well: <log>/<number of the delta> in this folder, as they travel. They hold hashes.
     #[arg(long, value_name = "DIR")]
     bodies: Option<PathBuf>,
+    /// Verify as of this time, in place of the clock: Unix seconds, or a date such as 2026-01-31 or 2026-01-31T12:00:00Z. For a
+    /// copy that was laid aside, whose newest roster has expired since.
+    #[arg(long, value_name = "TIME")]
+    at: Option<At>,
     /// Threads [default: as many as processors].
     #[arg(long, value_name = "N")]
     jobs: Option<NonZero<usize>>,
@@ -52,7 +57,7 @@ pub(in super::super) fn run(args: &VerifyArgs) -> Result<Answer, Failure> {
         trust,
         bodies: args.bodies.clone(),
         jobs: args.jobs.unwrap_or_else(processors),
-        now: clock::now(),
+        now: args.at.map_or_else(clock::now, |at| at.0),
     };
     let bar = spinner("{spinner} {human_pos} deltas and bodies  {per_sec}  {elapsed}");
     let named = |error| {
@@ -64,7 +69,7 @@ pub(in super::super) fn run(args: &VerifyArgs) -> Result<Answer, Failure> {
     let json = serde_json::to_value(&result).map_err(Failure::failed)?;
     Ok(Answer {
         json,
-        text: describe(&result),
+        text: describe(&result, args.at),
         code: u8::from(!result.holds),
     })
 }
@@ -82,7 +87,7 @@ pub(super) fn spinner(template: &str) -> ProgressBar {
     ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-fn describe(result: &AuditResult) -> String {
+fn describe(result: &AuditResult, at: Option<At>) -> String {
     let mut text = String::new();
     for finding in &result.findings {
         let _ = writeln!(text, "{}", finding_line(finding));
@@ -94,6 +99,9 @@ fn describe(result: &AuditResult) -> String {
     let _ = writeln!(text, "network {}, rosters to {newest}", result.network);
     for log in &result.logs {
         let _ = writeln!(text, "{}", log_line(log));
+    }
+    if let Some(At(at)) = at {
+        let _ = writeln!(text, "As of {at}, as --at says; not as of today.");
     }
     let verdict = if result.holds {
         "Everything here verifies."

@@ -366,3 +366,58 @@ fn counted(files: &BTreeMap<PathBuf, Vec<u8>>) -> u64 {
         .checkpoint()
         .size
 }
+
+/// A checkpoint is published of a size that the log grew past at once: what auditors' tools fetch for it is there, and stays
+/// while the log grows over full tiles.
+#[test]
+fn a_checkpoint_behind_the_log_has_the_tiles_of_its_own_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let leaves = leaves(200);
+    let mut writes = grown(&store, &eu(), &leaves, &[]);
+    let early = hashpact_protocol::log::root_at(&FilesOf(&writes), 200, 90).unwrap();
+    for write in &mut writes {
+        if let Write::State { state, .. } = write {
+            state.witnessed = Some(head(&eu(), 90, early));
+        }
+    }
+    commit(&store, writes);
+    let tile = |width: &str| dir.path().join("logs/eu.example_eu_1/tile/0/000.p").join(width);
+    let bundle = |width: &str| dir.path().join("logs/eu.example_eu_1/tile/entries/000.p").join(width);
+    assert_eq!(std::fs::read(tile("90")).unwrap().len(), 90 * 32);
+    assert!(bundle("90").exists());
+    // 300 leaves: the first tile is full, and what is published is still of 90.
+    let leaves = super::leaves(100);
+    let witnessed = store.log(&eu()).witnessed;
+    let mut writes = grown(&store, &eu(), &leaves, &[]);
+    for write in &mut writes {
+        if let Write::State { state, .. } = write {
+            state.witnessed = witnessed.clone();
+        }
+    }
+    commit(&store, writes);
+    assert!(tile("90").exists() && bundle("90").exists());
+    drop(store);
+    std::fs::remove_file(tile("90")).unwrap();
+    let store = open(dir.path());
+    assert_eq!(std::fs::read(tile("90")).unwrap().len(), 90 * 32);
+    // Once all is published, the full tile is enough.
+    let writes = grown(&store, &eu(), &super::leaves(1), &[]);
+    commit(&store, writes);
+    assert!(dir.path().join("logs/eu.example_eu_1/tile/0/000").exists());
+}
+
+/// The tiles that a batch writes.
+struct FilesOf<'a>(&'a [Write]);
+
+impl hashpact_protocol::log::LogFiles for FilesOf<'_> {
+    fn log_file(&self, path: &str) -> Option<Vec<u8>> {
+        self.0.iter().find_map(|write| match write {
+            Write::Log { files, .. } => files
+                .iter()
+                .find(|file| file.path == path)
+                .map(|file| file.bytes.clone()),
+            _ => None,
+        })
+    }
+}
