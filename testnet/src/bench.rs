@@ -5,11 +5,14 @@
 //! | ingest, durable | writing the same list to a plain file, with one fsync at the end |
 //! | catch-up of a new centre, verified and durable | raw libp2p streams between two processes, over QUIC |
 //! | look-up on a running node, one connection | an echo of lines of the same length over a Unix socket |
+//! | what auditing and witnessing cost | see `provenance` and `witnessing` |
 //!
 //! No figure is asserted anywhere; `docs/benchmarks.md` keeps what was measured.
 
+mod provenance;
 mod reference;
 mod stream;
+mod witnessing;
 
 use std::fs;
 use std::path::Path;
@@ -39,6 +42,9 @@ pub struct BenchArgs {
     /// Entries of the list; give it twice to see how cost grows.
     #[arg(long, value_name = "N", default_values_t = [1_000_000, 5_000_000])]
     entries: Vec<u64>,
+    /// Only what auditing and witnessing cost.
+    #[arg(long)]
+    provenance: bool,
     /// One end of the raw stream reference.
     #[arg(long, hide = true, value_name = "END")]
     stream: Option<stream::End>,
@@ -54,9 +60,17 @@ pub fn run(args: &BenchArgs) -> Result<Outcome> {
         stream::run(end)?;
         return Ok(outcome);
     }
-    for entries in &args.entries {
-        one_size(*entries, &mut outcome)?;
+    if !args.provenance {
+        for entries in &args.entries {
+            one_size(*entries, &mut outcome)?;
+        }
     }
+    let mut figure = |name: &str, value: f64, unit: &'static str| {
+        eprintln!("  {name:<52} {value:>14.3} {unit}");
+        outcome.figure(name, value, unit);
+    };
+    witnessing::run(&mut figure)?;
+    provenance::run(&mut figure)?;
     Ok(outcome)
 }
 

@@ -1,13 +1,12 @@
-//! What an auditor waits for, and what an origin pays for being audited.
+//! What an auditor waits for.
 //!
 //! | figure | reference |
 //! |---|---|
 //! | records verified with their bodies, on one core and two | BLAKE3 over the same bytes, a piece a record; and all hashes that the format has: salt, leaf and node |
 //! | leaves verified | the Ed25519 verifications among it: a header each |
 //! | a leaf and a record proven | none: bytes and milliseconds |
-//! | leaves appended, signed and published, each durable | the same files written and synced |
 //!
-//! The logs are synthetic and as large as the figure says; time to a quorum is the testnet's (`witnessing`).
+//! The logs are synthetic and as large as the figure says. What an origin pays is in `witnessing`.
 
 use std::fs;
 use std::num::NonZero;
