@@ -335,6 +335,10 @@ impl Centre {
         state.witnessed_seq = deltas_below(&origin, &state, acts_to, view);
         state.frozen = Some(common);
         self.disputes.remove(&origin);
+        // The log that takes its place was measured by what was known before.
+        let next = self.mirrors.iter_mut();
+        next.filter(|(log, _)| log.previous_epoch().as_ref() == Some(&origin))
+            .for_each(|(_, mirror)| mirror.refused_at = None);
         let bytes = proof.to_text().into_bytes();
         let mut batch = Batch::default();
         batch.push(Write::Fork {

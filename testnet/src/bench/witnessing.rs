@@ -88,7 +88,7 @@ fn synced_writes(path: &Path) -> Result<f64> {
 }
 
 fn quorums(figure: Figure<'_>) -> Result<()> {
-    eprintln!("{ROUNDS} ingests, each until 3 of 3 centres and an auditor cosigned it");
+    eprintln!("{ROUNDS} ingests, each until 3 of its 4 witnesses cosigned it");
     let folder = tempfile::tempdir()?;
     let auditor = Auditor::init(folder.path(), "auditor.example/w1")?;
     let centres = [("eu", "EU"), ("us", "US"), ("ca", "CA"), ("au", "AU")];
