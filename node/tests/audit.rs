@@ -1,6 +1,8 @@
 //! Copies of logs on the disk: made, kept, damaged, verified; and the commands that do so.
 
 mod common;
+#[path = "audit/evidence.rs"]
+mod evidence;
 
 use std::collections::BTreeMap;
 use std::fs;

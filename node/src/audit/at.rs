@@ -1,7 +1,7 @@
 //! A time as an auditor types it: Unix seconds, or an RFC 3339 date with or without a time of day.
 //!
-//! Why: a copy on a shelf is verified as of the day it was made; by the clock of today all of it is stale. In scope: the text.
-//! Out of scope: what is judged by it (`verify`), the clock (`crate::clock`).
+//! Why: a copy on a shelf is verified as of the day it was made; by the clock of today all of it is stale. In scope: the
+//! text. Out of scope: what is judged by it (`verify`), the clock (`crate::clock`).
 
 use std::str::FromStr;
 

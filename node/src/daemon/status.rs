@@ -235,43 +235,12 @@ impl Daemon {
     pub(super) fn status(&self) -> Status {
         let roster = self.centre.roster();
         let counts = self.store.counts();
-        let now = clock::now();
         let log = |origin: &Origin, state: &LogState| {
             let count = counts.get(origin).copied().unwrap_or_default();
-            let roles = self.centre.roles(origin);
-            let is_own = origin == self.centre.own_log().0;
-            let pending = self.centre.candidate().filter(|_| is_own);
-            let newest = pending.map(|(head, _)| head).or(state.head.as_ref());
-            let standing = |cosigners: &Cosigners, head: Option<&SignedCheckpoint>| {
-                let note = head?.signed_note().ok()?;
-                Some(cosigners.standing(&note, head?.checkpoint().size))
-            };
-            let newest = standing(&roles.witnesses, newest);
-            let witnessed = standing(&roles.witnesses, state.witnessed.as_ref());
-            let receipts = standing(&roles.mirrors, state.witnessed.as_ref());
-            let size_of = |head: &SignedCheckpoint| head.checkpoint().size;
-            let is_pending = newest.as_ref().is_some_and(|newest| !newest.is_witnessed());
             LogStatus {
-                witnessed: state.witnessed.as_ref().map_or(0, size_of),
-                witnessed_at: witnessed
-                    .and_then(|at| at.witnessed_at())
-                    .map(Timestamp::get),
-                fresh: self.centre.is_fresh(origin, state, now),
-                quorum: roles.witnesses.quorum() as u64,
-                missing: newest.map(|newest| newest.missing).unwrap_or_default(),
-                pending_since: pending.filter(|_| is_pending).map(|(_, since)| since.get()),
-                receipts_missing: receipts
-                    .map(|receipts| receipts.missing)
-                    .unwrap_or_default(),
-                frozen: state.frozen,
-                centre: origin.centre().to_string(),
-                origin: origin.to_string(),
-                size: state.size,
-                head: state.head_size(),
-                deltas: state.next_seq.0,
-                applied: state.applied.0,
                 held: count.held,
                 retracted: count.retracted,
+                ..self.log_status(origin, state)
             }
         };
         let (origin, own) = self.centre.own_log();
@@ -315,6 +284,45 @@ impl Daemon {
                 .collect(),
             peers: peers.collect(),
             events: self.seen.iter().cloned().collect(),
+        }
+    }
+
+    /// How one log stands, but for the entries in it.
+    fn log_status(&self, origin: &Origin, state: &LogState) -> LogStatus {
+        let roles = self.centre.roles(origin);
+        let is_own = origin == self.centre.own_log().0;
+        let pending = self.centre.candidate().filter(|_| is_own);
+        let newest = pending.map(|(head, _)| head).or(state.head.as_ref());
+        let standing = |cosigners: &Cosigners, head: Option<&SignedCheckpoint>| {
+            let note = head?.signed_note().ok()?;
+            Some(cosigners.standing(&note, head?.checkpoint().size))
+        };
+        let newest = standing(&roles.witnesses, newest);
+        let witnessed = standing(&roles.witnesses, state.witnessed.as_ref());
+        let receipts = standing(&roles.mirrors, state.witnessed.as_ref());
+        let size_of = |head: &SignedCheckpoint| head.checkpoint().size;
+        let is_pending = newest.as_ref().is_some_and(|newest| !newest.is_witnessed());
+        LogStatus {
+            witnessed: state.witnessed.as_ref().map_or(0, size_of),
+            witnessed_at: witnessed
+                .and_then(|at| at.witnessed_at())
+                .map(Timestamp::get),
+            fresh: self.centre.is_fresh(origin, state, clock::now()),
+            quorum: roles.witnesses.quorum() as u64,
+            missing: newest.map(|newest| newest.missing).unwrap_or_default(),
+            pending_since: pending.filter(|_| is_pending).map(|(_, since)| since.get()),
+            receipts_missing: receipts
+                .map(|receipts| receipts.missing)
+                .unwrap_or_default(),
+            frozen: state.frozen,
+            centre: origin.centre().to_string(),
+            origin: origin.to_string(),
+            size: state.size,
+            head: state.head_size(),
+            deltas: state.next_seq.0,
+            applied: state.applied.0,
+            held: 0,
+            retracted: 0,
         }
     }
 }

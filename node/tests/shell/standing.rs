@@ -62,6 +62,7 @@ fn lookup_of_an_own_entry_says_pending_until_it_is_witnessed() -> Result<()> {
     ensure!(!said.contains("PENDING"), "{said}");
     us.start()?;
     in_force(&second)?;
+    us.catches_up_with(&eu)?;
     ensure!(entry(&us, &second, 0, 0)?["standing"] == json!("in_force"));
     Ok(())
 }

@@ -2,8 +2,8 @@
 //!
 //! A note is judged under the roster that the log itself had logged below its size, and under the later ones, since a note
 //! is re-cosigned after a change. Each line must be of a key that one of these lists: lines of others could be ignored, as
-//! C2SP says, but an auditor wants to hear of them. A cosigner that a later roster dropped gives none from then on, whether or
-//! not the log heard of that roster. In scope: one note. Out of scope: its root (`tiles`), its order (`log`).
+//! C2SP says, but an auditor wants to hear of them. A cosigner that a later roster dropped gives none from then on, whether
+//! or not the log heard of that roster. In scope: one note. Out of scope: its root (`tiles`), its order (`log`).
 
 use hashpact_keys::roster::KeyEntry;
 use hashpact_keys::{KeyUse, Origin, PublicKey, Roster, RosterVersion, Timestamp};

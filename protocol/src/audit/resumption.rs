@@ -1,7 +1,7 @@
 //! Whether a log that takes the place of a forked one says so, and says it truly.
 //!
-//! Why: a centre that begins a new line leaves a log behind; what its first leaf says of that log decides which of the old
-//! entries count on. Spec: `docs/protocol.md`, "Resumption". In scope: the first leaf against the rosters and against what the
+//! Why: a centre that begins a new line leaves a log behind; what its first leaf says of that log decides which of the
+//! old entries count on. Spec: `docs/protocol.md`, "Resumption". In scope: the first leaf against the rosters and against what the
 //! same folder holds of the old log. Out of scope: the old log itself, which is verified like any other (`log`).
 
 use hashpact_keys::{Origin, Timestamp};

@@ -198,18 +198,14 @@ impl<'a> Growth<'a> {
     fn place(&self, path: &str, bytes: &[u8]) -> Result<(), LogFault> {
         let target = format!("{}/{path}", self.name);
         match self.files.held.log_file(path) {
-            // A partial one may only have been cut from a full one: readers ask for it by its own name.
-            Some(held) if held == bytes => {
-                if self.folder.read(&target, 0)?.is_some() {
-                    return Ok(());
-                }
-            }
-            Some(_) => {
+            Some(held) if held != bytes => {
                 return Err(LogFault::Overwrites {
                     path: path.to_owned(),
                 });
             }
-            None => {}
+            // A partial one may only have been cut from a full one: readers ask for it by its own name.
+            Some(_) if self.folder.read(&target, 0)?.is_some() => return Ok(()),
+            Some(_) | None => {}
         }
         let target = self.folder.path(&target);
         if let Some(folder) = target.parent() {

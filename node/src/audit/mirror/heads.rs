@@ -71,7 +71,7 @@ impl Head {
     }
 
     pub(super) fn parsed(&self) -> Option<SignedNote> {
-        SignedNote::parse(self.note()).ok()
+        self.0.signed_note().ok()
     }
 
     pub(super) fn note(&self) -> &[u8] {
@@ -143,8 +143,8 @@ fn each_from<E: From<SourceError>>(
             None => Found::Unfitting,
             Some(first) => {
                 let size = first.size();
-                if each(first)?.is_continue() {
-                    each_larger(size, notes.map(open), each)?;
+                if each(first)?.is_continue() && !each_larger(size, notes.map(open), each)? {
+                    return Err(SourceError::History { path }.into());
                 }
                 Found::Checkpoints
             }
@@ -156,12 +156,12 @@ fn each_from<E: From<SourceError>>(
     }
 }
 
-/// Hands on what is larger than all before it.
+/// Hands on what is larger than all before it; false if too much is not.
 fn each_larger<E>(
     mut size: u64,
     heads: impl Iterator<Item = Option<Head>>,
     each: &mut dyn FnMut(Head) -> Result<ControlFlow<()>, E>,
-) -> Result<(), E> {
+) -> Result<bool, E> {
     let mut odd = 0;
     for head in heads {
         match head.filter(|head| head.size() > size) {
@@ -174,10 +174,10 @@ fn each_larger<E>(
             None => odd += 1,
         }
         if odd > ODD_MAX {
-            break;
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// A source's history from a place on; it ends at the first fault, which is laid in `fault`.
