@@ -37,15 +37,18 @@ fn nobody_accuses(nodes: &[&Node]) -> Result<()> {
 
 /// What an operator reads as JSON of the node's own log, once nobody is missing any more.
 fn is_complete(node: &Node) -> Result<()> {
-    until("everybody cosigned and gave a receipt", || {
+    let mut last = json!(null);
+    let done = until("everybody cosigned and gave a receipt", || {
         let own = node.run(&["status"])?.ends(0)?["own"].take();
+        last = own.clone();
         let size = own["size"].as_u64().context("no size")?;
         let is_done = own["witnessed"] == json!(size)
             && own["missing"] == json!([])
             && own["receipts_missing"] == json!([])
             && own["pending_since"].is_null();
         Ok(is_done.then_some(()))
-    })
+    });
+    done.with_context(|| format!("{}: {last}", node.id))
 }
 
 fn start(nodes: &mut [Node]) -> Result<()> {

@@ -31,7 +31,7 @@ fn branches(sim: &Sim, common: u8, ours: u8, theirs: u8) -> (Forge, Forge) {
             .map(|n| vec![0x82, 0x06, n % 20])
             .collect::<Vec<_>>(),
     );
-    other.extend(&(0..theirs).map(|n| leaf(n)).collect::<Vec<_>>());
+    other.extend(&(0..theirs).map(leaf).collect::<Vec<_>>());
     (forge, other)
 }
 

@@ -213,13 +213,18 @@ impl Centre {
         };
         mirror.body_jobs.remove(&seq);
         // Our own records must come back whole, from somebody: who withholds them, or brings others, is merely not asked next.
-        let result = match result {
-            JobResult::Body(body) if *origin == self.origin && body.withholds() => {
-                JobResult::Failed
-            }
-            JobResult::Bad(_) if *origin == self.origin => JobResult::Failed,
-            other => other,
+        let is_own = *origin == self.origin;
+        let is_lost = match &result {
+            JobResult::Body(body) => is_own && body.withholds(),
+            JobResult::Bad(_) => is_own,
+            JobResult::Suffix(_)
+            | JobResult::Roots(_)
+            | JobResult::Retractions(_)
+            | JobResult::Cosigned(_)
+            | JobResult::Ahead(_)
+            | JobResult::Failed => false,
         };
+        let result = if is_lost { JobResult::Failed } else { result };
         match result {
             JobResult::Body(body) => {
                 if seq == mirror.state.applied {

@@ -54,7 +54,12 @@ fn write(published: &Published, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn options(published: &Published, folder: &Path, jobs: usize, bodies: bool) -> Result<VerifyOptions> {
+fn options(
+    published: &Published,
+    folder: &Path,
+    jobs: usize,
+    bodies: bool,
+) -> Result<VerifyOptions> {
     Ok(VerifyOptions {
         trust: Trust::Pin(published.rosters[0].roster().network),
         bodies: bodies.then(|| folder.join("bodies")),
@@ -107,8 +112,16 @@ fn bodies(figure: Figure<'_>) -> Result<()> {
         }
         let name = |what: &str| format!("audit_bodies_{what}_{cores}_cores");
         figure(&name("records"), median(&mut rates), "records/s");
-        figure(&name("time_to_hashing_the_bytes"), median(&mut to_bytes), "x");
-        figure(&name("time_to_the_formats_hashes"), median(&mut to_format), "x");
+        figure(
+            &name("time_to_hashing_the_bytes"),
+            median(&mut to_bytes),
+            "x",
+        );
+        figure(
+            &name("time_to_the_formats_hashes"),
+            median(&mut to_format),
+            "x",
+        );
     }
     let work = published.bodies.values().map(Vec::len).sum::<usize>();
     figure("audit_bodies_bytes", count(work as u64) / 1e6, "MB");
@@ -194,7 +207,11 @@ fn many_leaves(leaves: u64, figure: Figure<'_>) -> Result<()> {
     figure(&name("rate"), median(&mut rates), "leaves/s");
     figure(&name("time_to_signatures_alone"), median(&mut ratios), "x");
     let pin = published.rosters[0].roster().network.to_string();
-    figure(&name("peak_memory"), peak_of_verify(folder.path(), &pin)?, "MiB");
+    figure(
+        &name("peak_memory"),
+        peak_of_verify(folder.path(), &pin)?,
+        "MiB",
+    );
     Ok(())
 }
 
@@ -240,9 +257,17 @@ fn proofs(figure: Figure<'_>) {
     figure("proof_leaf_check", each(|| sample.verify_leaf(&leaf)), "ms");
     let entry = sample.entry();
     if let Ok(record) = prover.prove(entry) {
-        figure("proof_record_size", count(record.to_bytes().len() as u64), "B");
+        figure(
+            "proof_record_size",
+            count(record.to_bytes().len() as u64),
+            "B",
+        );
         figure("proof_record_make", each(|| prover.prove(entry)), "ms");
-        figure("proof_record_check", each(|| sample.verify_record(&record)), "ms");
+        figure(
+            "proof_record_check",
+            each(|| sample.verify_record(&record)),
+            "ms",
+        );
     }
 }
 

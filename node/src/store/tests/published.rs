@@ -382,8 +382,16 @@ fn a_checkpoint_behind_the_log_has_the_tiles_of_its_own_size() {
         }
     }
     commit(&store, writes);
-    let tile = |width: &str| dir.path().join("logs/eu.example_eu_1/tile/0/000.p").join(width);
-    let bundle = |width: &str| dir.path().join("logs/eu.example_eu_1/tile/entries/000.p").join(width);
+    let tile = |width: &str| {
+        dir.path()
+            .join("logs/eu.example_eu_1/tile/0/000.p")
+            .join(width)
+    };
+    let bundle = |width: &str| {
+        dir.path()
+            .join("logs/eu.example_eu_1/tile/entries/000.p")
+            .join(width)
+    };
     assert_eq!(std::fs::read(tile("90")).unwrap().len(), 90 * 32);
     assert!(bundle("90").exists());
     // 300 leaves: the first tile is full, and what is published is still of 90.
