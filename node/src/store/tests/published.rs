@@ -420,12 +420,12 @@ struct FilesOf<'a>(&'a [Write]);
 
 impl hashpact_protocol::log::LogFiles for FilesOf<'_> {
     fn log_file(&self, path: &str) -> Option<Vec<u8>> {
-        self.0.iter().find_map(|write| match write {
-            Write::Log { files, .. } => files
-                .iter()
-                .find(|file| file.path == path)
-                .map(|file| file.bytes.clone()),
-            _ => None,
+        self.0.iter().find_map(|write| {
+            let Write::Log { files, .. } = write else {
+                return None;
+            };
+            let found = files.iter().find(|file| file.path == path);
+            found.map(|file| file.bytes.clone())
         })
     }
 }
