@@ -14,6 +14,7 @@ use hashpact_keys::roster::RosterDraft;
 use hashpact_keys::store::KeyFile;
 use hashpact_keys::{CentreId, KeyUse, NetworkId, Roster, RosterVersion, Signer, Timestamp};
 use hashpact_protocol::centre::{Centre, CentreKeys, Command};
+use hashpact_protocol::log::ForkProof;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -80,6 +81,9 @@ pub(super) struct NewArgs {
     /// Centres to take off.
     #[arg(long, visible_alias = "drop-centre", value_name = "CENTRE")]
     remove: Vec<String>,
+    /// Fork proofs (`fork` beside the log's tiles): the centre of each gets the next epoch of its origin line.
+    #[arg(long, value_name = "PROOF")]
+    resume: Vec<PathBuf>,
     #[command(flatten)]
     witnesses: WitnessArgs,
     /// Root key files: the keys of a new network, and signers in any case.
@@ -173,6 +177,7 @@ fn new(args: &NewArgs) -> Result<Answer, Failure> {
         let id: CentreId = name.parse().map_err(Failure::input)?;
         draft.centres.retain(|centre| centre.id != id);
     }
+    resume(&mut draft, &args.resume, last.as_ref(), now)?;
     for file in &args.enrol {
         let enrolment = Enrolment::open(&read(file, Kind::Enrolment)?)
             .map_err(|error| Failure::input(format!("{}: {error}", file.display())))?;
@@ -181,6 +186,16 @@ fn new(args: &NewArgs) -> Result<Answer, Failure> {
             .iter_mut()
             .find(|centre| centre.id == enrolment.id)
         {
+            // Whoever could change its line in passing could leave a history behind that it does not like.
+            Some(centre) if centre.origin != enrolment.origin => {
+                return Err(Failure::no(format!(
+                    "{}: {} writes {} and enrols with {}: a centre keeps its log; one that was forked is resumed with --resume PROOF",
+                    file.display(),
+                    centre.id,
+                    centre.origin,
+                    enrolment.origin,
+                )));
+            }
             Some(centre) => *centre = enrolment.renew(centre, now),
             None => draft.centres.push(enrolment.centre_entry(now, None)),
         }
@@ -193,6 +208,32 @@ fn new(args: &NewArgs) -> Result<Answer, Failure> {
     }
     write(&args.out, &bytes)?;
     described(&bytes, &args.out)
+}
+
+/// Gives the centres of forked logs the next epoch of their line.
+fn resume(
+    draft: &mut RosterDraft,
+    proofs: &[PathBuf],
+    last: Option<&Roster>,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    for file in proofs {
+        let refused =
+            |error: &dyn std::fmt::Display| Failure::no(format!("{}: {error}", file.display()));
+        let last = last.ok_or_else(|| Failure::input("--resume needs --from"))?;
+        let bytes = std::fs::read(file).map_err(Failure::input)?;
+        let proof = ForkProof::from_text(&bytes).map_err(|error| refused(&error))?;
+        let fact = proof.verify(last, now).map_err(|error| refused(&error))?;
+        let centre = draft
+            .centres
+            .iter_mut()
+            .find(|centre| centre.origin == fact.origin);
+        let centre =
+            centre.ok_or_else(|| refused(&"the centre of this log is not on the roster"))?;
+        let next = centre.origin.next_epoch();
+        centre.origin = next.ok_or_else(|| refused(&"the line has no next epoch"))?;
+    }
+    Ok(())
 }
 
 fn sign(file: &Path, roots: &[PathBuf]) -> Result<Answer, Failure> {

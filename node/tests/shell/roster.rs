@@ -4,6 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
+use hashpact_keys::KeyUse;
+use hashpact_keys::store::KeyFile;
+use hashpact_protocol::log::{Checkpoint, ForkProof};
 use serde_json::{Value, json};
 
 use crate::common::{List, Network, Node, Over, hashpact, text, two, until};
@@ -204,5 +207,65 @@ fn roster_that_would_never_be_valid_is_not_made() -> Result<()> {
     node.run(&[&args[..], &["--remove", "eu"]].concat())?
         .refuses(2, &["centres is empty"])?;
     ensure!(!Path::new(&out).exists(), "a refused roster was written");
+    Ok(())
+}
+
+/// A centre that could change its line in passing could leave a history behind that it does not like.
+#[test]
+fn a_line_changes_for_a_fork_proof_and_for_nothing_else() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (eu, us) = (
+        Node::init(folder.path(), "eu", Over::Tcp)?,
+        Node::init(folder.path(), "us", Over::Tcp)?,
+    );
+    let network = Network::found(folder.path(), &[&eu, &us])?;
+    let (root, from) = (
+        text(&folder.path().join("root.key")),
+        text(&network.rosters[0]),
+    );
+    let out = text(&folder.path().join("roster-2.txt"));
+    let new = |more: &[&str]| {
+        let base = [
+            "roster", "new", "--from", &from, "--root", &root, "--out", &out,
+        ];
+        hashpact(&[&base[..], more].concat())
+    };
+    // An enrolment that names the next epoch.
+    let config = eu.home.path().join("hashpact.toml");
+    let written = fs::read_to_string(&config)?;
+    fs::write(
+        &config,
+        written.replace("eu.example/eu/1", "eu.example/eu/2"),
+    )?;
+    eu.run(&["enrol"])?.ends(0)?;
+    fs::write(&config, written)?;
+    let enrolment = text(&eu.home.path().join("enrolment.txt"));
+    new(&["--enrol", &enrolment])?.refuses(1, &["eu.example/eu/2", "--resume"])?;
+    // Two heads of one size under its log key, and one that is none of another size.
+    let signer = KeyFile::load(&eu.home.path().join("keys/log.key"), KeyUse::Log)?;
+    let head = |size, root| {
+        let origin = "eu.example/eu/1".parse()?;
+        anyhow::Ok(
+            Checkpoint { origin, size, root }
+                .sign(&signer)
+                .note()
+                .to_vec(),
+        )
+    };
+    let proof = ForkProof::checkpoints(&head(1, [1; 32])?, &head(1, [2; 32])?, vec![], None, None)?;
+    let file = folder.path().join("fork");
+    fs::write(&file, proof.to_text())?;
+    let made = new(&["--resume", &text(&file)])?.ends(0)?;
+    ensure!(
+        made["centres"][0]["origin"] == json!("eu.example/eu/2"),
+        "{made}"
+    );
+    ensure!(
+        made["centres"][1]["origin"] == json!("us.example/us/1"),
+        "{made}"
+    );
+    let bent = proof.to_text().replacen("common 0", "common 1", 1);
+    fs::write(&file, bent)?;
+    new(&["--resume", &text(&file)])?.refuses(1, &["fork proof"])?;
     Ok(())
 }
