@@ -4,13 +4,15 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::thread;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use common::{Network, Node, Over, StockLog, Witness, ask, hashpact, text, until};
 use hashpact_keys::store::KeyFile;
-use hashpact_keys::{KeyUse, Signer};
+use hashpact_keys::{KeyUse, SignedRoster, Signer};
+use hashpact_node::http::{HttpClient, HttpClientConfig, Identity};
 use hashpact_protocol::log::{
     AddCheckpoint, SignedNote, VerifierKey, cosignatures_from_answer, log_key, origin_hash,
 };
@@ -283,5 +285,68 @@ fn auditors_and_stock_witnesses_reach_a_roster_and_leave_it() -> Result<()> {
     let (up, down) = (lower.replace(":7", ":8"), lower.replace(":7", ":6"));
     new(&out(5), 6, &["--revoke", &up])?.refuses(2, &["only ever goes down"])?;
     new(&out(5), 6, &["--revoke", &down])?.ends(0)?;
+    Ok(())
+}
+
+/// The auditor's certificate is around the key that the roster names, for nobody else's eyes, and opens a node's logs.
+#[test]
+fn auditors_certificate_opens_the_logs_that_a_node_serves_over_tls() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (mut eu, witness, network) = network(folder.path())?;
+    let file = folder.path().join("auditor");
+    let made = witness.run(&["certificate", &text(&file)])?.ends(0)?;
+    ensure!(
+        made["key"] == Value::from(text(&file.with_extension("key"))),
+        "{made}"
+    );
+    witness
+        .run(&["certificate", &text(&file)])?
+        .refuses(3, &["auditor.key"])?;
+    let mode = fs::metadata(file.with_extension("key"))?
+        .permissions()
+        .mode();
+    ensure!(mode & 0o077 == 0, "{mode:o}");
+    // A server's certificate of its own, which the auditor trusts.
+    let server = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    let http = eu.home.path().join("http");
+    fs::create_dir(&http)?;
+    fs::write(http.join("certificate.pem"), server.cert.pem())?;
+    fs::write(http.join("key.pem"), server.signing_key.serialize_pem())?;
+    let config = eu.home.path().join("hashpact.toml");
+    let section = "[http]\nlisten = \"127.0.0.1:0\"\ncertificate = \"http/certificate.pem\"\nkey = \"http/key.pem\"\n";
+    fs::write(
+        &config,
+        format!("{}\n{section}", fs::read_to_string(&config)?),
+    )?;
+    let roster = text(&network.rosters[0]);
+    eu.run(&["roster", "apply", &roster, "--pin", &network.pin])?
+        .ends(0)?;
+    eu.start()?;
+    let address = eu.status()?.http.context("an address")?;
+    let url = format!(
+        "https://{}/rosters/1",
+        address.replace("127.0.0.1", "localhost")
+    );
+    let read = |identity: Option<Identity>| -> Result<_> {
+        let client = HttpClient::new(&HttpClientConfig {
+            timeout: std::time::Duration::from_secs(10),
+            identity,
+            roots: Some(http.join("certificate.pem")),
+        })?;
+        Ok(client.get(&url, 65_536))
+    };
+    let identity = Identity {
+        certificate_pem: fs::read_to_string(file.with_extension("pem"))?,
+        key_pem: zeroize::Zeroizing::new(fs::read_to_string(file.with_extension("key"))?),
+    };
+    let roster = read(Some(identity))??;
+    ensure!(
+        SignedRoster::open_first(&roster.body, &network.pin.parse()?).is_ok(),
+        "the roster that the node has"
+    );
+    ensure!(
+        read(None)?.is_err(),
+        "nobody without a key of the roster reads"
+    );
     Ok(())
 }

@@ -3,9 +3,11 @@
 //! A witness's home is no node's: it has two keys, the rosters and what was cosigned last. In scope: making it, serving, and
 //! saying what it holds. Out of scope: the rules (`crate::witness`).
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ use super::{Answer, Failure};
 use crate::armor::Kind;
 use crate::clock;
 use crate::home::{Home, PassphraseSource};
+use crate::http::self_signed;
 use crate::store::durable::Steps;
 use crate::witness::{
     LogReport, Logs, LogsError, MakeHomeError, OpenHomeError, StateError, WitnessConfig,
@@ -45,6 +48,14 @@ pub(super) enum WitnessCommand {
     Status,
     /// The verifier key: who asks for cosignatures enters it among the witnesses.
     Vkey,
+    /// Write the certificate with which logs are read over HTTPS, around this home's node key, and that key.
+    #[command(
+        after_help = "The files stay on this machine: the key is the one that the roster names. `audit mirror --identity FILE.pem+FILE.key`\nand any HTTP client take them.\n\nExample:\n  hashpact --home w1 witness certificate auditor"
+    )]
+    Certificate {
+        /// Where: FILE.pem and FILE.key.
+        file: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -132,6 +143,7 @@ pub(super) fn witness(
         WitnessCommand::Run(args) => run(&home, source, &args),
         WitnessCommand::Status => status(&home),
         WitnessCommand::Vkey => vkey(&home),
+        WitnessCommand::Certificate { file } => certificate(&home, source, &file),
     }
 }
 
@@ -348,6 +360,31 @@ fn vkey(home: &WitnessHome) -> Result<Answer, Failure> {
     let key_id = key.key().key_id().to_string();
     let json = json!({ "name": key.name(), "vkey": key.to_string(), "key_id": key_id });
     Ok(Answer::new(json, key.to_string()))
+}
+
+fn certificate(
+    home: &WitnessHome,
+    source: &PassphraseSource,
+    file: &Path,
+) -> Result<Answer, Failure> {
+    let config = home.config().map_err(open_failure)?;
+    let keys = home.keys(source).map_err(open_failure)?;
+    let identity = self_signed(&keys.node_seed, config.name.as_str()).map_err(Failure::failed)?;
+    let (certificate, key) = (file.with_extension("pem"), file.with_extension("key"));
+    // Made for its owner only, and never over another file.
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    for (path, text) in [
+        (&key, identity.key_pem.as_bytes()),
+        (&certificate, identity.certificate_pem.as_bytes()),
+    ] {
+        let named = |error| Failure::failed(format!("{}: {error}", path.display()));
+        let mut out = options.open(path).map_err(named)?;
+        out.write_all(text).map_err(named)?;
+    }
+    let text = format!("{} and {}", certificate.display(), key.display());
+    let json = json!({ "certificate": certificate, "key": key });
+    Ok(Answer::new(json, text))
 }
 
 /// Whether a roster has this key for this name, at this time.
