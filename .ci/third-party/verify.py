@@ -4,6 +4,7 @@
     verify.py log DIR (--roster FILE... --pin HEX | --log-vkey VKEY ...)   every check on a log's folder
     verify.py flip DIR ...                                                flips bytes; each check must fail
     verify.py witness DIR [--fork FILE] ...                                aics-witness cosigns the log over HTTP
+    verify.py proofs DIR --roster FILE... --pin HEX --origin LINE         tlog-proofs and RFC 9942 receipts of leaves
     verify.py paths DIR ...                                               the files that its checkpoint calls for
     verify.py roster FILE... --pin HEX [--origin LINE [--out DIR]]         the keys of a roster, as the tools take them
     verify.py policy FILE                                                 reads a C2SP tlog-policy file
@@ -25,6 +26,7 @@ import checks
 import cose
 import flip
 import live
+import proofs
 import roster
 from trust import LOG_KEY, DeltaKey, Policy, Trust, Window, flat_policy, parse_policy, vkey_of
 
@@ -127,6 +129,19 @@ def run_witness(args: argparse.Namespace) -> int:
     return report.end()
 
 
+def run_proofs(args: argparse.Namespace) -> int:
+    """`verify.py proofs`."""
+    report = Report()
+    trust = roster.trust_for(roster.read(args.roster, args.pin), args.origin)
+    for file in sorted(args.folder.glob("*.tlog-proof")):
+        leaf = proofs.Leaf(args.folder, file.stem, trust)
+        report.check(f"{file.stem} proof", leaf.inclusion)
+        if leaf.receipt is not None:
+            report.check(f"{file.stem} receipt", leaf.signed)
+        report.check(f"{file.stem} flips", leaf.flips)
+    return report.end()
+
+
 def run_paths(args: argparse.Namespace) -> int:
     """`verify.py paths`."""
     log = open_log(args)
@@ -210,6 +225,12 @@ def parser() -> argparse.ArgumentParser:
         add_trust(command)
         if name == "witness":
             command.add_argument("--fork", type=Path, help="a head of the newest size with another root")
+    command = commands.add_parser("proofs", help=run_proofs.__doc__)
+    command.set_defaults(run=run_proofs)
+    command.add_argument("folder", type=Path, metavar="DIR", help="NAME.tlog-proof, NAME.leaf and perhaps NAME.receipt")
+    command.add_argument("--roster", nargs="+", required=True, metavar="FILE", help="versions 1 to n, in this order")
+    command.add_argument("--pin", required=True, metavar="HEX", help="network id of the roster, got out of band")
+    command.add_argument("--origin", required=True, metavar="LINE", help="the log's origin line")
     command = commands.add_parser("roster", help="the keys of a roster")
     command.set_defaults(run=run_roster)
     command.add_argument("files", nargs="+", metavar="FILE", help="versions 1 to n, in this order")

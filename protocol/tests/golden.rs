@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `log/checkpoint`, `log/history`, `log/tile/...` | what a node publishes of a log |
 //! | `fork` | a head of the same size with another root, signed by the log: what an equivocating origin shows |
+//! | `proofs/middle.*` | the middle leaf, its C2SP tlog-proof and its RFC 9942 receipt |
 //! | `roster` | the network's roster as text; its pin stands in `pin` |
 //! | `log.vkey`, `policy` | the log's key as a C2SP vkey; who must have cosigned, as a C2SP tlog-policy |
 #![cfg(feature = "testing")]
@@ -25,7 +26,8 @@ use hashpact_keys::{KeyUse, RosterVersion, SignedRoster, Signer, Timestamp};
 use hashpact_protocol::delta::{Draft, Seq};
 use hashpact_protocol::labels::ClassId;
 use hashpact_protocol::log::{
-    Cosigners, Leaf, SignedNote, VerifierKey, grow, log_key, mirror_name, root_at, witness_name,
+    Cosigners, Leaf, LogProof, Receipt, SignedNote, VerifierKey, grow, inclusion_proof, log_key,
+    mirror_name, root_at, witness_name,
 };
 use hashpact_protocol::testing::forge::Forge;
 use hashpact_protocol::testing::keys::{self, CentreSetup, LIFETIME_S, START};
@@ -73,6 +75,7 @@ fn make(sizes: &[u64]) -> Files {
     let notes: Vec<_> = notes.iter().map(SignedNote::to_bytes).collect();
     let newest = notes.last().expect("a log has a head").clone();
     files.insert("log/checkpoint".to_owned(), newest);
+    files.extend(proofs(setup, &leaves, &files["log/checkpoint"]));
     let fork = fork(setup, &roster, leaves);
     files.insert("fork".to_owned(), fork);
     let history = notes
@@ -86,6 +89,31 @@ fn make(sizes: &[u64]) -> Files {
     let pin = format!("{}\n", hex::encode(roster.hash()));
     files.insert("pin".to_owned(), pin.into_bytes());
     files
+}
+
+/// The middle leaf with its proofs, as `hashpact audit prove` writes them.
+fn proofs(setup: &CentreSetup, leaves: &[Vec<u8>], note: &[u8]) -> Files {
+    let size = leaves.len() as u64;
+    let grown = grow(&|_: &str| None, 0, leaves).expect("leaves that fit a log");
+    let tiles: Files = grown
+        .files
+        .into_iter()
+        .map(|file| (file.path, file.bytes))
+        .collect();
+    let tiles = |path: &str| tiles.get(path).cloned();
+    let index = size / 2;
+    let path = inclusion_proof(&tiles, size, index, size).expect("a leaf of the log");
+    let signer = setup.signer(KeyUse::Log);
+    let receipt = Receipt::sign(&grown.root, size, index, &path, &signer);
+    let proof = LogProof::new(None, index, path, note).expect("a proof");
+    let leaf = leaves[usize::try_from(index).expect("few leaves")].clone();
+    let parts = [
+        ("leaf", leaf),
+        ("tlog-proof", proof.to_text().into_bytes()),
+        ("receipt", receipt),
+    ];
+    let named = parts.map(|(kind, bytes)| (format!("proofs/middle.{kind}"), bytes));
+    named.into_iter().collect()
 }
 
 /// Four centres with a witness and a mirror key each, and an auditor with a witness key.
