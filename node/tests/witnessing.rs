@@ -36,7 +36,7 @@ fn nobody_accuses(nodes: &[&Node]) -> Result<()> {
 }
 
 /// What an operator reads as JSON of the node's own log, once nobody is missing any more.
-fn is_complete(node: &Node) -> Result<()> {
+fn is_complete(node: &Node, others: &[&Node]) -> Result<()> {
     let mut last = json!(null);
     let done = until("everybody cosigned and gave a receipt", || {
         let own = node.run(&["status"])?.ends(0)?["own"].take();
@@ -48,7 +48,10 @@ fn is_complete(node: &Node) -> Result<()> {
             && own["pending_since"].is_null();
         Ok(is_done.then_some(()))
     });
-    done.with_context(|| format!("{}: {last}", node.id))
+    done.with_context(|| {
+        let held = others.iter().map(|other| other.mirrored(&node.id));
+        format!("{last}, and others hold {:?}", held.collect::<Vec<_>>())
+    })
 }
 
 fn start(nodes: &mut [Node]) -> Result<()> {
@@ -76,7 +79,7 @@ fn what_is_put_waits_for_its_quorum_and_what_is_retracted_does_not() -> Result<(
     let [eu, us, ca] = &mut nodes;
     let first = List::write(folder.path(), "first", 12)?;
     eu.ingest(&first, &[])?.ends(0)?;
-    is_complete(eu)?;
+    is_complete(eu, &[us, ca])?;
     us.catches_up_with(eu)?;
 
     ca.stop()?;
@@ -122,7 +125,7 @@ fn what_is_put_waits_for_its_quorum_and_what_is_retracted_does_not() -> Result<(
     ca.catches_up_with(eu)?;
     ensure!(us.lookup(&second.sha256(0))?.len() == 1);
     auditor.start()?;
-    is_complete(eu)?;
+    is_complete(eu, &[us, ca])?;
     nobody_accuses(&[eu, us, ca])
 }
 
@@ -167,7 +170,7 @@ fn centre_that_is_restored_from_an_old_backup_gets_its_log_back_and_forks_nothin
     let [first, second, third] = lists;
     let (first, second, third) = (first?, second?, third?);
     eu.ingest(&first, &[])?.ends(0)?;
-    is_complete(eu)?;
+    is_complete(eu, &[us, ca])?;
     eu.stop()?;
     let backup = folder.path().join("backup");
     copy_folder(&eu.home.data(), &backup)?;
@@ -175,7 +178,7 @@ fn centre_that_is_restored_from_an_old_backup_gets_its_log_back_and_forks_nothin
     eu.ingest(&second, &[])?.ends(0)?;
     eu.run(&["retract", &eu.entry(&first.sha256(3))?])?
         .ends(0)?;
-    is_complete(eu)?;
+    is_complete(eu, &[us, ca])?;
     us.catches_up_with(eu)?;
     let (own, root) = (eu.status()?.own, shown(eu)?);
     for node in [&mut *eu, &mut *us, &mut *ca] {
@@ -240,7 +243,7 @@ fn centre_that_is_restored_from_an_old_backup_gets_its_log_back_and_forks_nothin
     );
     renew(eu, &[us, ca], &mut network, folder.path())?;
     ensure!(!eu.status()?.retired, "new keys are not retired");
-    is_complete(us)
+    is_complete(us, &[eu, ca])
 }
 
 #[test]
@@ -262,7 +265,7 @@ fn centre_whose_data_is_lost_applies_its_rosters_again_and_gets_its_log_back() -
     eu.ingest(&second, &[])?.ends(0)?;
     eu.run(&["retract", &eu.entry(&first.sha256(3))?])?
         .ends(0)?;
-    is_complete(eu)?;
+    is_complete(eu, &[us, ca])?;
     us.catches_up_with(eu)?;
     ca.catches_up_with(eu)?;
     let (own, root) = (eu.status()?.own, shown(eu)?);

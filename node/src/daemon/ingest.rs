@@ -197,7 +197,7 @@ impl Handle {
             });
         };
         let staged = stage(file, &profile, &context, &mut told, report)?;
-        let own = self.store.own_number();
+        let own = self.store.own_lines();
         Ok(staged.resolve(&self.store.index(), own, &mut told, report)?)
     }
 

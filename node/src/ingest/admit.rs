@@ -21,8 +21,8 @@ use super::stage::{PROGRESS_ROWS, Phase, Progress, Report, Staged};
 use crate::store::index::{Index, Probe, RowKind, SortedProbes, SpillRuns, Value};
 
 impl Staged {
-    /// Looks every row up and decides about it. `own_origin` is the index's number of the origin that takes the file in;
-    /// what other origins have is no duplicate.
+    /// Looks every row up and decides about it. `own` are the lines of the centre that takes the file in; what other centres
+    /// have is no duplicate.
     ///
     /// # Errors
     /// [`IngestError::Strict`] and [`IngestError::TooManyBad`] by the refusal policy, [`IngestError::Disk`] if a disk or the
@@ -30,7 +30,7 @@ impl Staged {
     pub fn resolve(
         self,
         index: &Index,
-        own_origin: u16,
+        own: impl Into<OwnLines>,
         progress: &mut dyn FnMut(Progress),
         report: &mut dyn FnMut(&ReportLine<'_>),
     ) -> Result<Resolved, IngestError> {
@@ -45,7 +45,7 @@ impl Staged {
         } = self;
         let events = SpillRuns::new(staging.path(), self.buffer_bytes);
         let look_up = LookUp {
-            own_origin,
+            own: own.into(),
             refused: summary.refused,
             progress,
         };
@@ -83,8 +83,43 @@ impl Staged {
     }
 }
 
+/// The logs that one centre has written, by their numbers in index rows: of one that was forked only what stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnLines(Vec<OwnLine>);
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnLine {
+    /// Its number.
+    pub number: u16,
+    /// The first delta that does not stand; none if all do.
+    pub void_from: Option<u64>,
+}
+
+impl From<Vec<OwnLine>> for OwnLines {
+    fn from(lines: Vec<OwnLine>) -> Self {
+        Self(lines)
+    }
+}
+
+impl From<u16> for OwnLines {
+    fn from(number: u16) -> Self {
+        let void_from = None;
+        Self(vec![OwnLine { number, void_from }])
+    }
+}
+
+impl OwnLines {
+    /// Whether a row of the index is of an entry that the centre has put, and that stands or was ended.
+    fn have(&self, value: &Value) -> bool {
+        let of = |line: &&OwnLine| line.number == value.origin;
+        let line = self.0.iter().find(of);
+        line.is_some_and(|line| line.void_from.is_none_or(|seq| u64::from(value.seq) < seq))
+    }
+}
+
 struct LookUp<'a> {
-    own_origin: u16,
+    own: OwnLines,
     refused: u64,
     progress: &'a mut dyn FnMut(Progress),
 }
@@ -122,7 +157,7 @@ impl LookUp<'_> {
             let (tag, value) = found?;
             let value = Value::decode(&value)
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-            let ours = value.origin == self.own_origin;
+            let ours = self.own.have(&value);
             match value.kind {
                 RowKind::Fingerprint | RowKind::Ended if ours => {
                     events.borrow_mut().push(hit(tag, &value))?;

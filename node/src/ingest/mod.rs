@@ -38,6 +38,7 @@ mod tests;
 
 use std::io;
 
+pub use admit::{OwnLine, OwnLines};
 pub use profile::{EXAMPLE, Problem, Profile, ProfileError};
 pub use report::{Action, Code, ReportLine, Summary};
 pub use resolved::{NewRow, NewRows, Resolved};

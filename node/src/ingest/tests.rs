@@ -130,6 +130,7 @@ struct Settings {
     accept_bad: Option<u64>,
     bytes_max: Option<u64>,
     buffer_bytes: Option<usize>,
+    lines: Option<[OwnLine; 2]>,
 }
 
 struct Outcome {
@@ -187,7 +188,11 @@ fn ingest(text: impl AsRef<[u8]>, profile: &str, index: &Index, settings: Settin
         json.push(line.to_json());
     };
     let result = stage(text.as_ref(), &profile, &context, &mut |_| {}, &mut report)
-        .and_then(|staged| staged.resolve(index, OWN, &mut |_| {}, &mut report))
+        .and_then(|staged| {
+            let own = settings.lines.map(|lines| lines.to_vec().into());
+            let own: OwnLines = own.unwrap_or_else(|| OWN.into());
+            staged.resolve(index, own, &mut |_| {}, &mut report)
+        })
         .map(|resolved| Taken {
             rows: resolved.rows().unwrap().collect::<Result<_, _>>().unwrap(),
             labels: resolved.labels().to_vec(),

@@ -65,6 +65,7 @@ pub use rebuild::{Progress, RebuildError};
 pub use served::ServedBody;
 pub use upkeep::UpkeepError;
 
+use crate::ingest::OwnLine;
 use bodies::OpenBodies;
 use control::{Control, Family, Loaded, SegmentEntry, Tally};
 use durable::{Steps, create_dirs, sync_dir};
@@ -255,15 +256,20 @@ impl Store {
         &self.keys.index
     }
 
-    /// The number that stands for this node's own log in index rows.
+    /// The logs that this node's centre has written: its own, and those that were closed before it.
     #[must_use]
-    pub fn own_number(&self) -> u16 {
-        // Opening gave it a number.
-        self.live()
-            .numbers
-            .get(&self.own)
-            .copied()
-            .unwrap_or(u16::MAX)
+    pub fn own_lines(&self) -> Vec<OwnLine> {
+        let live = self.live();
+        let lines = live.numbers.iter();
+        let own = lines.filter(|(line, _)| lines::continues(&self.own, line));
+        own.map(|(line, number)| {
+            let closed = live.logs.get(line).filter(|state| state.frozen.is_some());
+            OwnLine {
+                number: *number,
+                void_from: closed.map(|state| state.witnessed_seq.0),
+            }
+        })
+        .collect()
     }
 
     /// The folder in which an ingest stages its rows; whoever ingests makes it, and opening removes what was left.

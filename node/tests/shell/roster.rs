@@ -228,7 +228,7 @@ fn a_line_changes_for_a_fork_proof_and_for_nothing_else() -> Result<()> {
         let base = [
             "roster", "new", "--from", &from, "--root", &root, "--out", &out,
         ];
-        hashpact(&[&base[..], more].concat())
+        hashpact([&base[..], more].concat())
     };
     // An enrolment that names the next epoch.
     let config = eu.home.path().join("hashpact.toml");

@@ -146,6 +146,34 @@ fn what_other_origins_have_is_no_duplicate() {
     );
 }
 
+/// After a log was closed its centre goes on in the next line: what stands in the old one is known, what was retracted
+/// there stays retracted, and what is void may be put again.
+#[test]
+fn a_closed_line_of_the_same_centre_is_ones_own_as_far_as_it_stands() {
+    let [a] = <[NewRow; 1]>::try_from(entries(&[(1, 2, "A")])).unwrap();
+    let closed = OWN + 1;
+    // The rows stand in delta 3.
+    for (void_from, stands) in [(4, true), (3, false)] {
+        let lines = [(OWN, None), (closed, Some(void_from))];
+        let lines = lines.map(|(number, void_from)| OwnLine { number, void_from });
+        let settings = || Settings {
+            lines: Some(lines),
+            ..Settings::default()
+        };
+        let counts = |kind| {
+            let index = index_of(index_rows(&a, closed, 0, kind));
+            let outcome = ingest(pairs(&[(1, 2, "A")]), PAIR, &index, settings());
+            let summary = outcome.summary();
+            (summary.accepted, summary.unchanged, summary.retracted)
+        };
+        let new = (1, 0, 0);
+        let known = if stands { (0, 1, 0) } else { new };
+        let gone = if stands { (0, 0, 1) } else { new };
+        assert_eq!(counts(RowKind::Fingerprint), known, "{void_from}");
+        assert_eq!(counts(RowKind::Ended), gone, "{void_from}");
+    }
+}
+
 #[test]
 fn a_repeated_row_of_a_retracted_entry_is_retracted_too() {
     let [a] = <[NewRow; 1]>::try_from(entries(&[(1, 2, "A")])).unwrap();
