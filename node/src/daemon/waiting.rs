@@ -40,7 +40,10 @@ impl Waiting {
     ) -> Option<(Command, Answer)> {
         // A roster counts at once and is logged later: a log that was lost may need it to come back.
         let signs = !matches!(command, Command::ApplyRoster(_));
-        let is_early = signs && centre.unconfirmed().is_some() && centre.behind().is_none();
+        // Of a log that is behind or frozen the core says so at once; waiting would not help.
+        let (_, own) = centre.own_log();
+        let may_come = centre.behind().is_none() && own.frozen.is_none();
+        let is_early = signs && may_come && centre.unconfirmed().is_some();
         if !is_early || self.commands.len() >= ASKS_WAITING {
             return Some((command, answer));
         }

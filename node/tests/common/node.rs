@@ -232,6 +232,14 @@ impl Node {
         Ok(String::from_utf8_lossy(&fs::read(self.log_file())?).into_owned())
     }
 
+    /// The end of its log, for whoever looks into a failure.
+    pub(crate) fn last_words(&self) -> String {
+        let log = self.log().unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let end = lines.len().saturating_sub(40);
+        format!("{}:\n{}", self.id, lines[end..].join("\n"))
+    }
+
     /// All that its commands printed.
     pub(crate) fn said(&self) -> String {
         self.said.borrow().clone()
@@ -277,13 +285,20 @@ impl Node {
     pub(crate) fn catches_up_with(&self, origin: &Self) -> Result<()> {
         let own = origin.status()?.own;
         let counts = |log: &LogStatus| (log.size, log.applied, log.held, log.retracted);
-        until(
+        let mut last = None;
+        let done = until(
             &format!("{} holds what {} does", self.id, origin.id),
             || {
                 let log = self.mirrored(&origin.id)?;
-                Ok((counts(&log) == counts(&own)).then_some(()))
+                let is_same = counts(&log) == counts(&own);
+                last = Some(log);
+                Ok(is_same.then_some(()))
             },
-        )
+        );
+        done.with_context(|| {
+            let [here, there] = [self, origin].map(Self::last_words);
+            format!("{own:?} at {}, and here {last:?}\n{here}\n{there}", origin.id)
+        })
     }
 
     /// The entries with a SHA-256.

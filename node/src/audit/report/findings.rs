@@ -84,5 +84,31 @@ meanings! {
     "not-policy": "A delta names as its policy something that is none.", "Un delta désigne comme politique ce qui n’en est pas une.";
     "policy-not-in-force": "A delta was released under a policy that was not in force.",
         "Un delta a été diffusé sous une politique qui n’était pas en vigueur.";
+    "stale": "The newest agreement of the witnesses is old: what came after it may be kept back here.",
+        "Le dernier accord des témoins est ancien : ce qui a suivi peut être retenu ici.";
+    "closed-log-missing": "An earlier log of this centre is not here and was not checked.",
+        "Un journal antérieur de ce centre n’est pas ici et n’a pas été vérifié.";
+    "no-fork-proof": "What is given as proof of two histories proves nothing.",
+        "Ce qui est présenté comme preuve de deux histoires ne prouve rien.";
+    "cosigned-after-leaving": "A witness signed after it had left the roster: its signature does not count.",
+        "Un témoin a signé après avoir quitté la liste de participants : sa signature ne compte pas.";
+    "not-resumed": "A new log does not say that it takes the place of the centre’s earlier one.",
+        "Un nouveau journal ne dit pas qu’il remplace le journal antérieur du centre.";
+    "resumes-unlisted": "A log claims the place of one that no roster names.",
+        "Un journal prétend remplacer un journal qu’aucune liste de participants ne désigne.";
+    "resumed-without-fork": "A log was replaced without proof that it had two histories.",
+        "Un journal a été remplacé sans preuve qu’il avait deux histoires.";
+    "resumed-no-fork": "A log was replaced for a proof of two histories that does not hold.",
+        "Un journal a été remplacé pour une preuve de deux histoires qui ne tient pas.";
+    "resumed-beyond": "A new log goes on from entries that only one of the two histories has.",
+        "Un nouveau journal continue à partir d’entrées qu’une seule des deux histoires contient.";
+    "resumed-not-shown": "The proof here does not show all entries that the new log goes on from to be common.",
+        "La preuve présente ici n’établit pas que toutes les entrées reprises par le nouveau journal étaient communes.";
+    "resumed-root": "A new log goes on from other entries than the earlier one has.",
+        "Un nouveau journal continue à partir d’autres entrées que celles du journal antérieur.";
+    "resumed-unread": "The earlier log is not here far enough to compare the new one with it.",
+        "Le journal antérieur n’est pas assez complet ici pour y comparer le nouveau.";
+    "resumed-other-proof": "The proof here of the two histories is another one than the new log names.",
+        "La preuve des deux histoires présente ici n’est pas celle que le nouveau journal désigne.";
     "body": "The content of a delta is not what the centre signed.", "Le contenu d’un delta n’est pas ce que le centre a signé.";
 }
