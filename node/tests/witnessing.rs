@@ -51,7 +51,11 @@ fn is_complete(node: &Node, others: &[&Node]) -> Result<()> {
     done.with_context(|| {
         let held = others.iter().map(|other| other.mirrored(&node.id));
         let held: Vec<_> = held.collect();
-        let words: Vec<_> = others.iter().chain([&node]).map(|n| n.last_words()).collect();
+        let words: Vec<_> = others
+            .iter()
+            .chain([&node])
+            .map(|n| n.last_words())
+            .collect();
         format!("{last}, and others hold {held:?}\n{}", words.join("\n"))
     })
 }

@@ -21,6 +21,7 @@
 //! | [`log`] | how is it made tamper-evident |
 //! | [`wire`], [`serve`] | what travels, and what is answered |
 //! | [`verify`], [`policy`] | what is true, and what is allowed |
+//! | [`assess`] | what people attest of an entry, and what is computed from it |
 //! | [`audit`] | does a published copy of the logs hold |
 //! | [`centre`] | what to do next: the one pure machine |
 //! | [`view`] | what is read from and written to the disk |
@@ -28,6 +29,7 @@
 
 #![deny(missing_docs)]
 
+pub mod assess;
 pub mod audit;
 mod b3;
 pub mod centre;

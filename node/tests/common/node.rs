@@ -297,7 +297,10 @@ impl Node {
         );
         done.with_context(|| {
             let [here, there] = [self, origin].map(Self::last_words);
-            format!("{own:?} at {}, and here {last:?}\n{here}\n{there}", origin.id)
+            format!(
+                "{own:?} at {}, and here {last:?}\n{here}\n{there}",
+                origin.id
+            )
         })
     }
 
