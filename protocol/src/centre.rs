@@ -32,7 +32,7 @@ use std::sync::Arc;
 use hashpact_keys::{CentreId, KeyId, Origin, Roster, SignedRoster, Signer, Timestamp};
 use rand_core::CryptoRng;
 
-use crate::labels::{ClassId, Labels};
+use crate::labels::{ClassId, Labels, State};
 use crate::limits;
 use crate::policy::{Closed, Policy};
 use crate::view::{Damaged, LogState, View};
@@ -410,6 +410,12 @@ impl Centre {
     fn policy(&self, now: Timestamp) -> Policy {
         Policy::in_force(self.roster(), now)
     }
+}
+
+/// Whether our store defines the class as suspected.
+fn is_suspected(origin: &Origin, class: ClassId, view: &impl View) -> bool {
+    let labels = view.class(origin, class);
+    labels.is_some_and(|labels| labels.state == State::Suspected)
 }
 
 impl From<Damaged> for CommandError {

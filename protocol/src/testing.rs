@@ -28,7 +28,7 @@ use crate::labels::{
     AgeClaim, Depiction, Labels, LegalBasis, LegalStatus, Purpose, Recipient, State, Tlp,
 };
 use crate::lists::Set;
-use crate::record::{EntryId, Fields, LocalLabel, Print, Record, Revision};
+use crate::record::{Classifier, EntryId, Fields, LocalLabel, Print, Record, Revision};
 
 /// The labels of a synthetic class of a centre in the EU.
 ///
@@ -88,6 +88,19 @@ pub fn record(n: u64) -> Record {
         revision: Revision(1),
         fields,
     }
+}
+
+/// As [`record`], with a classifier's opinion: it may stand in a suspected class only.
+#[must_use]
+pub fn classified(n: u64) -> Record {
+    let mut record = record(n);
+    record.fields.classifier = Some(Classifier {
+        id: "synthetic".to_owned(),
+        version: "1".to_owned(),
+        score: 9_999,
+        threshold: 9_000,
+    });
+    record
 }
 
 /// A batch of these changes, for tests of a store. The core makes its own.

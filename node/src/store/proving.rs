@@ -5,6 +5,7 @@
 //! read that missed is tried again if the log has grown meanwhile. In scope: making. Out of scope: who may ask (the control
 //! socket), checking (`hashpact-protocol`).
 
+use std::collections::BTreeSet;
 use std::io;
 
 use hashpact_keys::Origin;
@@ -191,6 +192,8 @@ impl Store {
             origin: origin.clone(),
             seq,
             table,
+            // Records that the store holds were checked when they came.
+            suspected: BTreeSet::new(),
         };
         let proof = RecordProof::make(&header, &expected, found.class, &section, entry)?;
         Ok(Some(StoredProof {

@@ -9,7 +9,7 @@ mod proofs;
 mod published;
 mod rebuilding;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use hashpact_keys::Signer;
@@ -168,6 +168,7 @@ fn admitted(
         origin: origin.clone(),
         seq: Seq(seq),
         table: sealed.table,
+        suspected: BTreeSet::new(),
     };
     Policy::DemoOpen
         .admit(ReceivedBody(bytes).verify(&expected).unwrap())

@@ -6,6 +6,8 @@
 //! bad one claims, so that one fault is told once. In scope: the leaves of one log, in order. Out of scope: their hashes
 //! (`tiles`), bodies.
 
+use std::collections::BTreeSet;
+
 use hashpact_keys::roster::CentreEntry;
 use hashpact_keys::{KeyId, Origin, Roster, RosterVersion, Timestamp};
 
@@ -16,7 +18,7 @@ use super::place::Place;
 use super::summary::{LogSummary, Month};
 use crate::b3::Hash;
 use crate::delta::{ClassTable, Expected, Header, Seq};
-use crate::labels::ClassDefinitions;
+use crate::labels::{ClassDefinitions, ClassId, State};
 use crate::log::{Leaf, LeafKind};
 use crate::verify::{LeafFault, Origins, Walk};
 use crate::view::LogState;
@@ -31,6 +33,8 @@ pub(super) struct Leaves<'a> {
     logged: RosterVersion,
     /// The newest policy.
     policy: Option<u64>,
+    /// Classes that are defined as other than suspected.
+    assessed: BTreeSet<ClassId>,
     /// What is unknown since a leaf could not be read: it is taken from the next one that tells.
     unknown: Unknown,
 }
@@ -53,6 +57,7 @@ impl<'a> Leaves<'a> {
             state: LogState::default(),
             logged: RosterVersion::new(0),
             policy: None,
+            assessed: BTreeSet::new(),
             unknown: Unknown::default(),
         }
     }
@@ -186,9 +191,13 @@ impl<'a> Leaves<'a> {
         }
         self.resume_behind(signed, &header);
         count(&header, &table, summary);
+        let classes = table.classes.iter().map(|entry| entry.class);
+        // A class whose definition was lost may be suspected: one fault is told once.
+        let suspected = classes.filter(|class| !self.assessed.contains(class));
         let expected = Expected {
             origin: self.origin.clone(),
             seq: header.seq,
+            suspected: suspected.collect(),
             table,
         };
         out.tell(Event::Delta { index, expected });
@@ -318,8 +327,11 @@ impl<'a> Leaves<'a> {
                 Err(fault) => last = fault,
             }
         }
-        // Behind a fault, numbers go on from what was claimed.
+        // Behind a fault, numbers go on from what was claimed, and so do labels.
         let claimed = payload.ok().and_then(|definitions| {
+            let known = definitions.classes.iter();
+            let assessed = known.filter(|(_, labels)| labels.state != State::Suspected);
+            self.assessed.extend(assessed.map(|(class, _)| *class));
             let (class, _) = definitions.classes.last()?;
             Some(u32::from(class.0) + 1)
         });

@@ -191,6 +191,12 @@ impl Centre {
             Leaf::Delta { table, .. } => Some(Expected {
                 origin: origin.clone(),
                 seq,
+                suspected: table
+                    .classes
+                    .iter()
+                    .map(|entry| entry.class)
+                    .filter(|class| super::is_suspected(origin, *class, view))
+                    .collect(),
                 table,
             }),
             Leaf::Classes { .. } | Leaf::Roster { .. } | Leaf::Resumed { .. } | Leaf::Other(_) => {
@@ -262,7 +268,10 @@ impl Centre {
                 };
                 out.push(Output::Emit(refused));
                 // A record that this version does not take is no reason to part: its retractions are still wanted.
-                if matches!(error, BodyError::Record { .. }) {
+                if matches!(
+                    error,
+                    BodyError::Record { .. } | BodyError::Classifier { .. }
+                ) {
                     return;
                 }
                 drop_peer(&from, Reason::Body(error), out);

@@ -53,6 +53,12 @@ pub enum CommandError {
         /// The class.
         class: ClassId,
     },
+    /// A classifier's opinion in a class that is not suspected: receivers would refuse it.
+    #[error("class {class} is not suspected, and a record in it states a classifier's opinion")]
+    Classifier {
+        /// The class.
+        class: ClassId,
+    },
     /// Labels that may not make a class.
     #[error(transparent)]
     Labels(#[from] LabelsError),
@@ -229,6 +235,10 @@ impl Centre {
         let undefined = |class: &ClassId| u32::from(class.0) >= self.own.next_class;
         if let Some(class) = draft.classes().find(undefined) {
             return Err(CommandError::UndefinedClass { class });
+        }
+        let assessed = |class: &ClassId| !super::is_suspected(&self.origin, *class, view);
+        if let Some(class) = draft.classified().find(assessed) {
+            return Err(CommandError::Classifier { class });
         }
         let seq = self.own.next_seq;
         let Sealed { table, body } = draft.seal(&self.origin, seq)?;

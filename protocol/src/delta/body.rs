@@ -11,6 +11,7 @@
 //!
 //! Sections are in order of class, the retractions last. Spec: `docs/protocol.md`, "Body".
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use hashpact_keys::{Origin, canonical};
@@ -69,6 +70,8 @@ pub struct Expected {
     pub seq: Seq,
     /// Its class table.
     pub table: ClassTable,
+    /// The classes that the log defines as suspected: only there may a record state a classifier's opinion.
+    pub suspected: BTreeSet<ClassId>,
 }
 
 /// Why a body is refused.
@@ -134,6 +137,16 @@ pub enum BodyError {
     /// Records out of order of entry id, or one twice.
     #[error("body: class {class}, record {index} is not above the one before it")]
     RecordOrder {
+        /// The class.
+        class: ClassId,
+        /// Its place, from 0.
+        index: usize,
+    },
+    /// A classifier's opinion outside the suspected classes, although its origin signed it: a machine assesses nothing.
+    #[error(
+        "body: class {class}, record {index} states a classifier's opinion, and its class is not suspected"
+    )]
+    Classifier {
         /// The class.
         class: ClassId,
         /// Its place, from 0.
@@ -407,6 +420,7 @@ fn check_records(
     ids: &mut Ids,
 ) -> Result<(), BodyError> {
     let class = entry.class;
+    let may_be_classified = expected.suspected.contains(&class);
     let mut items = Vec::with_capacity(usize::try_from(entry.count).unwrap_or(0));
     let mut at = 0;
     let first = ids.0.len();
@@ -420,12 +434,18 @@ fn check_records(
             });
         }
         let rest = &records[at..];
-        let Checked { entry: id, len } =
-            Record::check_first(rest).map_err(|source| BodyError::Record {
-                class,
-                index,
-                source,
-            })?;
+        let Checked {
+            entry: id,
+            len,
+            is_classified,
+        } = Record::check_first(rest).map_err(|source| BodyError::Record {
+            class,
+            index,
+            source,
+        })?;
+        if is_classified && !may_be_classified {
+            return Err(BodyError::Classifier { class, index });
+        }
         let id = u128::from_be_bytes(id.0);
         if ids.0[first..].last().is_some_and(|last| *last >= id) {
             return Err(BodyError::RecordOrder { class, index });

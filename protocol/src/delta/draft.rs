@@ -15,7 +15,7 @@ use super::{
 use crate::b3::Hash;
 use crate::labels::ClassId;
 use crate::limits;
-use crate::record::EntryId;
+use crate::record::{EntryId, Record};
 
 /// One class of a draft: its records sorted, salted and hashed.
 pub struct DraftClass {
@@ -24,6 +24,7 @@ pub struct DraftClass {
     seed: Zeroizing<[u8; 32]>,
     records: Vec<u8>,
     tree: Hash,
+    is_classified: bool,
 }
 
 /// A delta before it has a place in the log.
@@ -121,6 +122,12 @@ impl Draft {
         self.classes.iter().map(|class| class.class)
     }
 
+    /// The classes in which a record states a classifier's opinion: they must be suspected.
+    pub fn classified(&self) -> impl Iterator<Item = ClassId> {
+        let classes = self.classes.iter().filter(|class| class.is_classified);
+        classes.map(|class| class.class)
+    }
+
     /// Binds the draft to its place in the log.
     ///
     /// # Errors
@@ -144,6 +151,7 @@ impl Draft {
             origin: origin.clone(),
             seq,
             table,
+            suspected: self.classified().collect(),
         };
         let body = Body::from_draft(self, &expected)?;
         Ok(Sealed {
@@ -159,12 +167,15 @@ impl DraftClass {
         let seed = Zeroizing::new(class_seed(delta_secret, class));
         let items: Vec<&[u8]> = group.iter().map(|(_, _, record)| *record).collect();
         let tree = tree_root(&seed, &items);
+        let is_classified =
+            |record: &&[u8]| Record::check_first(record).is_ok_and(|checked| checked.is_classified);
         Self {
             class,
             count: items.len() as u64,
             seed,
             records: items.concat(),
             tree,
+            is_classified: items.iter().any(is_classified),
         }
     }
 }

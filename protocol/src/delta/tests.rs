@@ -1,5 +1,7 @@
 //! Redaction: what is withheld changes nothing of what is signed, and nothing else passes.
 
+use std::collections::BTreeSet;
+
 use hashpact_keys::Origin;
 use proptest::prelude::*;
 
@@ -39,6 +41,7 @@ fn sealed(counts: &[u64], retractions: Vec<Retraction>) -> (Expected, Body) {
             origin: origin(),
             seq: Seq(4),
             table,
+            suspected: BTreeSet::new(),
         },
         body,
     )
@@ -92,6 +95,7 @@ fn class_of(items: &[&[u8]]) -> (Expected, Vec<u8>) {
             origin: origin(),
             seq: Seq(4),
             table,
+            suspected: BTreeSet::new(),
         },
         bytes,
     )
@@ -337,6 +341,7 @@ fn retractions_that_their_origin_signed_out_of_order_or_twice_are_refused() {
             origin: origin(),
             seq: Seq(4),
             table,
+            suspected: BTreeSet::new(),
         };
         let bytes = body::retraction_section(&list);
         assert_eq!(
@@ -344,6 +349,23 @@ fn retractions_that_their_origin_signed_out_of_order_or_twice_are_refused() {
             BodyError::RetractionOrder { index: 1 }
         );
     }
+}
+
+#[test]
+fn a_classifiers_opinion_outside_the_suspected_classes_is_refused_although_its_origin_signed_it() {
+    let (one, two) = (testing::record(1), testing::classified(2));
+    let mut records = [one, two];
+    records.sort_by_key(|record| record.entry);
+    let index = usize::from(records[0].fields.classifier.is_none());
+    let bytes = records.map(|record| record.to_bytes());
+    let (mut expected, body) = class_of(&[&bytes[0], &bytes[1]]);
+    let class = ClassId(0);
+    let refusal = BodyError::Classifier { class, index };
+    assert_eq!(refused(body.clone(), &expected), refusal);
+    expected.suspected = BTreeSet::from([ClassId(1)]);
+    assert_eq!(refused(body.clone(), &expected), refusal, "another class");
+    expected.suspected = BTreeSet::from([class]);
+    assert!(Body::verify(body, &expected).is_ok_and(|body| body.records().count() == 2));
 }
 
 #[test]

@@ -92,6 +92,8 @@ pub(crate) struct Checked {
     pub(crate) entry: EntryId,
     /// Bytes of the record.
     pub(crate) len: usize,
+    /// Whether it states a classifier's opinion.
+    pub(crate) is_classified: bool,
 }
 
 impl Record {
@@ -119,11 +121,17 @@ impl Record {
     /// # Errors
     /// That of [`canonical::item_len`], else that of [`Record::from_bytes`] for the first item.
     pub(crate) fn check_first(bytes: &[u8]) -> Result<Checked, RecordError> {
-        let mut items = Items::new(bytes);
-        let read = walk::record(&mut items, |_| ());
+        let (mut items, mut is_classified) = (Items::new(bytes), false);
+        let read = walk::record(&mut items, |stated| {
+            is_classified |= matches!(stated, Stated::Classifier { .. });
+        });
         let len = items.position();
         match read {
-            Ok((entry, _)) if len <= limits::RECORD_BYTES => Ok(Checked { entry, len }),
+            Ok((entry, _)) if len <= limits::RECORD_BYTES => Ok(Checked {
+                entry,
+                len,
+                is_classified,
+            }),
             read => {
                 let got = canonical::item_len(bytes)?;
                 if got > limits::RECORD_BYTES {

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use std::collections::BTreeSet;
+
 use hashpact_keys::roster::CentreEntry;
 use hashpact_keys::{KeyUse, RosterVersion, Timestamp};
 
@@ -108,7 +110,12 @@ impl Sample {
             leaf,
             note: note.to_bytes(),
             header,
-            expected: Expected { origin, seq, table },
+            expected: Expected {
+                origin,
+                seq,
+                table,
+                suspected: BTreeSet::new(),
+            },
             section: body.bytes()[section].to_vec(),
             entry: list[list.len() / 2].0,
         }

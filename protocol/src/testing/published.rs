@@ -122,6 +122,8 @@ pub struct Audit {
     pub notes: Vec<NoteSummary>,
     /// Leaf and number of each delta.
     pub deltas: Vec<(u64, Seq)>,
+    /// What the body of each delta is checked against.
+    pub expected: Vec<Expected>,
     /// The sums; none if the pin did not fit.
     pub summary: Option<LogSummary>,
     /// Files that it read.
@@ -259,14 +261,18 @@ impl Published {
     /// # Panics
     /// If it is more than a delta holds.
     pub fn append_records(&mut self, records: std::ops::Range<u64>) {
-        let records = records.map(super::record).map(|record| {
-            let entry = record.entry;
-            (entry, record.to_bytes())
-        });
-        let records: Vec<_> = records.collect();
-        let items = records
-            .iter()
-            .map(|(entry, bytes)| (ClassId(0), *entry, &bytes[..]));
+        let records: Vec<_> = records.map(super::record).collect();
+        self.append_delta(ClassId(0), &records);
+    }
+
+    /// As [`Published::append_records`], of records made elsewhere and any class, whether they may stand in it or not.
+    ///
+    /// # Panics
+    /// If it is more than a delta holds.
+    pub fn append_delta(&mut self, class: ClassId, records: &[super::Record]) {
+        let bytes: Vec<_> = records.iter().map(super::Record::to_bytes).collect();
+        let items = records.iter().zip(&bytes);
+        let items = items.map(|(record, bytes)| (class, record.entry, &bytes[..]));
         let mut rng = super::rng::Seeded::new(self.size);
         let draft = Draft::new(items, Vec::new(), &mut rng).unwrap();
         let seq = self.forge.header(&table(1, 0)).seq;
@@ -495,6 +501,7 @@ impl Published {
             findings,
             notes: Vec::new(),
             deltas: Vec::new(),
+            expected: Vec::new(),
             summary: None,
             read: BTreeSet::new(),
         };
@@ -529,10 +536,10 @@ impl Published {
         let summary = verify_log(&chain, input, now, &mut |event| match event {
             Event::Finding(finding) => audit.findings.push(finding),
             Event::Note(note) => audit.notes.push(note),
-            Event::Delta {
-                index,
-                expected: Expected { seq, .. },
-            } => audit.deltas.push((index, seq)),
+            Event::Delta { index, expected } => {
+                audit.deltas.push((index, expected.seq));
+                audit.expected.push(expected);
+            }
         });
         audit.summary = Some(summary);
         audit.read = read.into_inner();

@@ -2,12 +2,12 @@
 
 use hashpact_keys::roster::Revocation;
 use hashpact_keys::{KeyUse, RosterVersion, Signer, Timestamp};
-use hashpact_protocol::audit::FindingKind;
-use hashpact_protocol::delta::{Header, Seq};
-use hashpact_protocol::labels::ClassId;
+use hashpact_protocol::audit::{FindingKind, verify_body};
+use hashpact_protocol::delta::{BodyError, Header, Seq};
+use hashpact_protocol::labels::{ClassId, Labels, State};
 use hashpact_protocol::log::{Leaf, LeafError};
 use hashpact_protocol::testing::keys::START;
-use hashpact_protocol::testing::labels;
+use hashpact_protocol::testing::{classified, labels};
 use hashpact_protocol::verify::LeafFault;
 
 use hashpact_protocol::testing::published::{Published, delta, leaf, table};
@@ -296,4 +296,30 @@ fn a_revocation_of_a_later_roster_voids_what_stands_above_its_cut() {
     let kind = fault(LeafFault::Revoked { key, from: 3 });
     let expected = [(delta(3, 1), kind.clone()), (delta(4, 2), kind)];
     assert_eq!(published.audit().found(), expected);
+}
+
+#[test]
+fn a_classifiers_opinion_in_an_assessed_class_is_found_by_an_auditor_who_sees_bodies() {
+    let mut published = Published::begun();
+    let suspected = Labels {
+        state: State::Suspected,
+        ..labels()
+    };
+    let definitions = published.forge.definitions(1, &[suspected]);
+    let signer = published.forge.signer(KeyUse::Delta);
+    let definitions = published.forge.define(&definitions, &signer);
+    published.append(&[definitions]);
+    for class in [0, 1].map(ClassId) {
+        published.append_delta(class, &[classified(1)]);
+    }
+    published.publish();
+    let audit = published.audit();
+    assert_eq!(audit.found(), []);
+    let verdicts = audit.expected.iter().map(|expected| {
+        let body = published.bodies[&expected.seq].clone();
+        verify_body(body, expected).map(|body| body.records)
+    });
+    let class = ClassId(0);
+    let refused = Err(BodyError::Classifier { class, index: 0 });
+    assert_eq!(verdicts.collect::<Vec<_>>(), [refused, Ok(1)]);
 }

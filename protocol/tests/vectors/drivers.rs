@@ -59,7 +59,7 @@ fn retraction(retraction: &Retraction) -> Value {
     json!([retraction.entry.to_string(), retraction.revision.0])
 }
 
-/// Context: origin, seq, classes `[[c, n, R_c]...]`, retractions `[n, R_r]`.
+/// Context: origin, seq, classes `[[c, n, R_c]...]`, retractions `[n, R_r]`, suspected `[c...]`.
 pub(crate) fn delta_body(bytes: &[u8], context: &Value) -> Result<Value, Value> {
     let class = |row: &Value| ClassEntry {
         class: ClassId(u16::try_from(number(&row[0])).expect("a class")),
@@ -78,6 +78,9 @@ pub(crate) fn delta_body(bytes: &[u8], context: &Value) -> Result<Value, Value> 
             classes: list(&context["classes"]).map(class).collect(),
             retractions,
         },
+        suspected: list(&context["suspected"])
+            .map(|class| ClassId(u16::try_from(number(class)).expect("a class")))
+            .collect(),
     };
     let body = Body::verify(bytes.to_vec(), &expected).map_err(|error| errors::body(&error))?;
     let classes = body.sections().iter().map(|section| {

@@ -103,6 +103,9 @@ pub(crate) fn body(error: &BodyError) -> Value {
         E::RecordOrder { class, index } => {
             json!({ "RecordOrder": { "class": class.0, "index": index } })
         }
+        E::Classifier { class, index } => {
+            json!({ "Classifier": { "class": class.0, "index": index } })
+        }
         E::RepeatedEntry => json!("RepeatedEntry"),
         E::Partial { class } => json!({ "Partial": { "class": class.0 } }),
         E::Trailing { got } => json!({ "Trailing": { "got": got } }),

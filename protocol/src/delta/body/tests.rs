@@ -1,5 +1,7 @@
 //! Bodies that only an origin who signs anything could make: one entry in two classes.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -30,7 +32,12 @@ fn signed(classes: &[Vec<u64>]) -> (Vec<u8>, Expected) {
         classes: rows,
         retractions: crate::delta::RetractionEntry { count: 0, root },
     };
-    let expected = Expected { origin, seq, table };
+    let expected = Expected {
+        origin,
+        seq,
+        table,
+        suspected: BTreeSet::new(),
+    };
     (bytes, expected)
 }
 

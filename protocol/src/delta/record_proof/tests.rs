@@ -1,5 +1,7 @@
 //! Record proofs: every record has one, it holds in one place only, and no byte of it is idle.
 
+use std::collections::BTreeSet;
+
 use hashpact_keys::KeyUse;
 use proptest::prelude::*;
 
@@ -51,7 +53,12 @@ impl Delta {
         Self {
             centre: setup.entry(),
             signed: header.sign(&setup.signer(KeyUse::Delta)),
-            expected: Expected { origin, seq, table },
+            expected: Expected {
+                origin,
+                seq,
+                table,
+                suspected: BTreeSet::new(),
+            },
             body,
         }
     }

@@ -202,13 +202,14 @@ fn reading_and_checking_agree(bytes: &[u8]) {
     }
     if let Ok(record) = &read {
         assert_eq!(record.to_bytes(), bytes, "one meaning has one encoding");
-        let Checked { entry, len } = Record::check_first(bytes).unwrap();
-        assert_eq!((entry, len), (record.entry, bytes.len()));
+        let checked = Record::check_first(bytes).unwrap();
+        assert_eq!((checked.entry, checked.len), (record.entry, bytes.len()));
     }
     let first = match canonical::item_len(bytes) {
         Ok(len) => Record::from_bytes(&bytes[..len]).map(|record| Checked {
             entry: record.entry,
             len,
+            is_classified: record.fields.classifier.is_some(),
         }),
         Err(fault) => Err(RecordError::Canonical(fault)),
     };

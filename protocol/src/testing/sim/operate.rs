@@ -8,6 +8,7 @@ use hashpact_keys::roster::RosterDraft;
 use super::{Sim, Violation, class_labels};
 use crate::centre::{Command, CommandError, CommandId, Input, Outcome};
 use crate::delta::{Draft, Retraction};
+use crate::labels::Labels;
 use crate::record::{EntryId, Record, Revision};
 use crate::testing::keys::{self, CentreSetup, START};
 
@@ -65,10 +66,24 @@ impl Sim {
         retractions: Vec<Retraction>,
         classes: &[u8],
     ) -> Result<(), Violation> {
-        let labels = classes
-            .iter()
-            .map(|class| class_labels(&self.nodes[n].setup, *class));
-        let defined = self.must(n, Command::Define(labels.collect()))?;
+        let setup = &self.nodes[n].setup;
+        let labels = classes.iter().map(|class| class_labels(setup, *class));
+        let labels = labels.collect();
+        self.publish_under(n, records, retractions, labels)
+    }
+
+    /// As [`Sim::publish`], spread over the classes with these labels.
+    ///
+    /// # Errors
+    /// [`Violation`].
+    pub fn publish_under(
+        &mut self,
+        n: usize,
+        records: Vec<Record>,
+        retractions: Vec<Retraction>,
+        labels: Vec<Labels>,
+    ) -> Result<(), Violation> {
+        let defined = self.must(n, Command::Define(labels))?;
         let Some(Outcome::Classes(ids)) = defined else {
             return Ok(());
         };

@@ -6,7 +6,7 @@ use hashpact_protocol::delta::{
 use hashpact_protocol::labels::ClassId;
 use hashpact_protocol::limits;
 use hashpact_protocol::log::Leaf;
-use hashpact_protocol::record::{EntryId, Revision};
+use hashpact_protocol::record::{EntryId, Record, Revision};
 use hashpact_protocol::testing::keys::{self, CentreSetup};
 use hashpact_protocol::testing::{self, rng::Seeded};
 use serde_json::{Value, json};
@@ -44,6 +44,7 @@ fn expected(table: &ClassTable, seq: Seq) -> Value {
         "seq": seq.0,
         "classes": table.classes.iter().map(row).collect::<Value>(),
         "retractions": [table.retractions.count, hex::encode(table.retractions.root)],
+        "suspected": [],
     })
 }
 
@@ -96,6 +97,28 @@ pub(super) fn bodies(maker: &mut Maker) {
         &body_of(&[&renamed, &second, &last]),
         root(1),
     );
+    classifier(maker);
+}
+
+/// A classifier's opinion in class 0, and a record without one in class 1.
+fn classifier(maker: &mut Maker) {
+    let records = [testing::classified(0), testing::record(1)];
+    let bytes = records.each_ref().map(Record::to_bytes);
+    let items = (0..).map(ClassId).zip(&records).zip(&bytes);
+    let items = items.map(|((class, record), bytes)| (class, record.entry, bytes.as_slice()));
+    let draft = Draft::new(items, Vec::new(), &mut Seeded::new(6)).expect("a draft");
+    let sealed = draft.seal(&CentreSetup::numbered(0).origin, SEQ);
+    let Sealed { table, body } = sealed.expect("a delta");
+    let mut context = expected(&table, SEQ);
+    maker.context(context.clone());
+    let error = json!({ "Classifier": { "class": 0, "index": 0 } });
+    maker.bad("delta_classifier_on_assessed", body.bytes(), error.clone());
+    context["suspected"] = json!([1]);
+    maker.context(context.clone());
+    maker.bad("delta_classifier_in_another_class", body.bytes(), error);
+    context["suspected"] = json!([0]);
+    maker.context(context);
+    maker.good("delta_classifier_on_suspected", body.bytes());
 }
 
 fn swaps(maker: &mut Maker, body: &Body, [first, second, last]: &[&[u8]; 3]) {
