@@ -104,6 +104,36 @@ fn a_delta_is_pending_while_one_cosignature_is_missing() -> Done {
     Ok(())
 }
 
+/// What is witnessed is shown together with what is pending behind it, and both are fetched at once.
+#[test]
+fn a_centre_that_was_away_knows_at_once_what_of_a_pending_log_is_witnessed() -> Done {
+    let mut sim = published()?;
+    sim.crash(3)?;
+    sim.append(0, 2, &[1])?;
+    sim.run_for(10)?;
+    let witnessed = log(&sim, 0, 0);
+    assert_eq!(size_of(witnessed.witnessed.as_ref()), witnessed.size);
+    let acting = sim.live(0, 0);
+    // Centre 2 alone is left, and then only centre 3 comes back.
+    sim.crash(1)?;
+    sim.auditor_away(true);
+    sim.append(0, 2, &[1])?;
+    sim.run_for(10)?;
+    let pending = log(&sim, 0, 0);
+    assert_eq!(size_of(pending.witnessed.as_ref()), witnessed.size);
+    sim.restart(3)?;
+    sim.connect(3, 2)?;
+    sim.connect(3, 0)?;
+    sim.run_for(10)?;
+    let held = log(&sim, 3, 0);
+    assert_eq!(
+        (held.size, size_of(held.witnessed.as_ref())),
+        (pending.size, witnessed.size)
+    );
+    assert_eq!(sim.live(3, 0), acting);
+    Ok(())
+}
+
 #[test]
 fn a_retraction_acts_without_a_quorum_and_over_pending_deltas() -> Done {
     let mut sim = published()?;

@@ -137,7 +137,7 @@ impl Centre {
     }
 
     /// Takes over cosignatures from a shown note onto a held one of the same checkpoint; says whether there were new ones.
-    fn gather(
+    pub(super) fn gather(
         &self,
         held: &mut Option<SignedCheckpoint>,
         shown: &SignedCheckpoint,
@@ -285,6 +285,48 @@ impl Centre {
         }
     }
 
+    /// Remembers a checkpoint that has its quorum until the leaves under it are here.
+    pub(super) fn promise(&mut self, shown: &SignedCheckpoint, now: Timestamp) {
+        let Checkpoint { origin, size, .. } = shown.checkpoint();
+        let roles = self.roles(origin);
+        let before = self.mirrors.get(origin).and_then(|m| m.promised.as_ref());
+        let is_news = before.is_none_or(|head| head.checkpoint().size < *size);
+        let witnessed = standing(&roles.witnesses, shown).is_some_and(|all| all.is_witnessed());
+        if is_news && witnessed {
+            let cleaned = self.cleaned(shown.clone(), now);
+            if let Some(mirror) = self.mirrors.get_mut(origin) {
+                mirror.promised = Some(cleaned);
+            }
+        }
+    }
+
+    /// Takes what was promised of a log, once its leaves are here and it is theirs.
+    fn keep_promise(
+        &mut self,
+        origin: &Origin,
+        now: Timestamp,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) {
+        let mirror = self.mirrors.get(origin).filter(|_| *origin != self.origin);
+        let promised = mirror.and_then(|mirror| {
+            let head = mirror.promised.as_ref()?;
+            (head.checkpoint().size <= mirror.state.size).then(|| head.clone())
+        });
+        let Some(head) = promised else { return };
+        let Checkpoint { size, root, .. } = head.checkpoint();
+        // They may be in the batch of this step.
+        let Some(ours) = self.root_of(origin, *size, view) else {
+            return;
+        };
+        if let Some(mirror) = self.mirrors.get_mut(origin) {
+            mirror.promised = None;
+        }
+        if ours == *root && self.still_counts(&head, now) {
+            self.on_lines(&head, now, view, out);
+        }
+    }
+
     /// A peer, or a witness over HTTP, shows a checkpoint of our own log that is ours.
     pub(super) fn on_own_lines(
         &mut self,
@@ -364,6 +406,7 @@ impl Centre {
     ) {
         let origins: Vec<Origin> = self.mirrors.keys().cloned().collect();
         for origin in origins {
+            self.keep_promise(&origin, now, view, out);
             let Some(mirror) = self.mirrors.get(&origin) else {
                 continue;
             };

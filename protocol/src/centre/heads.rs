@@ -138,6 +138,7 @@ impl Centre {
             && shown > mirror.state.size
         {
             mirror.offers.insert(peer.clone(), head.clone());
+            self.promise(&head, now);
             self.look_for_forgotten(&head, view, out);
         }
         Ok(Some(shown))

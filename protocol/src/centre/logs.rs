@@ -154,6 +154,11 @@ impl Centre {
         if head >= state.head_size() {
             state.head = Some(self.cleaned(target, now));
         }
+        // More lines may have come while it was under way.
+        let offers = self.mirrors.get(origin).map(|mirror| &mirror.offers);
+        for offer in offers.into_iter().flat_map(|offers| offers.values()) {
+            self.gather(&mut state.head, offer, now);
+        }
         // Cosigned in the batch that stores the leaves: what a witness says is durable before it is sent.
         let cosigned = self.add_own_lines(origin, &mut state, now);
         let witnessed = state.head.clone().is_some_and(|head| {

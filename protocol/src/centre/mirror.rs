@@ -18,6 +18,8 @@ pub(super) struct Mirror {
     pub(super) state: LogState,
     /// Larger checkpoints that peers offer.
     pub(super) offers: BTreeMap<CentreId, SignedCheckpoint>,
+    /// The largest checkpoint beyond our copy that was shown with a quorum under it: what is fetched may be shown without.
+    pub(super) promised: Option<SignedCheckpoint>,
     /// Log job under way, with the checkpoint that it goes for.
     pub(super) fetching: Option<(JobId, CentreId, SignedCheckpoint)>,
     /// A size whose next leaf was refused: asked for again only when the roster changes.
