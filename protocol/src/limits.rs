@@ -64,3 +64,23 @@ pub const RETRY_S: u64 = 2;
 pub const CLOCK_SKEW_S: u64 = 86_400;
 /// Leaves of a log: 2^48, far above 500,000 a day for a century, and low enough for every shift.
 pub const LOG_LEAVES: u64 = 1 << 48;
+/// Files of a policy document in all: with two to 64 signatures it stays within a leaf.
+pub const POLICY_BYTES: usize = 56 * 1024;
+/// Files of a policy document: one of facts and a few of policies.
+pub const POLICY_FILES: usize = 16;
+/// Bytes of a file name in a policy document.
+pub const POLICY_FILE_NAME_BYTES: usize = 64;
+/// Policies in a document: every one is evaluated for each decision, a few microseconds each.
+pub const POLICY_COUNT: usize = 256;
+/// Words and signs of one policy, texts and commas not counted: reading and evaluating recurse once for each.
+pub const POLICY_TOKENS: usize = 400;
+/// Nested brackets in a policy, for the same reason.
+pub const POLICY_DEPTH: usize = 32;
+/// Bytes of the id of a policy, a grant or a profile.
+pub const POLICY_ID_BYTES: usize = 64;
+/// Bytes of a text in a policy document that people read: a source, a document.
+pub const POLICY_PROSE_BYTES: usize = 1_000;
+/// Hours after which a wider policy acts at the latest: a year.
+pub const POLICY_WIDEN_HOURS: u64 = 8_760;
+/// Signatures by different `policy` keys on a policy document: no one person changes what is shared.
+pub const POLICY_SIGNATURES: usize = 2;

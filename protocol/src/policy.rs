@@ -1,8 +1,41 @@
-//! What may be shared and admitted between centres.
+//! What may be shared and admitted between centres, released to members, matched and revealed.
 //!
-//! Until a network has logged policies, one rule stands in: on a `demo` roster every class may go between centres; on any
-//! other, and under an expired roster, nothing opens. Retractions are not subject to policy. Default is no.
-//! In scope: the decision. Out of scope: the profiles per jurisdiction, which take this module's place.
+//! Why: centres live under different law, and what differs between them must be data that others can read, not code. A
+//! centre's profile is a set of files, facts in TOML and policies in Cedar, which it signs and logs verbatim. Every decision
+//! is one evaluation per class and recipient; the default is no, and so is every error.
+//! Spec: `docs/protocol.md`, "Policy documents"; how to write one: `docs/policy.md`.
+//!
+//! | module | answers |
+//! |---|---|
+//! | `query` | what is asked and answered |
+//! | `document` | who signed which files |
+//! | `profile`, `facts`, `grant` | what a document says |
+//! | `load`, `forms`, `words`, `fault` | is it safe to rely on, and else what is wrong and where |
+//! | `engine` | the bridge to Cedar |
+//! | `in_force` | which documents of a log must allow |
+//!
+//! In scope: the decision. Out of scope: what is done with it (`centre`). Retractions are not subject to policy.
+
+mod document;
+mod engine;
+mod facts;
+mod fault;
+mod forms;
+mod grant;
+mod in_force;
+mod load;
+mod profile;
+mod query;
+mod words;
+
+pub use document::{PolicyDocument, PolicyDocumentError};
+pub use engine::{Ask, EngineError, SCHEMA, Subjects};
+pub use facts::{Counsel, Fact, Mark, Topic};
+pub use fault::{FaultKind, FormFault, PolicyFault};
+pub use grant::{Grant, With};
+pub use in_force::{Fallback, InForce, Logged, Ruling, open};
+pub use profile::{Basis, Profile};
+pub use query::{Action, ClassFacts, Decision, Principal, Query};
 
 use hashpact_keys::{Origin, Roster, Timestamp};
 
@@ -85,3 +118,6 @@ impl Policy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,303 @@
+//! The bridge to Cedar: schema, entities and requests.
+//!
+//! Why: everything that a policy looks at is built here, against the schema, so that what differs in a label differs for
+//! a policy too. In scope: building and asking. Out of scope: which policies there are (`load`).
+
+use std::sync::LazyLock;
+
+use cedar_policy::{
+    Authorizer, Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicyId,
+    PolicySet, Request, RestrictedExpression as Expr, Schema,
+};
+use hashpact_keys::Jurisdiction;
+
+use super::query::{Action, ClassFacts, Decision, Principal};
+use crate::assess::EntryFacts;
+use crate::labels::{Labels, Purpose};
+use crate::lists::{ClosedList, Set};
+
+/// The text of the schema, version 1.
+pub const SCHEMA: &str = include_str!("schema.cedarschema");
+
+/// What is the same in every decision.
+pub(super) struct Model {
+    pub(super) schema: Schema,
+    authorizer: Authorizer,
+    centre: EntityTypeName,
+    member: EntityTypeName,
+    auditor: EntityTypeName,
+    class: EntityTypeName,
+    actions: [EntityUid; Action::VALUES.len()],
+}
+
+/// The model, made once.
+pub(super) static MODEL: LazyLock<Model> = LazyLock::new(Model::make);
+
+impl Model {
+    #[expect(
+        clippy::expect_used,
+        reason = "constant texts, read in every test that decides anything"
+    )]
+    fn make() -> Self {
+        let name = |text: &str| -> EntityTypeName { text.parse().expect("constant type name") };
+        let (schema, _) = Schema::from_cedarschema_str(SCHEMA).expect("constant schema");
+        let action = name("Action");
+        Self {
+            schema,
+            authorizer: Authorizer::new(),
+            centre: name("Centre"),
+            member: name("Member"),
+            auditor: name("Auditor"),
+            class: name("PolicyClass"),
+            actions: std::array::from_fn(|bit| {
+                let (_, text) = Action::VALUES[bit];
+                EntityUid::from_type_name_and_id(action.clone(), EntityId::new(text))
+            }),
+        }
+    }
+
+    pub(super) fn action(&self, action: Action) -> &EntityUid {
+        &self.actions[usize::from(action.bit())]
+    }
+}
+
+/// Something went wrong while a question was put to Cedar. It denies.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct EngineError(String);
+
+impl EngineError {
+    pub(super) fn nobody() -> Self {
+        Self("there is no such principal or class".to_owned())
+    }
+}
+
+fn said(error: impl std::fmt::Display) -> EngineError {
+    EngineError(error.to_string())
+}
+
+/// Principals and classes, made once for many decisions about them.
+pub struct Subjects {
+    entities: Entities,
+    principals: Vec<(Principal, EntityUid)>,
+    classes: Vec<EntityUid>,
+}
+
+impl Subjects {
+    /// Makes the entities, checked against the schema.
+    ///
+    /// # Errors
+    /// [`EngineError`] if one principal or class occurs twice, with different facts.
+    pub fn new<'a>(
+        principals: impl IntoIterator<Item = &'a Principal>,
+        classes: impl IntoIterator<Item = ClassFacts<'a>>,
+    ) -> Result<Self, EngineError> {
+        let mut entities = Vec::new();
+        let mut made = Self {
+            entities: Entities::empty(),
+            principals: Vec::new(),
+            classes: Vec::new(),
+        };
+        for principal in principals {
+            let entity = principal_entity(principal)?;
+            made.principals.push((principal.clone(), entity.uid()));
+            entities.push(entity);
+        }
+        for class in classes {
+            let entity = class_entity(class)?;
+            made.classes.push(entity.uid());
+            entities.push(entity);
+        }
+        made.entities = Entities::from_entities(entities, Some(&MODEL.schema)).map_err(said)?;
+        Ok(made)
+    }
+
+    /// The principals, in the order in which they were given.
+    pub(super) fn principal(&self, index: usize) -> Option<&Principal> {
+        self.principals.get(index).map(|(principal, _)| principal)
+    }
+}
+
+/// One question about the subjects, by their places in the lists.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask {
+    /// What would be done.
+    pub action: Action,
+    /// With whom: index of the principal.
+    pub principal: usize,
+    /// With what: index of the class.
+    pub class: usize,
+}
+
+/// Evaluates policies. An error while evaluating denies, whatever else was decided.
+pub(super) fn evaluate(
+    policies: &PolicySet,
+    subjects: &Subjects,
+    ask: Ask,
+    context: Context,
+) -> Decision {
+    let request = match request(subjects, ask, context) {
+        Ok(request) => request,
+        Err(EngineError(said)) => {
+            return Decision {
+                errors: vec![said],
+                ..Decision::default()
+            };
+        }
+    };
+    let response = MODEL
+        .authorizer
+        .is_authorized(&request, policies, &subjects.entities);
+    let reasons = response.diagnostics().reason();
+    // Cedar yields both in hash order.
+    let mut decided: Vec<String> = reasons.map(PolicyId::to_string).collect();
+    decided.sort_unstable();
+    let errors = response.diagnostics().errors();
+    let mut errors: Vec<String> = errors.map(ToString::to_string).collect();
+    errors.sort_unstable();
+    Decision {
+        allowed: response.decision() == cedar_policy::Decision::Allow && errors.is_empty(),
+        policies: decided,
+        valid_until: None,
+        errors,
+    }
+}
+
+fn request(subjects: &Subjects, ask: Ask, context: Context) -> Result<Request, EngineError> {
+    let nobody = EngineError::nobody;
+    let (_, principal) = subjects.principals.get(ask.principal).ok_or_else(nobody)?;
+    let class = subjects.classes.get(ask.class).ok_or_else(nobody)?;
+    Request::new(
+        principal.clone(),
+        MODEL.action(ask.action).clone(),
+        class.clone(),
+        context,
+        Some(&MODEL.schema),
+    )
+    .map_err(said)
+}
+
+/// The context of a request. `now` is for the record: no condition reads it.
+pub(super) fn context<'a>(
+    purpose: Purpose,
+    bases: impl Iterator<Item = &'a str>,
+    now: u64,
+    entry: Option<EntryFacts>,
+) -> Result<Context, EngineError> {
+    let now = i64::try_from(now).map_err(said)?;
+    let mut pairs = vec![
+        pair("purpose", text(purpose.name())),
+        pair("bases", texts(bases)),
+        pair("now", Expr::new_long(now)),
+    ];
+    if let Some(entry) = entry {
+        let facts = Expr::new_record([
+            pair("state", text(entry.state.name())),
+            pair("quorum", Expr::new_bool(entry.quorum)),
+            pair("baseline", Expr::new_bool(entry.baseline)),
+            pair("hold", Expr::new_bool(entry.hold)),
+        ]);
+        pairs.push(pair("entry", facts.map_err(said)?));
+    }
+    Context::from_pairs(pairs).map_err(said)
+}
+
+fn principal_entity(principal: &Principal) -> Result<Entity, EngineError> {
+    let (type_name, sector) = match principal {
+        Principal::Centre { .. } => (&MODEL.centre, None),
+        Principal::Member { sector, .. } => (&MODEL.member, Some(sector)),
+        Principal::Auditor { .. } => (&MODEL.auditor, None),
+    };
+    let mut attributes = vec![
+        pair("id", text(principal.id())),
+        pair("jurisdiction", text(principal.jurisdiction().as_str())),
+    ];
+    attributes.extend(sector.map(|sector| pair("sector", text(sector))));
+    entity(type_name, principal.id(), attributes)
+}
+
+fn class_entity(class: ClassFacts<'_>) -> Result<Entity, EngineError> {
+    let Labels {
+        media_kind,
+        content_class,
+        state,
+        depiction,
+        minor_certain,
+        age_claim,
+        self_generated,
+        context_flags,
+        legal_basis,
+        legal_status,
+        residency,
+        applicable_law,
+        tlp,
+        hops,
+        recipients,
+        purposes,
+    } = class.labels;
+    let maybe = Expr::new_record([
+        pair("media_kind", names(*media_kind)),
+        pair("content_class", names(*content_class)),
+        pair("depiction", names(*depiction)),
+        pair("age_claim", names(*age_claim)),
+        pair("self_generated", names(*self_generated)),
+    ]);
+    let granted = Expr::new_record([
+        pair("purposes", names(*purposes)),
+        pair("recipients", names(*recipients)),
+        pair("residency", codes(residency.iter())),
+    ]);
+    let stated = |illegal: bool| {
+        let those = legal_status
+            .iter()
+            .filter(move |status| status.illegal == illegal);
+        codes(those.map(|status| &status.jurisdiction))
+    };
+    let attributes = vec![
+        pair("origin", text(class.origin.as_str())),
+        pair("jurisdiction", text(class.jurisdiction.as_str())),
+        pair("state", text(state.name())),
+        pair("minor_certain", Expr::new_bool(*minor_certain)),
+        pair("legal_basis", text(legal_basis.name())),
+        pair("tlp", text(tlp.name())),
+        pair("hops", Expr::new_long(i64::from(*hops))),
+        pair("context_flags", names(*context_flags)),
+        pair("illegal_in", stated(true)),
+        pair("not_illegal_in", stated(false)),
+        pair("applicable_law", codes(applicable_law.iter())),
+        pair("maybe", maybe.map_err(said)?),
+        pair("granted", granted.map_err(said)?),
+    ];
+    let id = format!("{}/{}", class.origin, class.class);
+    entity(&MODEL.class, &id, attributes)
+}
+
+fn entity(
+    type_name: &EntityTypeName,
+    id: &str,
+    attributes: Vec<(String, Expr)>,
+) -> Result<Entity, EngineError> {
+    let uid = EntityUid::from_type_name_and_id(type_name.clone(), EntityId::new(id));
+    // Cedar asks for hash maps; nothing iterates them here.
+    Entity::new(uid, attributes.into_iter().collect(), Default::default()).map_err(said)
+}
+
+fn pair(key: &str, value: Expr) -> (String, Expr) {
+    (key.to_owned(), value)
+}
+
+fn text(text: &str) -> Expr {
+    Expr::new_string(text.to_owned())
+}
+
+fn texts<'a>(list: impl Iterator<Item = &'a str>) -> Expr {
+    Expr::new_set(list.map(text))
+}
+
+fn names<T: ClosedList>(set: Set<T>) -> Expr {
+    texts(set.names())
+}
+
+fn codes<'a>(list: impl Iterator<Item = &'a Jurisdiction>) -> Expr {
+    texts(list.map(Jurisdiction::as_str))
+}

@@ -1,0 +1,172 @@
+//! What of a log's policy documents is in force.
+//!
+//! Why: a centre that narrows what it allows must be obeyed at once, by those too who have not seen it witnessed; one that
+//! widens must not be believed before others could see it. So the newest document that is witnessed and past its delay
+//! counts together with all newer ones, and all of them must allow. Spec: `docs/protocol.md`, "Policy documents".
+
+use std::sync::Arc;
+
+use hashpact_keys::Timestamp;
+
+use super::profile::Profile;
+use super::query::{Action, Decision, Principal, Query};
+
+/// One document of a log.
+#[derive(Clone, Debug)]
+pub struct Logged {
+    /// The index of its leaf.
+    pub index: u64,
+    /// When its origin says that it made it.
+    pub issued_at: Timestamp,
+    /// What it says; nothing if it does not open, parse or validate here, and then it denies everything.
+    pub profile: Option<Arc<Profile>>,
+}
+
+/// What holds where no document is mature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// On a demonstration network: every class between centres.
+    Open,
+    /// Nothing.
+    Closed,
+}
+
+/// The documents of one log that must all allow.
+#[derive(Clone, Debug)]
+pub struct InForce {
+    /// In the order of the log.
+    documents: Vec<Logged>,
+    /// The rule that must allow as well, while no document is mature.
+    fallback: Option<Fallback>,
+    /// When a document that is witnessed becomes mature next.
+    matures: Option<Timestamp>,
+}
+
+/// The answer of all documents in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ruling {
+    /// Whether all of them allow.
+    pub allowed: bool,
+    /// Log index of the first document that denies, else of the newest; nothing where no document decided.
+    pub index: Option<u64>,
+    /// `@id` of the policies that determined it, in that document.
+    pub policies: Vec<String>,
+    /// When to ask again, at the latest.
+    pub valid_until: Option<Timestamp>,
+    /// What went wrong. Anything here denies, and is an alarm.
+    pub errors: Vec<String>,
+}
+
+impl InForce {
+    /// Finds what is in force. `documents` are those of one log, in its order; `witnessed` is the size of the log that a
+    /// quorum has seen; `now` as in [`Query::now`].
+    #[must_use]
+    pub fn of(documents: &[Logged], witnessed: u64, now: Timestamp, fallback: Fallback) -> Self {
+        let mut base = None;
+        let mut delay = 0;
+        let mut matures = None;
+        for (place, document) in documents.iter().enumerate() {
+            if document.index >= witnessed {
+                break;
+            }
+            let own = document
+                .profile
+                .as_ref()
+                .map_or(0, |profile| profile.widen_after());
+            // The delay of the document that it replaces counts too: a new one cannot abolish it for itself.
+            let from = document.issued_at.get().saturating_add(own.max(delay));
+            if from <= now.get() {
+                (base, delay) = (Some(place), own);
+            } else {
+                let from = Timestamp::new(from);
+                matures = Some(matures.map_or(from, |first: Timestamp| first.min(from)));
+            }
+        }
+        let newest = documents.get(base.unwrap_or(0)..).unwrap_or_default();
+        Self {
+            documents: newest.to_vec(),
+            fallback: base.is_none().then_some(fallback),
+            matures,
+        }
+    }
+
+    /// Log indices of the documents in force, in order.
+    pub fn indices(&self) -> impl Iterator<Item = u64> {
+        self.documents.iter().map(|document| document.index)
+    }
+
+    /// Whether no document is mature and the network is no demonstration, so that nothing is allowed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.fallback == Some(Fallback::Closed)
+    }
+
+    /// Log indices of the documents that could not be read and so deny everything: an alarm.
+    pub fn unreadable(&self) -> impl Iterator<Item = u64> {
+        let unreadable = self.documents.iter().filter(|it| it.profile.is_none());
+        unreadable.map(|document| document.index)
+    }
+
+    /// Decides one question.
+    #[must_use]
+    pub fn decide(&self, query: &Query<'_>) -> Ruling {
+        self.rule(
+            |profile| profile.decide(query),
+            open(query.action, query.principal),
+        )
+    }
+
+    /// As [`InForce::decide`], for decisions that `ask` makes of each document; `open` is the answer of the open fallback.
+    pub fn rule(&self, ask: impl Fn(&Profile) -> Decision, open: bool) -> Ruling {
+        let mut ruling = Ruling {
+            allowed: match self.fallback {
+                Some(Fallback::Open) => open,
+                Some(Fallback::Closed) => false,
+                None => !self.documents.is_empty(),
+            },
+            valid_until: self.matures,
+            ..Ruling::default()
+        };
+        let mut denied = false;
+        for document in &self.documents {
+            let decision = document
+                .profile
+                .as_ref()
+                .map_or_else(unreadable, |profile| ask(profile));
+            ruling.valid_until = earliest(ruling.valid_until, decision.valid_until);
+            ruling.errors.extend(decision.errors);
+            if denied {
+                continue;
+            }
+            denied = !decision.allowed;
+            ruling.allowed &= decision.allowed;
+            ruling.index = Some(document.index);
+            ruling.policies = decision.policies;
+        }
+        ruling
+    }
+}
+
+/// What the open fallback allows.
+#[must_use]
+pub fn open(action: Action, principal: &Principal) -> bool {
+    let between_centres = match action {
+        Action::Share | Action::Reshare | Action::Admit => true,
+        Action::Publish | Action::Match | Action::Reveal => false,
+    };
+    between_centres && matches!(principal, Principal::Centre { .. })
+}
+
+fn unreadable() -> Decision {
+    Decision {
+        errors: vec!["the policy document could not be read".to_owned()],
+        ..Decision::default()
+    }
+}
+
+fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

@@ -1,0 +1,211 @@
+//! A profile: the facts and policies of one centre, checked, ready to decide.
+
+use std::collections::BTreeMap;
+
+use cedar_policy::PolicySet;
+use hashpact_keys::{Jurisdiction, Timestamp};
+
+use super::engine::{self, Ask, EngineError, Subjects};
+use super::facts::{self, Counsel, Fact, Facts};
+use super::fault::{FaultKind, PolicyFault};
+use super::grant::Grant;
+use super::load;
+use super::query::{Decision, Query};
+use crate::assess::EntryFacts;
+use crate::labels::Purpose;
+use crate::lists::ClosedList;
+
+/// A document that was read and passed every check.
+#[derive(Debug)]
+pub struct Profile {
+    facts: Facts,
+    policies: BTreeMap<String, Basis>,
+    /// By number of the action: those that could decide it.
+    by_action: Vec<PolicySet>,
+}
+
+/// What a policy says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Basis {
+    /// The file that it stands in.
+    pub file: String,
+    /// The line on which it begins, from 1.
+    pub line: u32,
+    /// Its source, as `@basis` names it.
+    pub source: String,
+    /// Whether counsel confirmed it; else counsel must before real use.
+    pub confirmed: bool,
+}
+
+impl Profile {
+    /// Reads and checks the files of a document: name and text, in any order.
+    ///
+    /// # Errors
+    /// Every fault that was found, each with file, line and column. A document with one fault is refused as a whole.
+    pub fn from_files(files: &[(String, String)]) -> Result<Self, Vec<PolicyFault>> {
+        load::check_files(files)?;
+        let texts = || {
+            files
+                .iter()
+                .map(|(name, text)| (name.as_str(), text.as_str()))
+        };
+        let (_, facts) = texts()
+            .find(|(name, _)| *name == facts::FILE)
+            .ok_or_else(|| {
+                let expected = facts::FILE;
+                vec![PolicyFault::document(FaultKind::Missing { expected })]
+            })?;
+        // The faults of both are shown together.
+        let facts = facts::read(facts);
+        let grants = facts.as_ref().map(|facts| &facts.grants[..]).ok();
+        let cedar = texts().filter(|(name, _)| *name != facts::FILE);
+        let loaded = load::read(cedar, grants);
+        let (facts, loaded) = match (facts, loaded) {
+            (Ok(facts), Ok(loaded)) => (facts, loaded),
+            (Ok(_), Err(faults)) | (Err(faults), Ok(_)) => return Err(faults),
+            (Err(mut faults), Err(more)) => {
+                faults.extend(more);
+                return Err(faults);
+            }
+        };
+        if facts.counsel.is_some() {
+            confirmed(&loaded.policies)?;
+        }
+        Ok(Self {
+            facts,
+            policies: loaded.policies,
+            by_action: loaded.by_action,
+        })
+    }
+
+    /// The name of the profile.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.facts.name
+    }
+
+    /// The law that it is written for.
+    #[must_use]
+    pub fn jurisdiction(&self) -> &Jurisdiction {
+        &self.facts.jurisdiction
+    }
+
+    /// The purpose for which its centre asks others.
+    #[must_use]
+    pub fn purpose(&self) -> Purpose {
+        self.facts.purpose
+    }
+
+    /// Seconds after which this document may widen what was allowed before.
+    #[must_use]
+    pub fn widen_after(&self) -> u64 {
+        self.facts.widen_after
+    }
+
+    /// That counsel signed it off. Without it a profile runs only on a network that is flagged demo.
+    #[must_use]
+    pub fn signed_off(&self) -> Option<&Counsel> {
+        self.facts.counsel.as_ref()
+    }
+
+    /// What it says about the law, with sources.
+    #[must_use]
+    pub fn facts(&self) -> &[Fact] {
+        &self.facts.facts
+    }
+
+    /// The legal bases, with their dates.
+    #[must_use]
+    pub fn grants(&self) -> &[Grant] {
+        &self.facts.grants
+    }
+
+    /// Every policy by its id.
+    pub fn policies(&self) -> impl Iterator<Item = (&str, &Basis)> {
+        self.policies.iter().map(|(id, basis)| (id.as_str(), basis))
+    }
+
+    /// What the policy with this id says of itself.
+    #[must_use]
+    pub fn basis(&self, id: &str) -> Option<&Basis> {
+        self.policies.get(id)
+    }
+
+    /// Decides one question. The default is no.
+    #[must_use]
+    pub fn decide(&self, query: &Query<'_>) -> Decision {
+        match Subjects::new([query.principal], [query.class]) {
+            Ok(subjects) => {
+                self.decide_on(&subjects, ask(query), query.purpose, query.now, query.entry)
+            }
+            Err(error) => failed(&error),
+        }
+    }
+
+    /// As [`Profile::decide`], about subjects that were made before: for many decisions about the same ones.
+    #[must_use]
+    pub fn decide_on(
+        &self,
+        subjects: &Subjects,
+        ask: Ask,
+        purpose: Purpose,
+        now: Timestamp,
+        entry: Option<EntryFacts>,
+    ) -> Decision {
+        let Some(principal) = subjects.principal(ask.principal) else {
+            return failed(&EngineError::nobody());
+        };
+        let covering = || {
+            let grants = self.facts.grants.iter();
+            grants.filter(|grant| grant.covers(ask.action, principal, purpose))
+        };
+        let open = covering().filter(|grant| grant.is_open(now));
+        let context = engine::context(
+            purpose,
+            open.map(|grant| grant.id.as_str()),
+            now.get(),
+            entry,
+        );
+        let mut decision = match (context, self.by_action.get(usize::from(ask.action.bit()))) {
+            (Ok(context), Some(policies)) => engine::evaluate(policies, subjects, ask, context),
+            (Err(error), _) => failed(&error),
+            (Ok(_), None) => Decision::default(),
+        };
+        decision.valid_until = covering().filter_map(|grant| grant.changes(now)).min();
+        decision
+    }
+}
+
+fn ask(query: &Query<'_>) -> Ask {
+    Ask {
+        action: query.action,
+        principal: 0,
+        class: 0,
+    }
+}
+
+fn failed(error: &EngineError) -> Decision {
+    Decision {
+        errors: vec![error.to_string()],
+        ..Decision::default()
+    }
+}
+
+/// With counsel's signature under the profile no policy may still wait for counsel.
+fn confirmed(policies: &BTreeMap<String, Basis>) -> Result<(), Vec<PolicyFault>> {
+    let waiting: Vec<_> = policies
+        .values()
+        .filter(|basis| !basis.confirmed)
+        .map(|basis| PolicyFault {
+            file: basis.file.clone(),
+            line: basis.line,
+            column: 1,
+            kind: FaultKind::NotConfirmed,
+        })
+        .collect();
+    if waiting.is_empty() {
+        Ok(())
+    } else {
+        Err(waiting)
+    }
+}
