@@ -27,11 +27,15 @@ pub enum Context {
     Hold,
     /// The keys of an auditor or a witness on their way to the roster.
     WitnessEnrolment,
+    /// What a recipient is to drop.
+    Recall,
+    /// That a recipient dropped what was recalled.
+    Acknowledgement,
 }
 
 impl Context {
     /// Every context, in the order of their declaration.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::DeltaHeader,
         Self::ClassDefinitions,
         Self::Roster,
@@ -43,6 +47,8 @@ impl Context {
         Self::Attestation,
         Self::Hold,
         Self::WitnessEnrolment,
+        Self::Recall,
+        Self::Acknowledgement,
     ];
 
     /// The content type that stands in the protected header.
@@ -60,6 +66,8 @@ impl Context {
             Self::Attestation => "application/hashpact-attestation+cbor",
             Self::Hold => "application/hashpact-hold+cbor",
             Self::WitnessEnrolment => "application/hashpact-witness-enrolment+cbor",
+            Self::Recall => "application/hashpact-recall+cbor",
+            Self::Acknowledgement => "application/hashpact-acknowledgement+cbor",
         }
     }
 }

@@ -332,8 +332,11 @@ impl Walk<'_> {
                 self.state.roster = Some(version);
                 Ok(())
             }
-            // Kinds of later versions change nothing here.
-            Leaf::Other(_) => Ok(()),
+            // What they seal is between the two sides, and kinds of later versions change nothing here.
+            Leaf::Policy { .. }
+            | Leaf::Disclosure { .. }
+            | Leaf::Commitment { .. }
+            | Leaf::Other(_) => Ok(()),
         }
     }
 

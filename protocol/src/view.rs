@@ -10,6 +10,7 @@ use crate::Hash;
 use crate::delta::{Body, Retraction, Seq};
 use crate::labels::{ClassId, Labels};
 use crate::log::{LogFile, SignedCheckpoint, empty_root};
+use crate::record::EntryId;
 
 /// Where one log stands on this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,10 @@ pub struct LogState {
     pub issued_at: Timestamp,
     /// Number that the next class definition must have.
     pub next_class: u32,
+    /// Version that the next policy document must have, from 1.
+    pub next_policy: u64,
+    /// Log index of the newest policy document.
+    pub policy: Option<u64>,
     /// Bodies below this number are applied.
     pub applied: Seq,
     /// Retractions below this number are applied; at least `applied`.
@@ -58,6 +63,8 @@ impl Default for LogState {
             prev: [0; 32],
             issued_at: Timestamp::new(0),
             next_class: 0,
+            next_policy: 1,
+            policy: None,
             applied: Seq(0),
             retracted: Seq(0),
         }
@@ -81,7 +88,7 @@ impl LogState {
         let mut e = Encoder::new(Vec::with_capacity(1024));
         // Writing to a Vec cannot fail.
         let _ = e
-            .array(13)
+            .array(15)
             .and_then(|e| e.u64(self.size))
             .and_then(|e| e.bytes(&self.root))
             .and_then(|e| e.bytes(&note(&self.head)))
@@ -100,11 +107,17 @@ impl LogState {
             .and_then(|e| match self.roster {
                 Some(version) => e.u64(version.get()),
                 None => e.null(),
+            })
+            .and_then(|e| e.u64(self.next_policy))
+            .and_then(|e| match self.policy {
+                Some(index) => e.u64(index),
+                None => e.null(),
             });
         e.into_writer()
     }
 
-    /// Reads what [`LogState::to_bytes`] wrote, or wrote before there were witnesses (9 fields); `None` if it is damaged.
+    /// Reads what [`LogState::to_bytes`] wrote, or wrote before there were witnesses (9 fields) or policies (13);
+    /// `None` if it is damaged.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut d = Decoder::new(bytes);
@@ -130,11 +143,15 @@ impl LogState {
                 state.roster = None;
                 Some(state)
             }
-            13 => {
+            13 | 15 => {
                 state.witnessed = head(d.bytes().ok()?)?;
                 state.witnessed_seq = Seq(d.u64().ok()?);
                 state.frozen = optional(&mut d)?;
                 state.roster = optional(&mut d)?.map(RosterVersion::new);
+                if fields == 15 {
+                    state.next_policy = d.u64().ok()?;
+                    state.policy = optional(&mut d)?;
+                }
                 Some(state)
             }
             _ => None,
@@ -167,6 +184,51 @@ pub trait View {
     fn fork(&self, origin: &Origin) -> Option<Vec<u8>>;
     /// Whether this node must not cosign with a key any more: its memory of what it cosigned is an old one.
     fn is_retired(&self, key: &KeyId) -> bool;
+    /// The signed policy documents of a log by their log indices, ascending.
+    fn policies(&self, origin: &Origin) -> Vec<(u64, Vec<u8>)>;
+    /// What is held of a delta, class by class in order; `None` if its body is not stored.
+    fn holdings(&self, origin: &Origin, seq: Seq) -> Option<Vec<Holding>>;
+    /// A small object that was kept.
+    fn kept(&self, shelf: Shelf, key: &[u8]) -> Option<Vec<u8>>;
+    /// What is kept on a shelf under keys that begin with `prefix`, by key.
+    fn shelf(&self, shelf: Shelf, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)>;
+}
+
+/// Where the small objects of the core stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shelf {
+    /// Transfer statements with the salts of their disclosure records, by hash.
+    Statement = 1,
+    /// Which class was given to whom.
+    Given = 2,
+    /// Recalls, ours and others', with their acknowledgements.
+    Recall = 3,
+    /// Which class is withheld here, by whom and why.
+    Withheld = 4,
+    /// Attestations.
+    Attestation = 5,
+}
+
+/// How much of a class of one delta is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// Every record.
+    All,
+    /// Some, as others were purged.
+    Some,
+    /// None: the class is withheld.
+    None,
+}
+
+/// One class of a stored body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// The class.
+    pub class: ClassId,
+    /// Records that its origin signed for.
+    pub count: u64,
+    /// How many of them are here.
+    pub held: Held,
 }
 
 /// The disk gave other bytes than were written, or none.
@@ -221,9 +283,40 @@ pub enum Write {
         deltas: Vec<(Seq, u64)>,
         /// The classes that the new leaves define.
         classes: Vec<(ClassId, Labels)>,
+        /// The signed policy documents among the new leaves, by log index.
+        policies: Vec<(u64, Vec<u8>)>,
     },
     /// A body arrives.
     Body(AdmittedBody),
+    /// A later body of a delta whose body is stored: classes disclosed in it that are not held join those that are.
+    Widen(AdmittedBody),
+    /// Classes of a stored body are withheld from now on: records, seeds and whatever leads to them are destroyed.
+    Narrow {
+        /// The log.
+        origin: Origin,
+        /// The delta.
+        seq: Seq,
+        /// The classes, ascending.
+        classes: Vec<ClassId>,
+    },
+    /// Single records of a stored body are destroyed; their leaf hashes stay.
+    Purge {
+        /// The log.
+        origin: Origin,
+        /// The delta.
+        seq: Seq,
+        /// The entries.
+        entries: Vec<EntryId>,
+    },
+    /// A small object of the core; none removes it.
+    Keep {
+        /// Where it stands.
+        shelf: Shelf,
+        /// Its key there.
+        key: Vec<u8>,
+        /// Its bytes.
+        value: Option<Vec<u8>>,
+    },
     /// Retractions arrive without their delta's records.
     Retractions {
         /// The log.

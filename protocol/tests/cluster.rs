@@ -734,7 +734,7 @@ fn a_delta_costs_four_centres_this_much() -> Done {
     let body = sim
         .memory(0)
         .body(&sim.setup(0).origin, Seq(1))
-        .map_or(0, <[u8]>::len) as u64;
+        .map_or(0, |body| body.len()) as u64;
     let per_mirror = (after.job_bytes - before.job_bytes) / 3;
     assert!(
         (body..body + 512).contains(&per_mirror),

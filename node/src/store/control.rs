@@ -13,15 +13,15 @@ use std::path::Path;
 use hashpact_keys::{KeyId, Origin, RosterVersion};
 use hashpact_protocol::delta::Seq;
 use hashpact_protocol::labels::{ClassId, Labels};
-use hashpact_protocol::view::LogState;
+use hashpact_protocol::view::{LogState, Shelf};
 use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, WriteTransaction};
 
 use super::durable::Steps;
 use super::index::SegmentId;
 use super::layout::{BodyKind, FOLDER_WIDTH};
 use tables::{
-    BODIES, CLASSES, COUNTS, DELTAS, ENDS, FORKS, LOGS, META, META_FORMAT, META_NEXT_SEGMENT,
-    ORIGINS, RETIRED, ROSTERS, SEGMENTS, check_sizes, open_all, write_bodies, write_logs,
+    BODIES, CLASSES, COUNTS, DELTAS, ENDS, FORKS, KEPT, LOGS, META, META_FORMAT, META_NEXT_SEGMENT,
+    ORIGINS, POLICIES, RETIRED, ROSTERS, SEGMENTS, check_sizes, open_all, write_bodies, write_logs,
     write_segments, write_tallies,
 };
 
@@ -137,7 +137,12 @@ pub(super) struct Change {
     pub(super) tallies: BTreeMap<Origin, Tally>,
     pub(super) forks: Vec<(Origin, Vec<u8>)>,
     pub(super) retired: Vec<KeyId>,
+    pub(super) policies: Vec<(Origin, u64, Vec<u8>)>,
+    pub(super) kept: Vec<(Shelf, Vec<u8>, Option<Vec<u8>>)>,
 }
+
+/// Keys and bytes of what is kept, by key.
+type Kept = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// A log is not as long as a change expects.
 #[derive(Debug, thiserror::Error)]
@@ -331,6 +336,36 @@ impl Control {
     pub(super) fn is_retired(&self, key: &KeyId) -> Result<bool, ControlError> {
         let table = self.database.begin_read()?.open_table(RETIRED)?;
         Ok(table.get(&key.as_bytes()[..])?.is_some())
+    }
+
+    pub(super) fn policies(&self, origin: &Origin) -> Result<Vec<(u64, Vec<u8>)>, ControlError> {
+        let table = self.database.begin_read()?.open_table(POLICIES)?;
+        let line = origin.as_str();
+        let rows = table.range((line, 0)..=(line, u64::MAX))?.map(|row| {
+            let (key, document) = row?;
+            Ok((key.value().1, document.value().to_vec()))
+        });
+        rows.collect()
+    }
+
+    pub(super) fn kept(&self, shelf: Shelf, key: &[u8]) -> Result<Option<Vec<u8>>, ControlError> {
+        let table = self.database.begin_read()?.open_table(KEPT)?;
+        let row = table.get((shelf as u8, key))?;
+        Ok(row.map(|row| row.value().to_vec()))
+    }
+
+    pub(super) fn shelf(&self, shelf: Shelf, prefix: &[u8]) -> Result<Kept, ControlError> {
+        let table = self.database.begin_read()?.open_table(KEPT)?;
+        let mut kept = Vec::new();
+        for row in table.range((shelf as u8, prefix)..)? {
+            let (key, value) = row?;
+            let (at, key) = key.value();
+            if at != shelf as u8 || !key.starts_with(prefix) {
+                break;
+            }
+            kept.push((key.to_vec(), value.value().to_vec()));
+        }
+        Ok(kept)
     }
 
     pub(super) fn roster(&self, version: RosterVersion) -> Result<Option<Vec<u8>>, ControlError> {

@@ -8,8 +8,10 @@ use std::ops::Range;
 
 use hashpact_keys::canonical;
 use hashpact_protocol::delta::{RETRACTION_SECTION, Retraction};
+use hashpact_protocol::labels::ClassId;
 use hashpact_protocol::limits;
 use hashpact_protocol::record::{EntryId, Revision};
+use hashpact_protocol::view::{Held, Holding};
 use minicbor::{Decoder, Encoder};
 
 /// The section that holds `list`, as a body on the wire has it.
@@ -62,6 +64,20 @@ pub(super) fn records_within(section: &[u8]) -> Option<Range<usize>> {
         (4, 1) => Some(0..0),
         (_, _) => None,
     }
+}
+
+/// What the head of a class's section says is held of it; `None` if it is none.
+pub(super) fn holding(section: &[u8]) -> Option<Holding> {
+    let mut d = Decoder::new(section);
+    d.array().ok()??;
+    let class = ClassId(d.u16().ok()?);
+    let held = match d.u8().ok()? {
+        0 => Held::All,
+        1 => Held::None,
+        _ => return None,
+    };
+    let count = d.u64().ok()?;
+    Some(Holding { class, count, held })
 }
 
 /// Cuts `bytes`, records one after the other, into each with its offset. Ends early with `None` in

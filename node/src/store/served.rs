@@ -5,13 +5,18 @@
 use std::sync::Arc;
 
 use hashpact_keys::Origin;
-use hashpact_protocol::delta::Seq;
+use hashpact_protocol::delta::{RETRACTION_SECTION, Seq};
+use hashpact_protocol::view::Holding;
 
 use super::bodies::{self, BodyFault, DamagedBody};
 use super::control::Folder;
 use super::layout::BodyKind;
 use super::sealed::{BodyFile, SealedError};
+use super::sections::holding;
 use super::{ControlError, LookupError, Store};
+
+/// Bytes of a section that hold its class, form and count.
+const SECTION_HEAD: u64 = 32;
 
 /// A stored body whose sections are read one at a time.
 pub struct ServedBody(Arc<BodyFile>);
@@ -73,6 +78,39 @@ impl Store {
         let opened = self.open_body(origin, seq);
         let file = opened.map_err(|fault| damaged(origin, seq, fault))?;
         Ok(Some(ServedBody(file)))
+    }
+
+    /// What is held of a delta, class by class; `None` if its body is not stored.
+    pub(super) fn read_holdings(
+        &self,
+        origin: &Origin,
+        seq: Seq,
+    ) -> Result<Option<Vec<Holding>>, LookupError> {
+        if self.control.body(origin, seq)?.is_none() {
+            return Ok(None);
+        }
+        let fail = |fault| {
+            LookupError::from(DamagedBody {
+                origin: origin.clone(),
+                seq,
+                fault,
+            })
+        };
+        let opened = self.open_body(origin, seq);
+        let file = opened.map_err(|error| fail(BodyFault::Sealed(error)))?;
+        let mut held = Vec::new();
+        for info in file.sections() {
+            if info.class == RETRACTION_SECTION {
+                continue;
+            }
+            // The head says all: kind, count and what follows.
+            let want = u64::from(info.len).min(SECTION_HEAD);
+            let head = file.read_range(info.class, 0, want);
+            let head = head.map_err(|error| fail(BodyFault::Sealed(error)))?;
+            let class = info.class;
+            held.push(holding(&head).ok_or_else(|| fail(BodyFault::Section { class }))?);
+        }
+        Ok(Some(held))
     }
 }
 

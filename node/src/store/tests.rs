@@ -87,6 +87,7 @@ fn grown(store: &Store, origin: &Origin, leaves: &[Vec<u8>], classes: &[u16]) ->
             files,
             deltas,
             classes,
+            policies: Vec::new(),
         },
         Write::State {
             origin: origin.clone(),

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use hashpact_keys::{KeyId, Origin, RosterVersion};
 use hashpact_protocol::delta::Seq;
 use hashpact_protocol::labels::{ClassId, Labels};
-use hashpact_protocol::view::{LogState, View};
+use hashpact_protocol::view::{Holding, LogState, Shelf, View};
 
 use super::Store;
 
@@ -50,6 +50,24 @@ impl View for Store {
 
     fn class(&self, origin: &Origin, class: ClassId) -> Option<Labels> {
         self.fail_closed(self.control.class(origin, class))
+    }
+
+    fn policies(&self, origin: &Origin) -> Vec<(u64, Vec<u8>)> {
+        let known = self.control.policies(origin).map(Some);
+        self.fail_closed(known).unwrap_or_default()
+    }
+
+    fn holdings(&self, origin: &Origin, seq: Seq) -> Option<Vec<Holding>> {
+        self.fail_closed(self.read_holdings(origin, seq))
+    }
+
+    fn kept(&self, shelf: Shelf, key: &[u8]) -> Option<Vec<u8>> {
+        self.fail_closed(self.control.kept(shelf, key))
+    }
+
+    fn shelf(&self, shelf: Shelf, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let kept = self.control.shelf(shelf, prefix).map(Some);
+        self.fail_closed(kept).unwrap_or_default()
     }
 }
 

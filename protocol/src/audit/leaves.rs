@@ -112,7 +112,7 @@ impl<'a> Leaves<'a> {
                 summary.classes += u64::from(defined);
             }
             Ok(Leaf::Roster { version, hash }) => self.roster(version, hash, &place, out),
-            Ok(Leaf::Other(LeafKind::Policy)) => {
+            Ok(Leaf::Policy { .. }) => {
                 self.policy = Some(index);
                 self.unknown.policies = false;
             }
@@ -121,7 +121,7 @@ impl<'a> Leaves<'a> {
             }
             // It begins under the roster that gave it its line.
             Ok(Leaf::Resumed { .. }) => self.unknown.rosters = true,
-            Ok(Leaf::Other(_)) => {}
+            Ok(Leaf::Disclosure { .. } | Leaf::Commitment { .. } | Leaf::Other(_)) => {}
             Err(error) => {
                 out.found(place, FindingKind::Leaf(error.into()));
                 self.lost();

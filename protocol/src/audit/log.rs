@@ -267,8 +267,11 @@ impl<F: LogFiles, H: Iterator<Item = Result<Vec<u8>, HistoryFault>>> Reading<'_,
             let leaf = read_leaves(files, size, at, at + 1).ok()?;
             match Leaf::from_bytes(leaf.first()?).ok()? {
                 Leaf::Delta { .. } => Some(LeafKind::Delta),
+                Leaf::Policy { .. } => Some(LeafKind::Policy),
                 Leaf::Classes { .. } => Some(LeafKind::Classes),
                 Leaf::Roster { .. } => Some(LeafKind::Roster),
+                Leaf::Disclosure { .. } => Some(LeafKind::Disclosure),
+                Leaf::Commitment { .. } => Some(LeafKind::Commitment),
                 Leaf::Resumed { .. } => Some(LeafKind::KeyEvent),
                 Leaf::Other(kind) => Some(kind),
             }

@@ -58,7 +58,15 @@ pub(super) fn first_leaf(
         },
         // A leaf that cannot be read is a finding already.
         Err(_) => return,
-        Ok(Leaf::Delta { .. } | Leaf::Classes { .. } | Leaf::Roster { .. } | Leaf::Other(_)) => {
+        Ok(
+            Leaf::Delta { .. }
+            | Leaf::Policy { .. }
+            | Leaf::Classes { .. }
+            | Leaf::Roster { .. }
+            | Leaf::Disclosure { .. }
+            | Leaf::Commitment { .. }
+            | Leaf::Other(_),
+        ) => {
             if let Some(origin) = chain.line_before(origin) {
                 found(FindingKind::NotResumed { origin });
             }

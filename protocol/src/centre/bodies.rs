@@ -199,9 +199,13 @@ impl Centre {
                     .collect(),
                 table,
             }),
-            Leaf::Classes { .. } | Leaf::Roster { .. } | Leaf::Resumed { .. } | Leaf::Other(_) => {
-                None
-            }
+            Leaf::Policy { .. }
+            | Leaf::Classes { .. }
+            | Leaf::Roster { .. }
+            | Leaf::Disclosure { .. }
+            | Leaf::Commitment { .. }
+            | Leaf::Resumed { .. }
+            | Leaf::Other(_) => None,
         }
     }
 

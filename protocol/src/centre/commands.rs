@@ -541,6 +541,7 @@ impl Centre {
             files,
             deltas,
             classes,
+            policies: Vec::new(),
         });
         batch.extend(body.map(Write::Body));
         batch.extend(rosters.into_iter().map(Write::Roster));

@@ -398,7 +398,13 @@ impl Centre {
 fn header_in(leaf: &[u8]) -> Option<Vec<u8>> {
     match Leaf::from_bytes(leaf).ok()? {
         Leaf::Delta { header, .. } => Some(header),
-        Leaf::Classes { .. } | Leaf::Roster { .. } | Leaf::Resumed { .. } | Leaf::Other(_) => None,
+        Leaf::Policy { .. }
+        | Leaf::Classes { .. }
+        | Leaf::Roster { .. }
+        | Leaf::Disclosure { .. }
+        | Leaf::Commitment { .. }
+        | Leaf::Resumed { .. }
+        | Leaf::Other(_) => None,
     }
 }
 

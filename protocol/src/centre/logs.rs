@@ -182,6 +182,7 @@ impl Centre {
             files,
             deltas,
             classes,
+            policies: Vec::new(),
         });
         batch.push(Write::State {
             origin: origin.clone(),

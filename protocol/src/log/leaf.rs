@@ -58,6 +58,11 @@ pub enum Leaf {
         /// The class table.
         table: ClassTable,
     },
+    /// `[2, document]`.
+    Policy {
+        /// The COSE_Sign bytes.
+        document: Vec<u8>,
+    },
     /// `[3, definitions]`.
     Classes {
         /// The COSE_Sign1 bytes.
@@ -69,6 +74,16 @@ pub enum Leaf {
         version: RosterVersion,
         /// SHA-256 of its payload.
         hash: Hash,
+    },
+    /// `[5, commitment]`: one side of a transfer, sealed.
+    Disclosure {
+        /// Salted hash of the transfer statement.
+        commitment: Hash,
+    },
+    /// `[10, commitment]`: another signed object, sealed.
+    Commitment {
+        /// Its salted hash.
+        commitment: Hash,
     },
     /// `[7, "resumed", origin, size, root, proof]`: the first leaf of a log that takes the place of a forked one.
     Resumed {
@@ -121,6 +136,21 @@ impl Leaf {
                 .and_then(|e| e.bytes(header))
                 .map(drop)
                 .and_then(|()| table.encode(&mut e)),
+            Self::Policy { document } => e
+                .array(2)
+                .and_then(|e| e.u8(2))
+                .and_then(|e| e.bytes(document))
+                .map(drop),
+            Self::Disclosure { commitment } => e
+                .array(2)
+                .and_then(|e| e.u8(5))
+                .and_then(|e| e.bytes(commitment))
+                .map(drop),
+            Self::Commitment { commitment } => e
+                .array(2)
+                .and_then(|e| e.u8(10))
+                .and_then(|e| e.bytes(commitment))
+                .map(drop),
             Self::Classes { definitions } => e
                 .array(2)
                 .and_then(|e| e.u8(3))
@@ -173,16 +203,21 @@ impl Leaf {
                     table: ClassTable::decode(&mut d)?,
                 })
             }
+            (LeafKind::Policy, 2) => Ok(Self::Policy {
+                document: d.bytes().map_err(|_| shape())?.to_vec(),
+            }),
+            (LeafKind::Disclosure, 2) => Ok(Self::Disclosure {
+                commitment: fixed(&mut d).ok_or_else(shape)?,
+            }),
+            (LeafKind::Commitment, 2) => Ok(Self::Commitment {
+                commitment: fixed(&mut d).ok_or_else(shape)?,
+            }),
             (LeafKind::Classes, 2) => Ok(Self::Classes {
                 definitions: d.bytes().map_err(|_| shape())?.to_vec(),
             }),
             (LeafKind::Roster, 3) => {
                 let version = RosterVersion::new(d.u64().map_err(|_| shape())?);
-                let hash = d
-                    .bytes()
-                    .ok()
-                    .and_then(|b| b.try_into().ok())
-                    .ok_or_else(shape)?;
+                let hash = fixed(&mut d).ok_or_else(shape)?;
                 Ok(Self::Roster { version, hash })
             }
             // Other key events are of later versions.
@@ -190,15 +225,20 @@ impl Leaf {
                 d.skip().map_err(|_| shape())?;
                 resumed(&mut d).ok_or_else(shape)
             }
-            (LeafKind::Delta | LeafKind::Classes | LeafKind::Roster, _) => Err(shape()),
             (
-                kind @ (LeafKind::Policy
+                LeafKind::Delta
+                | LeafKind::Policy
+                | LeafKind::Classes
+                | LeafKind::Roster
                 | LeafKind::Disclosure
-                | LeafKind::Erasure
+                | LeafKind::Commitment,
+                _,
+            ) => Err(shape()),
+            (
+                kind @ (LeafKind::Erasure
                 | LeafKind::KeyEvent
                 | LeafKind::MatchEpoch
-                | LeafKind::MatchSession
-                | LeafKind::Commitment),
+                | LeafKind::MatchSession),
                 _,
             ) => Ok(Self::Other(kind)),
         }
@@ -209,9 +249,13 @@ fn resumed(d: &mut Decoder<'_>) -> Option<Leaf> {
     Some(Leaf::Resumed {
         origin: d.str().ok()?.parse().ok()?,
         size: d.u64().ok().filter(|size| *size <= limits::LOG_LEAVES)?,
-        root: d.bytes().ok()?.try_into().ok()?,
-        proof: d.bytes().ok()?.try_into().ok()?,
+        root: fixed(d)?,
+        proof: fixed(d)?,
     })
+}
+
+fn fixed(d: &mut Decoder<'_>) -> Option<Hash> {
+    d.bytes().ok().and_then(|bytes| bytes.try_into().ok())
 }
 
 #[cfg(test)]
@@ -249,10 +293,31 @@ mod tests {
     }
 
     #[test]
+    fn policies_and_commitments_round_trip_in_one_shape() {
+        for leaf in [
+            Leaf::Policy {
+                document: vec![7; 300],
+            },
+            Leaf::Disclosure {
+                commitment: [1; 32],
+            },
+            Leaf::Commitment {
+                commitment: [2; 32],
+            },
+        ] {
+            assert_eq!(Leaf::from_bytes(&leaf.to_bytes().unwrap()), Ok(leaf));
+        }
+        for kind in [0x02, 0x05, 0x0a] {
+            assert_eq!(Leaf::from_bytes(&[0x82, kind, 0x01]), Err(LeafError::Shape));
+            assert_eq!(Leaf::from_bytes(&[0x81, kind]), Err(LeafError::Shape));
+        }
+    }
+
+    #[test]
     fn later_kind_is_kept_and_unknown_kind_refused() {
         assert_eq!(
-            Leaf::from_bytes(&[0x82, 0x05, 0x01]),
-            Ok(Leaf::Other(LeafKind::Disclosure))
+            Leaf::from_bytes(&[0x82, 0x06, 0x01]),
+            Ok(Leaf::Other(LeafKind::Erasure))
         );
         assert_eq!(
             Leaf::from_bytes(&[0x82, 0x0b, 0x01]),

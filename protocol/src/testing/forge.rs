@@ -140,6 +140,7 @@ impl Forge {
                 files: grown.files,
                 deltas,
                 classes,
+                policies: Vec::new(),
             },
             Write::State { origin, state },
         ];

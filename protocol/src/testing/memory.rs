@@ -8,11 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hashpact_keys::{KeyId, Origin, RosterVersion, SignedRoster};
 
-use crate::delta::{Retraction, Seq};
+use crate::delta::{
+    ClassEntry, ClassTable, Disclosure, Retraction, Section, Seq, withheld_section,
+};
 use crate::labels::{ClassId, Labels};
+use crate::log::{Leaf, read_leaves};
 use crate::record::{EntryId, Record, Revision};
 use crate::serve;
-use crate::view::{AdmittedBody, Batch, LogState, View, Write};
+use crate::view::{AdmittedBody, Batch, Held, Holding, LogState, Shelf, View, Write};
 use crate::wire::{BulkRefusal, BulkRequest};
 
 /// A store in memory.
@@ -21,6 +24,7 @@ pub struct Memory {
     logs: BTreeMap<Origin, Log>,
     rosters: BTreeMap<RosterVersion, SignedRoster>,
     retired: BTreeSet<KeyId>,
+    kept: BTreeMap<(Shelf, Vec<u8>), Vec<u8>>,
 }
 
 #[derive(Clone, Default)]
@@ -31,17 +35,25 @@ struct Log {
     files: BTreeMap<String, Vec<u8>>,
     deltas: BTreeMap<Seq, u64>,
     classes: BTreeMap<ClassId, Labels>,
+    policies: BTreeMap<u64, Vec<u8>>,
     bodies: BTreeMap<Seq, StoredBody>,
-    put: BTreeMap<EntryId, Revision>,
     ended: BTreeMap<EntryId, Revision>,
     fork: Option<Vec<u8>>,
 }
 
 #[derive(Clone)]
 struct StoredBody {
-    bytes: Vec<u8>,
-    /// Where each section begins, the retractions as 65536.
-    sections: Vec<(u32, usize)>,
+    classes: Vec<StoredClass>,
+    retractions: Vec<u8>,
+}
+
+/// One class of a body: its section, and what it puts.
+#[derive(Clone)]
+struct StoredClass {
+    entry: ClassEntry,
+    section: Vec<u8>,
+    is_held: bool,
+    puts: Vec<(EntryId, Revision)>,
 }
 
 /// Why a batch is refused.
@@ -82,6 +94,15 @@ pub enum MemoryError {
     /// A body with a record that does not read.
     #[error("an admitted body holds a record that does not read")]
     Record,
+    /// A stored body changes that is not stored, or in a class that it does not have.
+    #[error("delta {got} of which nothing is stored is changed")]
+    Change {
+        /// The delta.
+        got: Seq,
+    },
+    /// Single records cannot be destroyed here.
+    #[error("single records are not purged by this store")]
+    Purge,
 }
 
 impl Memory {
@@ -107,6 +128,7 @@ impl Memory {
                 files,
                 deltas,
                 classes,
+                policies,
             } => {
                 let log = self.logs.entry(origin).or_default();
                 if from != log.size {
@@ -124,6 +146,7 @@ impl Memory {
                     .extend(files.into_iter().map(|file| (file.path, file.bytes)));
                 log.deltas.extend(deltas);
                 log.classes.extend(classes);
+                log.policies.extend(policies);
                 Ok(())
             }
             Write::Body(body) => self
@@ -131,6 +154,24 @@ impl Memory {
                 .entry(body.origin().clone())
                 .or_default()
                 .body(&body),
+            Write::Widen(body) => self
+                .logs
+                .entry(body.origin().clone())
+                .or_default()
+                .widen(&body),
+            Write::Narrow {
+                origin,
+                seq,
+                classes,
+            } => self.logs.entry(origin).or_default().narrow(seq, &classes),
+            Write::Purge { .. } => Err(MemoryError::Purge),
+            Write::Keep { shelf, key, value } => {
+                match value {
+                    Some(value) => self.kept.insert((shelf, key), value),
+                    None => self.kept.remove(&(shelf, key)),
+                };
+                Ok(())
+            }
             Write::Retractions { origin, seq, list } => {
                 self.logs.entry(origin).or_default().retractions(seq, &list)
             }
@@ -176,17 +217,33 @@ impl Memory {
         let is_live = |(entry, put): &(&EntryId, &Revision)| {
             log.ended.get(*entry).is_none_or(|ended| ended < *put)
         };
-        log.put
-            .iter()
+        let mut put = BTreeMap::new();
+        let held = log.bodies.values().flat_map(|body| &body.classes);
+        for (entry, revision) in held.flat_map(|class| &class.puts) {
+            raise(&mut put, *entry, *revision);
+        }
+        put.iter()
             .filter(is_live)
             .map(|(entry, revision)| (*entry, *revision))
             .collect()
     }
 
+    /// Entries that stand in a class of a log here, retracted or not.
+    #[must_use]
+    pub fn in_class(&self, origin: &Origin, class: ClassId) -> BTreeSet<EntryId> {
+        let bodies = self.logs.get(origin).into_iter();
+        bodies
+            .flat_map(|log| log.bodies.values())
+            .flat_map(|body| &body.classes)
+            .filter(|stored| stored.entry.class == class)
+            .flat_map(|stored| stored.puts.iter().map(|(entry, _)| *entry))
+            .collect()
+    }
+
     /// The stored body of a delta.
     #[must_use]
-    pub fn body(&self, origin: &Origin, seq: Seq) -> Option<&[u8]> {
-        Some(&self.logs.get(origin)?.bodies.get(&seq)?.bytes)
+    pub fn body(&self, origin: &Origin, seq: Seq) -> Option<Vec<u8>> {
+        Some(self.logs.get(origin)?.bodies.get(&seq)?.bytes_from(0, None))
     }
 
     /// What a bulk request asks for, as a node reads it off its disk. Whether it may be answered is not asked here.
@@ -205,16 +262,52 @@ impl Memory {
             } => {
                 let body = self.logs.get(origin).and_then(|log| log.bodies.get(seq));
                 let body = body.ok_or(BulkRefusal::NotFound)?;
-                let start = body.sections.iter().find(|(first, _)| first >= section);
-                let (_, start) = start.ok_or(BulkRefusal::NotFound)?;
-                let at =
-                    usize::try_from(*offset).map_or(usize::MAX, |skip| start.saturating_add(skip));
-                body.bytes
-                    .get(at..)
+                let bytes = body.bytes_from(*section, None);
+                let skip = usize::try_from(*offset).unwrap_or(usize::MAX);
+                bytes
+                    .get(skip..)
                     .map(<[u8]>::to_vec)
                     .ok_or(BulkRefusal::NotFound)
             }
         }
+    }
+}
+
+impl StoredBody {
+    /// The body from a section on, with these classes only; none stands for all.
+    fn bytes_from(&self, first: u32, keep: Option<&[ClassId]>) -> Vec<u8> {
+        let classes = self.classes.iter();
+        let wanted = classes.filter(|stored| u32::from(stored.entry.class.0) >= first);
+        let mut bytes: Vec<u8> = wanted
+            .flat_map(|stored| match keep {
+                Some(keep) if !keep.contains(&stored.entry.class) => {
+                    withheld_section(&stored.entry)
+                }
+                Some(_) | None => stored.section.clone(),
+            })
+            .collect();
+        bytes.extend(&self.retractions);
+        bytes
+    }
+}
+
+impl StoredClass {
+    fn of(body: &AdmittedBody, entry: ClassEntry, section: &Section) -> Result<Self, MemoryError> {
+        let (body, range) = (body.body(), section.range.clone());
+        let records = body.records();
+        let mine = records.filter(|(class, ..)| *class == section.class);
+        let puts = mine
+            .map(|(_, _, record)| {
+                let record = Record::from_bytes(record).map_err(|_| MemoryError::Record)?;
+                Ok((record.entry, record.revision))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            entry,
+            section: body.bytes()[range].to_vec(),
+            is_held: section.disclosure != Disclosure::Withheld,
+            puts,
+        })
     }
 }
 
@@ -224,25 +317,63 @@ impl Log {
         if got != expected {
             return Err(MemoryError::Turn { expected, got });
         }
-        for (_, _, record) in body.body().records() {
-            let record = Record::from_bytes(record).map_err(|_| MemoryError::Record)?;
-            raise(&mut self.put, record.entry, record.revision);
-        }
-        let (body, classes) = (body.body(), body.body().sections().iter());
-        self.end(body.retractions());
-        let sections = classes.map(|section| (u32::from(section.class.0), section.range.start));
-        let last = (
-            crate::delta::RETRACTION_SECTION,
-            body.retraction_range().start,
-        );
-        let sections = sections.chain([last]).collect();
+        let sections = body.body().sections().iter();
+        let table = self.table(got).ok_or(MemoryError::Change { got })?;
+        let classes = table.classes.into_iter().zip(sections);
+        let classes = classes.map(|(entry, section)| StoredClass::of(body, entry, section));
+        let classes = classes.collect::<Result<_, _>>()?;
+        let retractions = body.body().bytes()[body.body().retraction_range()].to_vec();
+        self.end(body.body().retractions());
         self.bodies.insert(
             got,
             StoredBody {
-                bytes: body.bytes().to_vec(),
-                sections,
+                classes,
+                retractions,
             },
         );
+        Ok(())
+    }
+
+    /// What the log says that a delta's classes are.
+    fn table(&self, seq: Seq) -> Option<ClassTable> {
+        let index = *self.deltas.get(&seq)?;
+        let files = |path: &str| self.files.get(path).cloned();
+        let leaves = read_leaves(&files, self.size, index, index + 1).ok()?;
+        match Leaf::from_bytes(leaves.first()?).ok()? {
+            Leaf::Delta { table, .. } => Some(table),
+            Leaf::Policy { .. }
+            | Leaf::Classes { .. }
+            | Leaf::Roster { .. }
+            | Leaf::Disclosure { .. }
+            | Leaf::Commitment { .. }
+            | Leaf::Resumed { .. }
+            | Leaf::Other(_) => None,
+        }
+    }
+
+    fn widen(&mut self, body: &AdmittedBody) -> Result<(), MemoryError> {
+        let got = body.seq();
+        let stored = self.bodies.get_mut(&got);
+        let stored = stored.ok_or(MemoryError::Change { got })?;
+        for (stored, section) in stored.classes.iter_mut().zip(body.body().sections()) {
+            if !stored.is_held && section.disclosure != Disclosure::Withheld {
+                *stored = StoredClass::of(body, stored.entry.clone(), section)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn narrow(&mut self, got: Seq, classes: &[ClassId]) -> Result<(), MemoryError> {
+        let stored = self.bodies.get_mut(&got);
+        let stored = stored.ok_or(MemoryError::Change { got })?;
+        for class in classes {
+            let mut known = stored.classes.iter_mut();
+            let known = known.find(|known| known.entry.class == *class);
+            let known = known.ok_or(MemoryError::Change { got })?;
+            known.section = withheld_section(&known.entry);
+            known.is_held = false;
+            known.puts.clear();
+        }
         Ok(())
     }
 
@@ -334,5 +465,36 @@ impl View for Memory {
 
     fn is_retired(&self, key: &KeyId) -> bool {
         self.retired.contains(key)
+    }
+
+    fn policies(&self, origin: &Origin) -> Vec<(u64, Vec<u8>)> {
+        let log = self.logs.get(origin).into_iter();
+        let rows = log.flat_map(|log| &log.policies);
+        rows.map(|(index, bytes)| (*index, bytes.clone())).collect()
+    }
+
+    fn holdings(&self, origin: &Origin, seq: Seq) -> Option<Vec<Holding>> {
+        let body = self.logs.get(origin)?.bodies.get(&seq)?;
+        let holding = |stored: &StoredClass| Holding {
+            class: stored.entry.class,
+            count: stored.entry.count,
+            held: match stored.is_held {
+                true => Held::All,
+                false => Held::None,
+            },
+        };
+        Some(body.classes.iter().map(holding).collect())
+    }
+
+    fn kept(&self, shelf: Shelf, key: &[u8]) -> Option<Vec<u8>> {
+        self.kept.get(&(shelf, key.to_vec())).cloned()
+    }
+
+    fn shelf(&self, shelf: Shelf, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let from = (shelf, prefix.to_vec());
+        let rows = self.kept.range(from..);
+        rows.take_while(|((at, key), _)| *at == shelf && key.starts_with(prefix))
+            .map(|((_, key), value)| (key.clone(), value.clone()))
+            .collect()
     }
 }

@@ -162,6 +162,13 @@ pub(crate) fn leaf(bytes: &[u8], _: &Value) -> Result<Value, Value> {
             "root": hex::encode(root),
             "proof": hex::encode(proof),
         }),
+        Leaf::Policy { document } => json!({ "kind": 2, "document": hex::encode(document) }),
+        Leaf::Disclosure { commitment } => {
+            json!({ "kind": 5, "commitment": hex::encode(commitment) })
+        }
+        Leaf::Commitment { commitment } => {
+            json!({ "kind": 10, "commitment": hex::encode(commitment) })
+        }
         Leaf::Other(kind) => json!({ "kind": *kind as u64 }),
     })
 }

@@ -67,6 +67,9 @@ pub enum CommitError {
         /// The class.
         class: ClassId,
     },
+    /// A stored body is to be changed, which this store cannot. Nothing was written.
+    #[error("this store does not change bodies")]
+    Unsupported,
     /// A record of a verified body that does not parse.
     #[error("a record of a verified body is refused")]
     Record(#[from] RecordError),

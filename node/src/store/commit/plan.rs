@@ -57,6 +57,7 @@ impl Store {
                         files,
                         deltas,
                         classes,
+                        policies,
                     } => {
                         plan.number(&live, &origin)?;
                         plan.grow(&live, &origin, from)?;
@@ -69,8 +70,18 @@ impl Store {
                         let classes =
                             classes.map(|(class, labels)| ((origin.clone(), class), labels));
                         plan.change.classes.extend(classes);
+                        let policies = policies.into_iter();
+                        plan.change
+                            .policies
+                            .extend(policies.map(|(at, document)| (origin.clone(), at, document)));
                     }
                     Write::Body(body) => bodies.push((plan.number(&live, body.origin())?, body)),
+                    Write::Widen(_) | Write::Narrow { .. } | Write::Purge { .. } => {
+                        return Err(CommitError::Unsupported);
+                    }
+                    Write::Keep { shelf, key, value } => {
+                        plan.change.kept.push((shelf, key, value));
+                    }
                     Write::Retractions { origin, seq, list } => {
                         let place = delta_place(plan.number(&live, &origin)?, &origin, seq)?;
                         plan.retractions
@@ -284,7 +295,12 @@ impl Plan {
         let logs = c.logs.is_empty() && c.deltas.is_empty() && c.classes.is_empty();
         let alarms = c.forks.is_empty() && c.retired.is_empty();
         let bodies = alarms && c.bodies.is_empty() && c.ends.is_empty() && c.segments.is_empty();
-        logs && bodies && c.rosters.is_empty() && c.origins.is_empty() && c.tallies.is_empty()
+        let kept = c.kept.is_empty() && c.policies.is_empty();
+        logs && bodies
+            && kept
+            && c.rosters.is_empty()
+            && c.origins.is_empty()
+            && c.tallies.is_empty()
     }
 }
 

@@ -29,6 +29,10 @@ pub(super) const ENDS: TableDefinition<(&str, u64), u64> = TableDefinition::new(
 pub(super) const FORKS: TableDefinition<&str, &[u8]> = TableDefinition::new("forks");
 /// Ids of keys that this node must not cosign with any more.
 pub(super) const RETIRED: TableDefinition<&[u8], ()> = TableDefinition::new("retired");
+/// Signed policy documents by log and log index.
+pub(super) const POLICIES: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("policies");
+/// Small objects of the core by shelf and key.
+pub(super) const KEPT: TableDefinition<(u8, &[u8]), &[u8]> = TableDefinition::new("kept");
 pub(super) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 pub(super) const META_FORMAT: &str = "format";
 pub(super) const META_NEXT_SEGMENT: &str = "next_segment";
@@ -45,6 +49,8 @@ pub(super) fn open_all(transaction: &WriteTransaction) -> Result<(), ControlErro
     transaction.open_table(ENDS)?;
     transaction.open_table(FORKS)?;
     transaction.open_table(RETIRED)?;
+    transaction.open_table(POLICIES)?;
+    transaction.open_table(KEPT)?;
     Ok(())
 }
 
@@ -102,6 +108,18 @@ pub(super) fn write_logs(
     let mut retired = transaction.open_table(RETIRED)?;
     for key in &change.retired {
         retired.insert(&key.as_bytes()[..], ())?;
+    }
+    let mut policies = transaction.open_table(POLICIES)?;
+    for (origin, index, document) in &change.policies {
+        policies.insert((origin.as_str(), *index), document.as_slice())?;
+    }
+    let mut kept = transaction.open_table(KEPT)?;
+    for (shelf, key, value) in &change.kept {
+        let key = (*shelf as u8, key.as_slice());
+        match value {
+            Some(value) => drop(kept.insert(key, value.as_slice())?),
+            None => drop(kept.remove(key)?),
+        }
     }
     Ok(())
 }
