@@ -20,7 +20,7 @@ use hashpact_protocol::wire::{BulkRequest, Message, Suffix, WireError};
 /// A leaf of a later version with this many bytes.
 fn leaf(bytes: usize) -> Vec<u8> {
     // Array, kind, and a byte string with a head of three bytes up to 65,535 bytes.
-    encode(|e| e.array(2)?.u8(5)?.bytes(&vec![1; bytes - 5])?.ok())
+    encode(|e| e.array(2)?.u8(8)?.bytes(&vec![1; bytes - 5])?.ok())
 }
 
 #[test]

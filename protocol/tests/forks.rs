@@ -16,7 +16,7 @@ type Done = Result<(), Violation>;
 
 /// A leaf of a kind that this version does not read.
 fn leaf(n: u8) -> Vec<u8> {
-    vec![0x82, 0x05, n % 20]
+    vec![0x82, 0x08, n % 20]
 }
 
 /// A log of centre 0 with `common` leaves that both branches share, and then these many of its own in each branch.

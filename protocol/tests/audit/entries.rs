@@ -143,7 +143,7 @@ fn a_leaf_of_no_kind_is_named_and_nothing_behind_it() {
 
 #[test]
 fn a_policy_must_exist_before_the_header_and_be_the_newest() {
-    let policy = vec![0x82, 0x02, 0x01];
+    let policy = vec![0x82, 0x02, 0x41, 0x01];
     // None is logged: none may be named, neither a leaf of another kind nor one to come.
     let not_policy = FindingKind::NotPolicy { got: 1 };
     let found = bent(|header| header.policy_ref = Some(1));
