@@ -10,28 +10,33 @@
 //! | `salts` | how a class seed becomes one salt a record |
 //! | `table` | what a header commits to: classes with counts and roots, and the retractions |
 //! | `header` | the signed header |
-//! | `body` | the bytes beside the log: sections per class, and how they are checked |
+//! | `opening` | which records of a class are opened, and how single ones are punctured out |
+//! | `section` | the bytes of one class, and how less of it is shown |
+//! | `body` | the bytes beside the log: sections per class, how they are checked and redacted |
 //! | `draft` | how an origin makes all of these |
 //! | `record_proof` | how one record is shown without the others |
 
 mod body;
 mod draft;
 mod header;
+mod opening;
 mod record_proof;
 mod salts;
+mod section;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use body::{
     Body, BodyError, Disclosure, Expected, RETRACTION_SECTION, Section, verify_retractions,
-    withheld_section,
 };
 pub use draft::{Draft, DraftClass, DraftError, Sealed};
 pub use header::{Header, HeaderError, Seq};
+pub use opening::StreamError;
 pub use record_proof::{
     MakeRecordProofError, ProvenRecord, RecordProof, RecordProofError, RecordProver,
 };
+pub use section::{ClassSection, SectionError, withheld_section};
 pub use table::{ClassEntry, ClassTable, Retraction, RetractionEntry, TableError};
 
 use crate::b3::{self, Hash};

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use hashpact_keys::canonical;
-use hashpact_protocol::delta::{RETRACTION_SECTION, Retraction};
+use hashpact_protocol::delta::{ClassSection, RETRACTION_SECTION, Retraction};
 use hashpact_protocol::labels::ClassId;
 use hashpact_protocol::limits;
 use hashpact_protocol::record::{EntryId, Revision};
@@ -50,20 +50,8 @@ pub(super) fn decode_retractions(section: &[u8]) -> Option<Vec<Retraction>> {
 /// Where the records lie in the section of a class, nowhere if it is withheld; `None` if it is
 /// none.
 pub(super) fn records_within(section: &[u8]) -> Option<Range<usize>> {
-    let mut d = Decoder::new(section);
-    let parts = d.array().ok()??;
-    d.u16().ok()?;
-    match (parts, d.u8().ok()?) {
-        (5, 0) => {
-            d.u64().ok()?;
-            d.bytes().ok()?;
-            let len = d.bytes().ok()?.len();
-            let end = d.position();
-            (end == section.len()).then_some(end - len..end)
-        }
-        (4, 1) => Some(0..0),
-        (_, _) => None,
-    }
+    let section = ClassSection::read(section).ok()?;
+    Some(section.records())
 }
 
 /// What the head of a class's section says is held of it; `None` if it is none.
@@ -74,6 +62,7 @@ pub(super) fn holding(section: &[u8]) -> Option<Holding> {
     let held = match d.u8().ok()? {
         0 => Held::All,
         1 => Held::None,
+        2 => Held::Some,
         _ => return None,
     };
     let count = d.u64().ok()?;

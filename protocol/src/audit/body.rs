@@ -1,7 +1,7 @@
 //! A delta's body, for an auditor who may see records. Why: `verify` shows that a body is what its origin signed; an audit
 //! only counts. In scope: one body. Out of scope: where bodies come from, and whether they may be kept (`policy`).
 
-use crate::delta::{BodyError, Disclosure, Expected};
+use crate::delta::{BodyError, Expected, Section};
 use crate::verify::ReceivedBody;
 
 /// What a body that verifies holds.
@@ -21,16 +21,10 @@ pub struct BodySummary {
 /// [`BodyError`].
 pub fn verify_body(bytes: Vec<u8>, expected: &Expected) -> Result<BodySummary, BodyError> {
     let body = ReceivedBody(bytes).verify(expected)?.body;
-    let count = |of: fn(&Disclosure) -> bool| {
-        let sections = body.sections().iter();
-        sections
-            .filter(|section| of(&section.disclosure))
-            .map(|section| section.count)
-            .sum()
-    };
+    let count = |of: fn(&Section) -> u64| body.sections().iter().map(of).sum();
     Ok(BodySummary {
-        records: count(|disclosure| matches!(disclosure, Disclosure::Disclosed(_))),
-        withheld: count(|disclosure| matches!(disclosure, Disclosure::Withheld)),
+        records: count(Section::held),
+        withheld: count(Section::withheld),
         retractions: body.retractions().len() as u64,
     })
 }

@@ -7,7 +7,7 @@ use hashpact_keys::{Origin, Timestamp};
 
 use super::heads::drop_peer;
 use super::{Centre, Event, Job, JobResult, Output, Pace, Reason};
-use crate::delta::{BodyError, Disclosure, Expected, RETRACTION_SECTION, Retraction, Seq};
+use crate::delta::{BodyError, Expected, RETRACTION_SECTION, Retraction, Seq};
 use crate::limits;
 use crate::log::{Leaf, read_leaves};
 use crate::policy::Policy;
@@ -366,13 +366,10 @@ impl Centre {
 
 fn applied(admitted: &AdmittedBody) -> Event {
     let body = admitted.body();
-    let (mut records, mut withheld) = (0, 0);
-    for section in body.sections() {
-        match section.disclosure {
-            Disclosure::Disclosed(_) => records += section.count,
-            Disclosure::Withheld => withheld += section.count,
-        }
-    }
+    let sections = body.sections().iter();
+    let (records, withheld) = sections.fold((0, 0), |(records, withheld), section| {
+        (records + section.held(), withheld + section.withheld())
+    });
     Event::DeltaApplied {
         origin: admitted.origin().clone(),
         seq: admitted.seq(),

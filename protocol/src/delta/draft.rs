@@ -6,8 +6,10 @@ use hashpact_keys::Origin;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::body::{disclosed_section_head, retraction_section, tree_root};
+use super::body::{Disclosure, Section};
+use super::opening::tree_root;
 use super::salts::class_seed;
+use super::section::{disclosed_section_head, retraction_section};
 use super::{
     Body, BodyError, ClassEntry, ClassTable, Expected, Retraction, RetractionEntry, Seq,
     TableError, class_root, retraction_root,
@@ -190,7 +192,7 @@ impl Body {
             .sum::<usize>();
         let mut bytes = Vec::with_capacity(size + 32 + draft.retractions.len() * 22);
         let mut sections = Vec::with_capacity(draft.classes.len());
-        for class in &draft.classes {
+        for (class, entry) in draft.classes.iter().zip(&expected.table.classes) {
             let start = bytes.len();
             let len = class.records.len();
             bytes.extend(disclosed_section_head(
@@ -201,7 +203,13 @@ impl Body {
             ));
             bytes.extend_from_slice(&class.records);
             let records = bytes.len() - len..bytes.len();
-            sections.push((class.class, class.count, start..bytes.len(), records));
+            sections.push(Section {
+                class: class.class,
+                count: class.count,
+                root: entry.root,
+                range: start..bytes.len(),
+                disclosure: Disclosure::Disclosed(records),
+            });
         }
         let start = bytes.len();
         bytes.extend(retraction_section(&draft.retractions));

@@ -1,7 +1,7 @@
 //! Salts of one class: the leaves of a GGM tree under the class seed.
 //!
 //! Why: one seed opens a whole class, and a single record can later be punctured out by keeping only the co-path
-//! (Goldreich, Goldwasser and Micali, 1986). In scope: expanding. Out of scope: puncturing, which comes with redaction.
+//! (Goldreich, Goldwasser and Micali, 1986). In scope: expanding. Out of scope: puncturing (`opening`).
 
 use zeroize::Zeroize as _;
 
@@ -42,7 +42,7 @@ pub(super) fn for_each_salt(seed: &[u8; 32], count: usize, mut each: impl FnMut(
 }
 
 /// `(L, R)`: the 64-byte output of `BLAKE3.keyed(seed, "G")`.
-fn children(seed: &[u8; 32]) -> ([u8; 32], [u8; 32]) {
+pub(super) fn children(seed: &[u8; 32]) -> ([u8; 32], [u8; 32]) {
     let mut hasher = blake3::Hasher::new_keyed(seed);
     hasher.update(b"G");
     let mut out = [0; 64];

@@ -92,6 +92,14 @@ pub(crate) fn delta_body(bytes: &[u8], context: &Value) -> Result<Value, Value> 
         match section.disclosure {
             Disclosure::Disclosed(_) => json!([section.class.0, entries.collect::<Vec<_>>()]),
             Disclosure::Withheld => json!([section.class.0, "withheld", section.count]),
+            Disclosure::Partial { .. } => {
+                json!([
+                    section.class.0,
+                    entries.collect::<Vec<_>>(),
+                    "withheld",
+                    section.withheld()
+                ])
+            }
         }
     });
     Ok(json!({

@@ -5,7 +5,7 @@ use hashpact_keys::canonical::CanonicalError;
 use hashpact_keys::chain::RosterError;
 use hashpact_keys::cose::CoseError;
 use hashpact_keys::roster::{KeyLookupError, RosterPayloadError};
-use hashpact_protocol::delta::{BodyError, HeaderError, TableError};
+use hashpact_protocol::delta::{BodyError, HeaderError, StreamError, TableError};
 use hashpact_protocol::fingerprint::FingerprintError;
 use hashpact_protocol::log::{CheckpointError, LeafError, NoteError};
 use hashpact_protocol::record::RecordError;
@@ -107,7 +107,28 @@ pub(crate) fn body(error: &BodyError) -> Value {
             json!({ "Classifier": { "class": class.0, "index": index } })
         }
         E::RepeatedEntry => json!("RepeatedEntry"),
-        E::Partial { class } => json!({ "Partial": { "class": class.0 } }),
+        E::Stream { class, source } => {
+            json!({ "Stream": { "class": class.0, "source": stream(source) } })
+        }
+        E::Opened {
+            class,
+            expected,
+            got,
+        } => {
+            json!({ "Opened": { "class": class.0, "expected": expected, "got": got } })
+        }
+        E::Trailing { got } => json!({ "Trailing": { "got": got } }),
+    }
+}
+
+fn stream(error: &StreamError) -> Value {
+    use StreamError as E;
+    match error {
+        E::Short { at } => json!({ "Short": { "at": at } }),
+        E::Mark { at, got } => json!({ "Mark": { "at": at, "got": got } }),
+        E::BothHidden { at } => json!({ "BothHidden": { "at": at } }),
+        E::BothOpen { at } => json!({ "BothOpen": { "at": at } }),
+        E::Root => json!("Root"),
         E::Trailing { got } => json!({ "Trailing": { "got": got } }),
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use hashpact_keys::Origin;
-use hashpact_protocol::delta::{Disclosure, Retraction, Section, Seq};
+use hashpact_protocol::delta::{Retraction, Section, Seq};
 use hashpact_protocol::labels::ClassId;
 use hashpact_protocol::log::LogFile;
 use hashpact_protocol::view::{AdmittedBody, Batch, LogState, Write};
@@ -133,16 +133,7 @@ impl Store {
     ) -> Result<(), CommitError> {
         let (origin, seq) = (admitted.origin().clone(), admitted.seq());
         let body = admitted.body();
-        let disclosed = |section: &&Section| match section.disclosure {
-            Disclosure::Disclosed(_) => true,
-            Disclosure::Withheld => false,
-        };
-        let records = body
-            .sections()
-            .iter()
-            .filter(disclosed)
-            .map(|section| section.count)
-            .sum();
+        let records = body.sections().iter().map(Section::held).sum();
         let entry = BodyEntry {
             records,
             bytes: body.bytes().len() as u64,
@@ -164,7 +155,7 @@ impl Store {
         }
         let place = delta_place(number, &origin, seq)?;
         let mut labels = BTreeMap::new();
-        for section in body.sections().iter().filter(disclosed) {
+        for section in body.sections().iter().filter(|section| section.held() > 0) {
             let class = section.class;
             let defined = match plan.change.classes.get(&(origin.clone(), class)) {
                 Some(labels) => Some(labels.clone()),

@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use super::super::opening::tree_root;
+use super::super::section::{disclosed_section_head, retraction_section, withheld_section};
+use super::super::{ClassEntry, class_root, retraction_root};
 use super::*;
 use crate::testing;
 

@@ -1,18 +1,15 @@
-//! Record proofs out of a disclosed class.
+//! Record proofs out of a class that is disclosed, or of which single records are withheld.
 //!
 //! Why: a proof needs the hash of every other record of the class, and those need every salt. So the class is hashed once,
 //! and each proof after that costs a few hashes: an auditor who draws a sample asks for many records of one class.
 //! In scope: making. Out of scope: reading the section from a disk (`store` in the node).
 
-use hashpact_keys::canonical;
-use minicbor::Decoder;
-
-use super::super::ClassTable;
-use super::super::{ClassEntry, Expected, class_root, record_leaf, salts};
+use super::super::opening::Opening;
+use super::super::section::{ClassSection, Opened, entry_of};
+use super::super::{ClassEntry, ClassTable, Expected, class_root, record_leaf, salts};
 use super::{RecordProof, turns};
 use crate::b3::{self, Domain, Hash};
 use crate::labels::ClassId;
-use crate::limits;
 use crate::record::EntryId;
 
 /// Why no proof can be made.
@@ -52,13 +49,14 @@ pub enum MakeRecordProofError {
     },
 }
 
-/// A disclosed class whose records can be proven one by one.
+/// A class whose records, as far as they are here, can be proven one by one.
 pub struct RecordProver<'a> {
     header: &'a [u8],
     row: ClassEntry,
     items: Vec<&'a [u8]>,
-    salts: Vec<[u8; 16]>,
-    tree: Tree,
+    /// Of each item: its place in the class, and its salt.
+    salts: Vec<(usize, [u8; 16])>,
+    tree: Hashes,
     turns: u64,
     rows: Vec<Hash>,
 }
@@ -79,18 +77,22 @@ impl<'a> RecordProver<'a> {
     ) -> Result<Self, MakeRecordProofError> {
         let row = expected.table.class(class);
         let row = row.ok_or(MakeRecordProofError::Class { class })?;
-        let (seed, records) = open_section(section, row)?;
-        let items = cut(records).filter(|items| items.len() as u64 == row.count);
-        let items = items.ok_or(MakeRecordProofError::Section { class })?;
+        let (opening, items) = open_section(section, row)?;
+        let leaves = usize::try_from(row.count);
+        let leaves = leaves.map_err(|_| MakeRecordProofError::Section { class })?;
         let mut own = Vec::with_capacity(items.len());
-        let mut leaves = Vec::with_capacity(items.len());
-        salts::for_each_salt(seed, items.len(), |index, salt| {
-            own.push(salt);
-            leaves.push(record_leaf(&salt, items[index]));
-        });
-        let tree = Tree::new(&b3::NODE, leaves);
-        let root = tree.root(0, items.len());
-        if class_root(&expected.origin, expected.seq, class, row.count, &root) != row.root {
+        opening.for_each_salt(0, leaves, &mut |place, salt| own.push((place, salt)));
+        let hashes = own.iter().zip(&items);
+        let mut hashes = hashes.map(|((_, salt), item)| record_leaf(salt, item));
+        let tree = Hashes::new(&opening, leaves, &mut hashes);
+        if class_root(
+            &expected.origin,
+            expected.seq,
+            class,
+            row.count,
+            &tree.root(),
+        ) != row.root
+        {
             return Err(MakeRecordProofError::Root { class });
         }
         let (turns, rows) = path_of_row(&expected.table, class);
@@ -111,17 +113,18 @@ impl<'a> RecordProver<'a> {
     /// [`MakeRecordProofError::Absent`].
     pub fn prove(&self, entry: EntryId) -> Result<RecordProof, MakeRecordProofError> {
         let class = self.row.class;
-        let starts = |item: &&[u8]| starts_with_entry(item, entry);
-        let place = self.items.iter().position(starts);
-        let place = place.ok_or(MakeRecordProofError::Absent { class, entry })?;
+        let mut records = self.items.iter().zip(&self.salts);
+        let found = records.find(|(item, _)| entry_of(item) == Some(entry));
+        let (item, (place, salt)) = found.ok_or(MakeRecordProofError::Absent { class, entry })?;
+        let leaves = usize::try_from(self.row.count).unwrap_or(usize::MAX);
         Ok(RecordProof {
             header: self.header.to_vec(),
             class,
             count: self.row.count,
-            position: place as u64,
-            salt: self.salts[place],
-            record: self.items[place].to_vec(),
-            path: self.tree.path(place),
+            position: *place as u64,
+            salt: *salt,
+            record: item.to_vec(),
+            path: self.tree.path(*place, leaves),
             turns: self.turns,
             rows: self.rows.clone(),
         })
@@ -144,46 +147,79 @@ impl RecordProof {
     }
 }
 
-/// Seed and records of a disclosed section of this row's class.
+/// The section of this row's class.
 fn open_section<'a>(
     section: &'a [u8],
     row: &ClassEntry,
-) -> Result<(&'a [u8; 32], &'a [u8]), MakeRecordProofError> {
+) -> Result<Opened<'a>, MakeRecordProofError> {
     let class = row.class;
     let malformed = || MakeRecordProofError::Section { class };
-    canonical::check(section).map_err(|_| malformed())?;
-    let mut d = Decoder::new(section);
-    let parts = d.array().ok().flatten();
-    if d.u16().ok() != Some(class.0) {
+    let section = ClassSection::read(section).map_err(|_| malformed())?;
+    if section.class() != class {
         return Err(malformed());
     }
-    match (parts, d.u64().ok()) {
-        (Some(5), Some(0)) => {}
-        (Some(4), Some(1)) => return Err(MakeRecordProofError::Withheld { class }),
-        (_, _) => return Err(malformed()),
+    let opened = section.opening().map_err(|_| malformed())?;
+    let opened = opened.ok_or(MakeRecordProofError::Withheld { class })?;
+    if section.count() == row.count {
+        Ok(opened)
+    } else {
+        Err(malformed())
     }
-    // The count is compared with the table's by whoever cuts the records.
-    d.u64().map_err(|_| malformed())?;
-    let seed = d.bytes().ok().and_then(|seed| seed.try_into().ok());
-    let records = d.bytes().map_err(|_| malformed())?;
-    Ok((seed.ok_or_else(malformed)?, records))
 }
 
-/// The records, one after the other; `None` unless the bytes are whole items, at most as many as a delta holds.
-fn cut(mut bytes: &[u8]) -> Option<Vec<&[u8]>> {
-    let mut items = Vec::new();
-    while !bytes.is_empty() && items.len() < limits::RECORDS_PER_DELTA {
-        let (item, rest) = bytes.split_at(canonical::item_len(bytes).ok()?);
-        items.push(item);
-        bytes = rest;
-    }
-    bytes.is_empty().then_some(items)
+/// The hashes of a class's tree, as far as it is opened.
+enum Hashes {
+    /// Every leaf below is.
+    Open(Tree),
+    /// None is.
+    Hidden(Hash),
+    /// Some are: the node's hash, and its halves.
+    Split(Hash, Box<[Hashes; 2]>),
 }
 
-/// Whether a record's first field is this id: an array of 3, then a byte string of 16.
-fn starts_with_entry(record: &[u8], entry: EntryId) -> bool {
-    let id = record.strip_prefix(&[0x83, 0x50]);
-    id.is_some_and(|rest| rest.starts_with(&entry.0))
+impl Hashes {
+    /// `opened` are the leaf hashes that follow, in order; those of this node are taken off.
+    fn new(opening: &Opening, leaves: usize, opened: &mut impl Iterator<Item = Hash>) -> Self {
+        match opening {
+            Opening::Seed(_) | Opening::Salt(_) => {
+                Self::Open(Tree::new(&b3::NODE, opened.take(leaves).collect()))
+            }
+            Opening::Hidden(hash) => Self::Hidden(*hash),
+            Opening::Split(halves) => {
+                let split = salts::split(leaves);
+                let left = Self::new(&halves[0], split, opened);
+                let right = Self::new(&halves[1], leaves - split, opened);
+                let node = b3::NODE.hash(&[&left.root(), &right.root()]);
+                Self::Split(node, Box::new([left, right]))
+            }
+        }
+    }
+
+    fn root(&self) -> Hash {
+        match self {
+            Self::Open(tree) => tree.root(0, tree.len()),
+            Self::Hidden(hash) | Self::Split(hash, _) => *hash,
+        }
+    }
+
+    /// The siblings from leaf `index`, which is opened, to this node.
+    fn path(&self, index: usize, leaves: usize) -> Vec<Hash> {
+        match self {
+            Self::Open(tree) => tree.path(index),
+            Self::Hidden(_) => Vec::new(),
+            Self::Split(_, halves) => {
+                let [left, right] = &**halves;
+                let split = salts::split(leaves);
+                let (mut path, sibling) = if index < split {
+                    (left.path(index, split), right.root())
+                } else {
+                    (right.path(index - split, leaves - split), left.root())
+                };
+                path.push(sibling);
+                path
+            }
+        }
+    }
 }
 
 /// A tree in the shape of RFC 6962: the hashes of its perfect subtrees, by height; those above the leaves that are left over
@@ -202,6 +238,10 @@ impl Tree {
             heights.push(pairs.map(|pair| node.hash(&[&pair[0], &pair[1]])).collect());
         }
         Self { node, heights }
+    }
+
+    fn len(&self) -> usize {
+        self.heights.first().map_or(0, Vec::len)
     }
 
     /// Root over `len` leaves from `start`, which is where a subtree of the shape starts. O(log n) hashes.
@@ -225,7 +265,7 @@ impl Tree {
 
     /// The siblings from leaf `index` to the root.
     fn path(&self, index: usize) -> Vec<Hash> {
-        let (mut start, mut len) = (0, self.heights.first().map_or(0, Vec::len));
+        let (mut start, mut len) = (0, self.len());
         let mut path = Vec::with_capacity(super::PATH_MAX);
         for right in turns(index as u64, len as u64) {
             let split = salts::split(len);

@@ -277,11 +277,34 @@ fn what_is_withheld_absent_or_changed_is_not_proven() {
     // Another seed opens nothing.
     let range = match &delta.body.sections()[0].disclosure {
         Disclosure::Disclosed(range) => range.clone(),
-        Disclosure::Withheld => panic!("disclosed"),
+        Disclosure::Withheld | Disclosure::Partial { .. } => panic!("disclosed"),
     };
     let mut bent = section.to_vec();
     bent[range.start - 10] ^= 1;
     assert_eq!(make(0, &bent), MakeRecordProofError::Root { class });
+}
+
+#[test]
+fn a_record_beside_purged_ones_is_proven_by_the_same_bytes_and_a_purged_one_is_not() {
+    let delta = Delta::of_eu(&[13], 0);
+    let (origin, seq) = (&delta.expected.origin, delta.expected.seq);
+    let entries = delta.body.records();
+    let entries = entries.map(|(_, _, record)| Record::from_bytes(record).unwrap().entry);
+    let entries: Vec<_> = entries.collect();
+    let gone = [1, 2, 3, 8, 12].map(|place| entries[place]).into();
+    let bytes = delta.body.punctured(origin, seq, &gone);
+    let body = Body::verify(bytes, &delta.expected).unwrap();
+    let class = ClassId(0);
+    let section = &body.bytes()[body.sections()[0].range.clone()];
+    let prover = RecordProver::new(&delta.signed, &delta.expected, class, section).unwrap();
+    for entry in entries {
+        if gone.contains(&entry) {
+            let absent = MakeRecordProofError::Absent { class, entry };
+            assert_eq!(prover.prove(entry), Err(absent));
+        } else {
+            assert_eq!(prover.prove(entry), Ok(delta.prove(class, entry)));
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use hashpact_keys::{KeyUse, Timestamp};
 use hashpact_protocol::delta::{
-    Body, ClassEntry, ClassTable, Draft, Header, Retraction, RetractionEntry, Sealed, Seq,
-    withheld_section,
+    Body, ClassEntry, ClassSection, ClassTable, Draft, Header, Retraction, RetractionEntry, Sealed,
+    Seq, withheld_section,
 };
 use hashpact_protocol::labels::ClassId;
 use hashpact_protocol::limits;
@@ -81,6 +81,7 @@ pub(super) fn bodies(maker: &mut Maker) {
     );
     swaps(maker, &body, &[&first, &second, &last]);
     counts(maker, &[&first, &second, &last, &no_first]);
+    partial(maker, &first, &[&second, &last]);
     retraction_sections(maker, &body_of(&[&first, &second]), &last);
     maker.context(expected(&table, Seq(4)));
     maker.bad("delta_root_of_other_seq", body.bytes(), root(0));
@@ -157,12 +158,6 @@ fn swaps(maker: &mut Maker, body: &Body, [first, second, last]: &[&[u8]; 3]) {
         json!({ "Shape": { "section": 0 } }),
     );
     // The heads: [0, 0, 2, ...] is class, form and count.
-    let partial = replaced(first, &[0x85, 0, 0], &[0x85, 0, 2]);
-    maker.bad(
-        "delta_partial_reserved",
-        &[&partial, *second, *last].concat(),
-        json!({ "Partial": { "class": 0 } }),
-    );
     let unknown = replaced(first, &[0x85, 0, 0], &[0x85, 0, 3]);
     maker.bad(
         "delta_form_of_no_meaning",
@@ -233,6 +228,98 @@ fn counts(maker: &mut Maker, [first, second, last, no_first]: &[&[u8]; 4]) {
         &with(&[&zero, two].concat()),
         error,
     );
+}
+
+/// The class of two records with its second one withheld, and what is not the one form of that.
+fn partial(maker: &mut Maker, first: &[u8], [second, last]: &[&[u8]; 2]) {
+    let (head, records) = first.split_at(first.len() - records_len(first));
+    let (one, two) = records.split_at(records.len() / 2);
+    let entry = EntryId(two[2..18].try_into().expect("an id"));
+    let origin = CentreSetup::numbered(0).origin;
+    let cut = ClassSection::read(first).expect("a section");
+    let cut = cut.punctured(&origin, SEQ, &[entry].into());
+    let cut = cut.expect("a section").expect("a record of it");
+    maker.good("delta_partial", &[&cut, *second, *last].concat());
+    let mut d = minicbor::Decoder::new(&cut);
+    let stream = d
+        .array()
+        .and_then(|_| d.skip())
+        .and_then(|()| d.skip())
+        .and_then(|()| d.skip())
+        .and_then(|()| d.bytes())
+        .expect("a stream");
+    // N, then S with a salt, then H.
+    let (salt, hash) = (&stream[1..18], &stream[18..51]);
+    let with = |stream: &[u8], records: &[u8]| {
+        let section = item(|e| {
+            e.array(5)?.u16(0)?.u8(2)?.u64(2)?;
+            e.bytes(stream)?.bytes(records)?;
+            Ok(())
+        });
+        [&section, *second, *last].concat()
+    };
+    assert_eq!(with(stream, one), [&cut, *second, *last].concat());
+    let fault = |source: Value| json!({ "Stream": { "class": 0, "source": source } });
+    let short = fault(json!({ "Short": { "at": 50 } }));
+    maker.bad(
+        "delta_partial_stream_cut_short",
+        &with(&stream[..50], one),
+        short,
+    );
+    let trailing = [stream, &[0]].concat();
+    let got = fault(json!({ "Trailing": { "got": 1 } }));
+    maker.bad("delta_partial_stream_goes_on", &with(&trailing, one), got);
+    let unknown = [&[3], &stream[1..]].concat();
+    let mark = fault(json!({ "Mark": { "at": 0, "got": 3 } }));
+    maker.bad(
+        "delta_partial_mark_of_no_meaning",
+        &with(&unknown, one),
+        mark,
+    );
+    let both = [&[0], hash, hash].concat();
+    let hidden = fault(json!({ "BothHidden": { "at": 0 } }));
+    maker.bad(
+        "delta_partial_both_halves_withheld",
+        &with(&both, &[]),
+        hidden,
+    );
+    let both = [&[0], salt, salt].concat();
+    let open = fault(json!({ "BothOpen": { "at": 0 } }));
+    maker.bad(
+        "delta_partial_both_halves_opened",
+        &with(&both, records),
+        open,
+    );
+    maker.bad(
+        "delta_partial_all_withheld",
+        &with(hash, &[]),
+        fault(json!("Root")),
+    );
+    let whole = [&[1], &head[6..38]].concat();
+    maker.bad(
+        "delta_partial_all_opened",
+        &with(&whole, records),
+        fault(json!("Root")),
+    );
+    let opened = |got: u64| json!({ "Opened": { "class": 0, "expected": 1, "got": got } });
+    maker.bad(
+        "delta_partial_purged_record_put_back",
+        &with(stream, records),
+        opened(2),
+    );
+    maker.bad(
+        "delta_partial_record_left_out",
+        &with(stream, &[]),
+        opened(0),
+    );
+    let root = json!({ "Root": { "class": 0 } });
+    maker.bad(
+        "delta_partial_other_record_shown",
+        &with(stream, two),
+        root.clone(),
+    );
+    let other = [&[0, 1][..], &[7; 16], hash].concat();
+    maker.bad("delta_partial_other_salt", &with(&other, one), root);
 }
 
 /// Bytes of the records in a disclosed section: what is behind class, form, count, seed and the head of the bytes.

@@ -1,0 +1,63 @@
+//! Redaction: a body with less in it, and two bodies of one delta put together.
+//!
+//! Why it composes: a section is cut without the others, and what is cut off cannot be made again from what is left. In
+//! scope: bytes of another body of the same delta, which verify against the same table. Out of scope: who may be given what.
+
+use std::collections::BTreeSet;
+
+use super::super::section::{ClassSection, withheld_section};
+use super::super::{ClassEntry, Seq};
+use super::{Body, Section};
+use crate::labels::ClassId;
+use crate::record::EntryId;
+use hashpact_keys::Origin;
+
+impl Body {
+    /// The bytes of this body with every class withheld that is not to be kept. What is withheld already stays so.
+    #[must_use]
+    pub fn narrowed(&self, keep: &dyn Fn(ClassId) -> bool) -> Vec<u8> {
+        self.rewritten(|section, own| match keep(section.class) {
+            true => own.to_vec(),
+            false => withheld_section(&ClassEntry {
+                class: section.class,
+                count: section.count,
+                root: section.root,
+            }),
+        })
+    }
+
+    /// The bytes of this body with the records of these entries withheld: their salts, and every seed that they follow
+    /// from, are gone. Entries that are not here change nothing. `origin` and `seq` are those of the delta.
+    #[must_use]
+    pub fn punctured(&self, origin: &Origin, seq: Seq, gone: &BTreeSet<EntryId>) -> Vec<u8> {
+        self.rewritten(|_, own| {
+            let section = ClassSection::read(own);
+            let cut = section.and_then(|section| section.punctured(origin, seq, gone));
+            // A section that was verified is one.
+            cut.ok().flatten().unwrap_or_else(|| own.to_vec())
+        })
+    }
+
+    /// The bytes of this body with those classes of `other`, a body of the same delta, that are wholly withheld here. A
+    /// class that is held in part stays as it is: what was purged does not come back.
+    #[must_use]
+    pub fn widened(&self, other: &Self) -> Vec<u8> {
+        self.rewritten(|section, own| {
+            let others = other.sections.iter();
+            let mut same = others.filter(|other| other.class == section.class);
+            match same.next().filter(|_| section.held() == 0) {
+                Some(same) => other.bytes[same.range.clone()].to_vec(),
+                None => own.to_vec(),
+            }
+        })
+    }
+
+    fn rewritten(&self, cut: impl Fn(&Section, &[u8]) -> Vec<u8>) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        for section in &self.sections {
+            bytes.extend(cut(section, &self.bytes[section.range.clone()]));
+        }
+        bytes.extend_from_slice(&self.bytes[self.retraction_range.clone()]);
+        bytes
+    }
+}
