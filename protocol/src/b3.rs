@@ -61,6 +61,8 @@ domains! {
     TABLE_LEAF = "hashpact table-leaf v1";
     /// An inner node over a class table.
     TABLE_NODE = "hashpact table-node v1";
+    /// A signed object that a log holds sealed.
+    DISCLOSURE = "hashpact disclosure v1";
 }
 
 /// Root of the Merkle tree over `leaves` in the shape of RFC 6962 section 2.1 (each inner node splits at the largest power

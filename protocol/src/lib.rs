@@ -21,6 +21,7 @@
 //! | [`log`] | how is it made tamper-evident |
 //! | [`wire`], [`serve`] | what travels, and what is answered |
 //! | [`verify`], [`policy`] | what is true, and what is allowed |
+//! | [`transfer`] | who gave what to whom, signed by both |
 //! | [`assess`] | what people attest of an entry, and what is computed from it |
 //! | [`audit`] | does a published copy of the logs hold |
 //! | [`centre`] | what to do next: the one pure machine |
@@ -45,6 +46,7 @@ pub mod record;
 pub mod serve;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod transfer;
 pub mod verify;
 pub mod view;
 pub mod wire;

@@ -84,3 +84,15 @@ pub const POLICY_PROSE_BYTES: usize = 1_000;
 pub const POLICY_WIDEN_HOURS: u64 = 8_760;
 /// Signatures by different `policy` keys on a policy document: no one person changes what is shared.
 pub const POLICY_SIGNATURES: usize = 2;
+/// A transfer statement: some two thousand rows of a delta and a class. With its chain it fits a control message.
+pub const STATEMENT_BYTES: usize = 48 * 1024;
+/// Bytes of rows at which a giver ends a statement, leaving room for heads, parents and signatures.
+pub const STATEMENT_BYTES_CUT: usize = 40 * 1024;
+/// Deltas in one transfer statement.
+pub const STATEMENT_DELTAS: usize = 256;
+/// Statements that one of a relay rests on directly.
+pub const STATEMENT_PARENTS: usize = 16;
+/// Bytes of all statements behind one of a relay: three hops of one line fit, with the statement itself, a control message.
+pub const CHAIN_BYTES: usize = 192 * 1024;
+/// Classes in one recall; further ones go into the next.
+pub const CLASSES_PER_RECALL: usize = 4_096;
