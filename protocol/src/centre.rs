@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `commands` | what the operator asks: define classes, append, retract, apply a roster |
 //! | `heads` | what peers say their logs are, and which of it is a fault |
+//! | `law` | which policy documents are in force, and what may flow |
 //! | `logs` | how a mirrored log grows |
 //! | `bodies` | how bodies are fetched, admitted and applied in order |
 //! | `mirror` | what is remembered of a mirrored log |
@@ -21,6 +22,7 @@ mod commands;
 mod cosign;
 mod forks;
 mod heads;
+mod law;
 mod logs;
 mod mirror;
 mod restore;
@@ -39,11 +41,13 @@ use crate::view::{Damaged, LogState, View};
 use crate::wire::Message;
 
 pub use commands::CommandError;
+pub use law::Flow;
 pub use say::{Command, CommandId, Event, Input, Job, JobId, JobResult, Outcome, Output, Reason};
 
 use cosign::Gathering;
 pub use cosign::Roles;
 use forks::Dispute;
+use law::Books;
 use mirror::{Mirror, Pace, later};
 
 /// The keys that the core signs with.
@@ -100,6 +104,7 @@ pub struct Centre {
     tell: BTreeSet<CentreId>,
     mirrors: BTreeMap<Origin, Mirror>,
     peers: BTreeMap<CentreId, Peer>,
+    books: Books,
     session: u64,
     counter: u64,
     next_job: u64,
@@ -148,6 +153,7 @@ impl Centre {
             tell: BTreeSet::new(),
             mirrors: BTreeMap::new(),
             peers: BTreeMap::new(),
+            books: Books::default(),
             session,
             counter: 0,
             next_job: 0,
@@ -156,6 +162,7 @@ impl Centre {
         };
         centre.load_classes(view);
         centre.load_mirrors(view);
+        centre.read_law(view);
         Ok(centre)
     }
 
@@ -168,6 +175,7 @@ impl Centre {
         view: &impl View,
     ) -> Vec<Output> {
         let mut out = Vec::new();
+        self.read_law(view);
         match input {
             Input::PeerUp(peer) => self.on_peer_up(peer, view, &mut out),
             Input::PeerDown(peer) => self.on_peer_down(&peer),

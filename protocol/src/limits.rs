@@ -66,6 +66,9 @@ pub const CLOCK_SKEW_S: u64 = 86_400;
 pub const LOG_LEAVES: u64 = 1 << 48;
 /// Files of a policy document in all: with two to 64 signatures it stays within a leaf.
 pub const POLICY_BYTES: usize = 56 * 1024;
+/// Policy documents of one log that are read, the newest ones: each takes time and memory. Where none of them is mature,
+/// nothing is allowed.
+pub const POLICIES_READ: usize = 16;
 /// Files of a policy document: one of facts and a few of policies.
 pub const POLICY_FILES: usize = 16;
 /// Bytes of a file name in a policy document.

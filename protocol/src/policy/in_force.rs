@@ -10,6 +10,7 @@ use hashpact_keys::Timestamp;
 
 use super::profile::Profile;
 use super::query::{Action, Decision, Principal, Query};
+use crate::labels::Purpose;
 
 /// One document of a log.
 #[derive(Clone, Debug)]
@@ -93,6 +94,13 @@ impl InForce {
     /// Log indices of the documents in force, in order.
     pub fn indices(&self) -> impl Iterator<Item = u64> {
         self.documents.iter().map(|document| document.index)
+    }
+
+    /// The purpose for which the centre asks others, as its newest document says.
+    #[must_use]
+    pub fn purpose(&self) -> Option<Purpose> {
+        let newest = self.documents.last()?.profile.as_ref();
+        newest.map(|profile| profile.purpose())
     }
 
     /// Whether no document is mature and the network is no demonstration, so that nothing is allowed.

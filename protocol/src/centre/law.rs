@@ -1,0 +1,298 @@
+//! Which policy documents are in force in each log, and whether a class may flow from one centre to another.
+//!
+//! Documents are read once, when a log grows by one or the roster changes; a decision reads no file. Whatever is not known
+//! for sure denies: a document that does not read, one that is named and not read yet, an expired roster, a class without
+//! labels. Spec: `docs/protocol.md`, "Policy documents".
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hashpact_keys::roster::CentreEntry;
+use hashpact_keys::{CentreId, Origin, RosterVersion, Timestamp};
+
+use super::Centre;
+use super::cosign::standing;
+use crate::labels::{ClassId, Purpose};
+use crate::limits;
+use crate::policy::{
+    Action, ClassFacts, Fallback, InForce, Logged, PolicyDocument, Principal, Profile, Query,
+};
+use crate::view::{LogState, View};
+
+/// The policy documents of every log, read.
+#[derive(Default)]
+pub(super) struct Books {
+    /// The roster that they were read under.
+    roster: Option<RosterVersion>,
+    logs: BTreeMap<Origin, Book>,
+    /// The newest time of which a quorum has spoken, in any log.
+    seen: Option<Timestamp>,
+}
+
+/// The policy documents of one log.
+#[derive(Default)]
+struct Book {
+    /// Log index of the newest one that was read.
+    newest: Option<u64>,
+    documents: Vec<Logged>,
+    /// The witnessed note of which the time was read.
+    note: Vec<u8>,
+}
+
+/// Whether a class may go from one centre to another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// Whether all who are asked allow it.
+    pub allowed: bool,
+    /// Who denies first, and which action; nothing where the roster or the class itself stands in the way.
+    pub by: Option<(CentreId, Action)>,
+    /// `@id` of the policies that determined it.
+    pub policies: Vec<String>,
+    /// When to ask again, at the latest.
+    pub valid_until: Option<Timestamp>,
+    /// What went wrong. Anything here denies, and is an alarm.
+    pub errors: Vec<String>,
+}
+
+impl Centre {
+    /// What is in force in one log now. It is open only on a demonstration network in which no log has a document.
+    #[must_use]
+    pub fn law(&self, origin: &Origin, now: Timestamp) -> InForce {
+        let unruled = self.roster().demo && self.books.logs.values().all(Book::is_empty);
+        let fallback = if unruled {
+            Fallback::Open
+        } else {
+            Fallback::Closed
+        };
+        self.law_or(origin, now, fallback)
+    }
+
+    /// Log index of the newest policy document of a log.
+    #[must_use]
+    pub fn policy_index(&self, origin: &Origin) -> Option<u64> {
+        self.standing_of(origin)?.policy
+    }
+
+    /// Whether policy documents decide what flows: one of the three has logged one, or the network is no demonstration.
+    /// Where they do not, bodies flow whole from their origin, with no statement.
+    #[must_use]
+    pub fn governed(&self, origin: &Origin, from: &CentreId, to: &CentreId) -> bool {
+        let parties = [origin.centre(), from, to].into_iter();
+        let mut logs = parties.filter_map(|centre| self.roster().centre(centre));
+        !self.roster().demo || logs.any(|centre| self.policy_index(&centre.origin).is_some())
+    }
+
+    /// The purpose for which a centre asks others, as its newest document in force says.
+    #[must_use]
+    pub fn purpose_of(&self, centre: &CentreId, now: Timestamp) -> Option<Purpose> {
+        let origin = &self.roster().centre(centre)?.origin;
+        self.law(origin, now).purpose()
+    }
+
+    /// Whether a class of `origin` may go from one centre to another: the origin must share it, the giver reshare it if it
+    /// is another, and the taker admit it. How far it has come already is not asked here.
+    #[must_use]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what goes, from whom to whom, what for and when, and the view"
+    )]
+    pub fn may_flow(
+        &self,
+        origin: &Origin,
+        class: ClassId,
+        from: &CentreId,
+        to: &CentreId,
+        purpose: Purpose,
+        now: Timestamp,
+        view: &impl View,
+    ) -> Flow {
+        let denied = |what: &str| Flow {
+            errors: vec![what.to_owned()],
+            ..Flow::default()
+        };
+        if self.roster().is_expired(now) {
+            return Flow::default();
+        }
+        let entries = [origin.centre(), from, to].map(|centre| self.roster().centre(centre));
+        let [Some(maker), Some(giver), Some(taker)] = entries else {
+            return denied("a centre is not on the roster");
+        };
+        let Some(labels) = view.class(origin, class) else {
+            return denied("the class is not defined here");
+        };
+        let facts = ClassFacts {
+            origin: &maker.id,
+            jurisdiction: &maker.jurisdiction,
+            class,
+            labels: &labels,
+        };
+        let fallback = if self.governed(origin, from, to) {
+            Fallback::Closed
+        } else {
+            Fallback::Open
+        };
+        let mut flow = Flow {
+            allowed: true,
+            ..Flow::default()
+        };
+        let reshare = (giver.id != maker.id).then_some((giver, Action::Reshare, taker));
+        let asked = [Some((maker, Action::Share, taker)), reshare];
+        let asked = asked
+            .into_iter()
+            .flatten()
+            .chain([(taker, Action::Admit, giver)]);
+        for (asked, action, about) in asked {
+            let law = self.law_or(&asked.origin, now, fallback);
+            let ruling = law.decide(&Query {
+                action,
+                principal: &principal(about),
+                class: facts,
+                purpose,
+                now: self.time(now),
+                entry: None,
+            });
+            flow.valid_until = earliest(flow.valid_until, ruling.valid_until);
+            flow.errors.extend(ruling.errors);
+            if !ruling.allowed && flow.allowed {
+                flow.allowed = false;
+                flow.by = Some((asked.id.clone(), action));
+                flow.policies = ruling.policies;
+            } else if flow.allowed {
+                flow.policies.extend(ruling.policies);
+            }
+        }
+        flow
+    }
+
+    /// The time that policy is asked at: a clock that is behind opens nothing.
+    #[must_use]
+    pub fn time(&self, now: Timestamp) -> Timestamp {
+        self.books.seen.map_or(now, |seen| seen.max(now))
+    }
+
+    fn law_or(&self, origin: &Origin, now: Timestamp, fallback: Fallback) -> InForce {
+        let Some(state) = self.standing_of(origin) else {
+            return InForce::of(&[], 0, now, Fallback::Closed);
+        };
+        let witnessed = state.witnessed.as_ref();
+        let witnessed = witnessed.map_or(0, |head| head.checkpoint().size);
+        let witnessed = witnessed.min(state.frozen.unwrap_or(u64::MAX));
+        let book = self.books.logs.get(origin);
+        let read = book.and_then(|book| book.newest);
+        let mut documents = book.map(|book| book.documents.clone()).unwrap_or_default();
+        if let Some(index) = state.policy.filter(|index| read < Some(*index)) {
+            // It came in this very step; what it says is known in the next.
+            documents.push(Logged {
+                index,
+                issued_at: now,
+                profile: None,
+            });
+        }
+        InForce::of(&documents, witnessed, self.time(now), fallback)
+    }
+
+    fn standing_of(&self, origin: &Origin) -> Option<&LogState> {
+        if *origin == self.origin {
+            return Some(&self.own);
+        }
+        self.mirrors.get(origin).map(|mirror| &mirror.state)
+    }
+
+    /// Reads the documents that came since the last step, and what time others have seen.
+    pub(super) fn read_law(&mut self, view: &impl View) {
+        let version = self.roster().version;
+        if self.books.roster != Some(version) {
+            let seen = self.books.seen;
+            self.books = Books {
+                roster: Some(version),
+                seen,
+                ..Books::default()
+            };
+        }
+        let mut books = std::mem::take(&mut self.books);
+        let roster = self.roster.roster();
+        for centre in &roster.centres {
+            let Some(state) = self.standing_of(&centre.origin) else {
+                continue;
+            };
+            let book = books.logs.entry(centre.origin.clone()).or_default();
+            if book.newest != state.policy {
+                *book = Book {
+                    newest: state.policy,
+                    documents: read(centre, roster.demo, view),
+                    note: std::mem::take(&mut book.note),
+                };
+            }
+            if let Some(head) = &state.witnessed
+                && head.note() != book.note
+            {
+                book.note = head.note().to_vec();
+                let witnesses = &self.roles(&centre.origin).witnesses;
+                let at = standing(witnesses, head).and_then(|standing| standing.witnessed_at());
+                books.seen = books.seen.max(at);
+            }
+        }
+        self.books = books;
+    }
+}
+
+impl Book {
+    fn is_empty(&self) -> bool {
+        self.newest.is_none()
+    }
+}
+
+/// Reads the newest documents of a log.
+fn read(centre: &CentreEntry, demo: bool, view: &impl View) -> Vec<Logged> {
+    let rows = view.policies(&centre.origin);
+    let skipped = rows.len().saturating_sub(limits::POLICIES_READ);
+    let mut documents: Vec<Logged> = rows
+        .iter()
+        .skip(skipped)
+        .map(|(index, bytes)| one(*index, bytes, centre, demo))
+        .collect();
+    // The delay of the one before the first still counts for that.
+    let before = skipped.checked_sub(1).and_then(|at| rows.get(at));
+    if let (Some((index, bytes)), Some(first)) = (before, documents.first_mut()) {
+        let delay = |logged: &Logged| logged.profile.as_ref().map_or(0, |it| it.widen_after());
+        let left = delay(&one(*index, bytes, centre, demo)).saturating_sub(delay(first));
+        first.issued_at = Timestamp::new(first.issued_at.get().saturating_add(left));
+    }
+    documents
+}
+
+/// Reads one document, whose signatures were checked when its leaf was taken.
+fn one(index: u64, bytes: &[u8], centre: &CentreEntry, demo: bool) -> Logged {
+    let Ok(document) = PolicyDocument::read_unverified(bytes) else {
+        return Logged {
+            index,
+            issued_at: Timestamp::new(0),
+            profile: None,
+        };
+    };
+    let profile = document.profile().ok();
+    Logged {
+        index,
+        issued_at: document.issued_at,
+        profile: profile.filter(|it| stands(it, centre, demo)).map(Arc::new),
+    }
+}
+
+/// Whether a profile may speak for a centre: it is written for its law, and on a real network counsel signed it off.
+pub(super) fn stands(profile: &Profile, centre: &CentreEntry, demo: bool) -> bool {
+    *profile.jurisdiction() == centre.jurisdiction && (demo || profile.signed_off().is_some())
+}
+
+fn principal(centre: &CentreEntry) -> Principal {
+    Principal::Centre {
+        id: centre.id.clone(),
+        jurisdiction: centre.jurisdiction.clone(),
+    }
+}
+
+fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
