@@ -7,6 +7,7 @@
 //! | [`memory`] | the store in memory |
 //! | [`sim`] | centres in virtual time |
 //! | [`forge`] | logs that an evil origin could sign |
+//! | [`policies`] | the profiles that come with the program, and how fast they decide |
 //! | [`published`] | a log as an auditor finds it |
 //! | [`proofs`] | a log and a delta of a given size, to prove out of |
 //! | [`rng`] | randomness from a seed |
@@ -16,6 +17,7 @@ pub mod forge;
 pub mod fuzz;
 pub mod keys;
 pub mod memory;
+pub mod policies;
 pub mod proofs;
 pub mod published;
 pub mod rng;

@@ -1,5 +1,7 @@
 //! Small profiles, and what they decide.
 
+mod profiles;
+
 use hashpact_keys::{CentreId, Jurisdiction, Timestamp};
 
 use super::*;
