@@ -29,7 +29,7 @@ mod query;
 mod words;
 
 pub use document::{PolicyDocument, PolicyDocumentError};
-pub use engine::{Ask, EngineError, SCHEMA, Subjects};
+pub use engine::{Ask, EngineError, Replay, SCHEMA, Subjects};
 pub use facts::{Counsel, Fact, Mark, Topic};
 pub use fault::{FaultKind, FormFault, PolicyFault};
 pub use grant::{Grant, With};

@@ -9,7 +9,7 @@ use cedar_policy::{
     Authorizer, Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicyId,
     PolicySet, Request, RestrictedExpression as Expr, Schema,
 };
-use hashpact_keys::Jurisdiction;
+use hashpact_keys::{Jurisdiction, Timestamp};
 
 use super::query::{Action, ClassFacts, Decision, Principal};
 use crate::assess::EntryFacts;
@@ -127,13 +127,53 @@ pub struct Ask {
     pub principal: usize,
     /// With what: index of the class.
     pub class: usize,
+    /// As in [`Query`](super::Query).
+    pub purpose: Purpose,
+    /// As in [`Query`](super::Query).
+    pub now: Timestamp,
+    /// As in [`Query`](super::Query).
+    pub entry: Option<EntryFacts>,
+}
+
+/// One question and all that it is about, for the `cedar` command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replay {
+    /// JSON for `--entities`.
+    pub entities: String,
+    /// JSON for `--request-json`.
+    pub request: String,
+}
+
+/// Writes a question down. The same question gives the same text.
+pub(super) fn replay(
+    subjects: &Subjects,
+    ask: &Ask,
+    context: Context,
+) -> Result<Replay, EngineError> {
+    let entities = subjects.entities.to_json_value().map_err(said)?;
+    // Cedar yields entities in hash order.
+    let mut entities: Vec<_> = entities.as_array().into_iter().flatten().collect();
+    entities.sort_by_cached_key(ToString::to_string);
+    let request = request(subjects, ask, context)?;
+    let uid = |uid: Option<&EntityUid>| uid.map(ToString::to_string);
+    let context = request.context().map(Context::to_json_value);
+    let request = serde_json::json!({
+        "principal": uid(request.principal()),
+        "action": uid(request.action()),
+        "resource": uid(request.resource()),
+        "context": context.transpose().map_err(said)?,
+    });
+    Ok(Replay {
+        entities: serde_json::to_string_pretty(&entities).map_err(said)?,
+        request: serde_json::to_string_pretty(&request).map_err(said)?,
+    })
 }
 
 /// Evaluates policies. An error while evaluating denies, whatever else was decided.
 pub(super) fn evaluate(
     policies: &PolicySet,
     subjects: &Subjects,
-    ask: Ask,
+    ask: &Ask,
     context: Context,
 ) -> Decision {
     let request = match request(subjects, ask, context) {
@@ -163,7 +203,7 @@ pub(super) fn evaluate(
     }
 }
 
-fn request(subjects: &Subjects, ask: Ask, context: Context) -> Result<Request, EngineError> {
+fn request(subjects: &Subjects, ask: &Ask, context: Context) -> Result<Request, EngineError> {
     let nobody = EngineError::nobody;
     let (_, principal) = subjects.principals.get(ask.principal).ok_or_else(nobody)?;
     let class = subjects.classes.get(ask.class).ok_or_else(nobody)?;
@@ -179,18 +219,16 @@ fn request(subjects: &Subjects, ask: Ask, context: Context) -> Result<Request, E
 
 /// The context of a request. `now` is for the record: no condition reads it.
 pub(super) fn context<'a>(
-    purpose: Purpose,
+    ask: &Ask,
     bases: impl Iterator<Item = &'a str>,
-    now: u64,
-    entry: Option<EntryFacts>,
 ) -> Result<Context, EngineError> {
-    let now = i64::try_from(now).map_err(said)?;
+    let now = i64::try_from(ask.now.get()).map_err(said)?;
     let mut pairs = vec![
-        pair("purpose", text(purpose.name())),
+        pair("purpose", text(ask.purpose.name())),
         pair("bases", texts(bases)),
         pair("now", Expr::new_long(now)),
     ];
-    if let Some(entry) = entry {
+    if let Some(entry) = ask.entry {
         let facts = Expr::new_record([
             pair("state", text(entry.state.name())),
             pair("quorum", Expr::new_bool(entry.quorum)),

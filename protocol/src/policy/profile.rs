@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use cedar_policy::PolicySet;
-use hashpact_keys::{Jurisdiction, Timestamp};
+use cedar_policy::{Context, PolicySet};
+use hashpact_keys::Jurisdiction;
 
-use super::engine::{self, Ask, EngineError, Subjects};
+use super::engine::{self, Ask, EngineError, Replay, Subjects};
 use super::facts::{self, Counsel, Fact, Facts};
 use super::fault::{FaultKind, PolicyFault};
 use super::grant::Grant;
 use super::load;
-use super::query::{Decision, Query};
-use crate::assess::EntryFacts;
+use super::query::{Decision, Principal, Query};
 use crate::labels::Purpose;
 use crate::lists::ClosedList;
 
@@ -135,44 +134,53 @@ impl Profile {
     #[must_use]
     pub fn decide(&self, query: &Query<'_>) -> Decision {
         match Subjects::new([query.principal], [query.class]) {
-            Ok(subjects) => {
-                self.decide_on(&subjects, ask(query), query.purpose, query.now, query.entry)
-            }
+            Ok(subjects) => self.decide_on(&subjects, &ask(query)),
             Err(error) => failed(&error),
         }
     }
 
     /// As [`Profile::decide`], about subjects that were made before: for many decisions about the same ones.
     #[must_use]
-    pub fn decide_on(
-        &self,
-        subjects: &Subjects,
-        ask: Ask,
-        purpose: Purpose,
-        now: Timestamp,
-        entry: Option<EntryFacts>,
-    ) -> Decision {
+    pub fn decide_on(&self, subjects: &Subjects, ask: &Ask) -> Decision {
         let Some(principal) = subjects.principal(ask.principal) else {
             return failed(&EngineError::nobody());
         };
-        let covering = || {
-            let grants = self.facts.grants.iter();
-            grants.filter(|grant| grant.covers(ask.action, principal, purpose))
-        };
-        let open = covering().filter(|grant| grant.is_open(now));
-        let context = engine::context(
-            purpose,
-            open.map(|grant| grant.id.as_str()),
-            now.get(),
-            entry,
-        );
+        let context = self.context(principal, ask);
         let mut decision = match (context, self.by_action.get(usize::from(ask.action.bit()))) {
             (Ok(context), Some(policies)) => engine::evaluate(policies, subjects, ask, context),
             (Err(error), _) => failed(&error),
             (Ok(_), None) => Decision::default(),
         };
-        decision.valid_until = covering().filter_map(|grant| grant.changes(now)).min();
+        let covering = self.covering(principal, ask);
+        decision.valid_until = covering.filter_map(|grant| grant.changes(ask.now)).min();
         decision
+    }
+
+    /// Writes a question down for the `cedar` command line, which answers it from the same files with
+    /// `cedar authorize --schema .. --policies .. --entities .. --request-json ..`.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the question cannot be asked.
+    pub fn replay(&self, query: &Query<'_>) -> Result<Replay, EngineError> {
+        let subjects = Subjects::new([query.principal], [query.class])?;
+        let ask = ask(query);
+        engine::replay(&subjects, &ask, self.context(query.principal, &ask)?)
+    }
+
+    /// The grants with this principal for this action and purpose, at any time.
+    fn covering<'a>(
+        &'a self,
+        principal: &'a Principal,
+        ask: &'a Ask,
+    ) -> impl Iterator<Item = &'a Grant> {
+        let grants = self.facts.grants.iter();
+        grants.filter(|grant| grant.covers(ask.action, principal, ask.purpose))
+    }
+
+    fn context(&self, principal: &Principal, ask: &Ask) -> Result<Context, EngineError> {
+        let covering = self.covering(principal, ask);
+        let open = covering.filter(|grant| grant.is_open(ask.now));
+        engine::context(ask, open.map(|grant| grant.id.as_str()))
     }
 }
 
@@ -181,6 +189,9 @@ fn ask(query: &Query<'_>) -> Ask {
         action: query.action,
         principal: 0,
         class: 0,
+        purpose: query.purpose,
+        now: query.now,
+        entry: query.entry,
     }
 }
 

@@ -150,10 +150,11 @@ impl PolicyBench {
                         action: *action,
                         principal,
                         class,
+                        purpose: Purpose::Triage,
+                        now,
+                        entry,
                     };
-                    let decision =
-                        self.profile
-                            .decide_on(&self.subjects, ask, Purpose::Triage, now, entry);
+                    let decision = self.profile.decide_on(&self.subjects, &ask);
                     allowed += usize::from(decision.allowed);
                 }
             }
