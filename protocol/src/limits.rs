@@ -26,6 +26,10 @@ pub const LOCAL_LABELS: usize = 8;
 pub const LOCAL_VALUE_BYTES: usize = 128;
 /// Parents of one entry (domain 2.1).
 pub const DERIVED_FROM: usize = 8;
+/// Days since 1970-01-01 that a date may have: up to the year 2243, so that a time in seconds is refused.
+pub const DAYS: u32 = 100_000;
+/// A signed attestation: at most 260 bytes of names, ids and hash, the values, and 130 bytes of envelope.
+pub const ATTESTATION_BYTES: usize = 512;
 /// A control message: fits the heads of 128 logs with ten cosignatures each.
 pub const FRAME_BYTES: usize = 256 * 1024;
 /// Heads in one message.

@@ -114,6 +114,18 @@ impl<T: ClosedList> Set<T> {
         self.bits == 0
     }
 
+    /// Whether no value is in both sets.
+    #[must_use]
+    pub fn is_disjoint(self, other: Self) -> bool {
+        self.bits & other.bits == 0
+    }
+
+    /// Whether every value of this set is in the other one too.
+    #[must_use]
+    pub fn is_subset(self, of: Self) -> bool {
+        self.bits & !of.bits == 0
+    }
+
     /// Whether every value of the list is in the set.
     #[must_use]
     pub fn is_full(self) -> bool {
@@ -185,6 +197,10 @@ mod tests {
             assert_eq!(value.name(), *name);
         }
         assert_eq!(Colour::from_name("Red"), None);
+        let (warm, cold) = (Set::of(&[Colour::Red]), Set::of(&[Colour::Blue]));
+        assert!(warm.is_disjoint(cold) && !warm.is_subset(cold));
+        assert!(!warm.is_disjoint(Set::full()) && warm.is_subset(Set::full()));
+        assert!(!Set::<Colour>::full().is_subset(warm) && Set::empty().is_subset(warm));
         assert!(Set::<Colour>::full().is_full());
     }
 }

@@ -3,6 +3,7 @@
 //! | module | gives |
 //! |---|---|
 //! | here | a record, the labels of a class |
+//! | [`attestations`] | attestations of a synthetic record |
 //! | [`keys`] | networks with keys from fixed seeds |
 //! | [`memory`] | the store in memory |
 //! | [`sim`] | centres in virtual time |
@@ -13,6 +14,7 @@
 //! | [`rng`] | randomness from a seed |
 //! | [`fuzz`] | what holds of every reader of a log's formats, whatever the bytes |
 
+pub mod attestations;
 pub mod forge;
 pub mod fuzz;
 pub mod keys;

@@ -180,12 +180,12 @@ fn one<T: ClosedList>(items: &mut Items<'_>, key: u8, default: T) -> Read<T> {
     }
 }
 
-/// Days since 1970-01-01: up to the year 2239, so that a time in seconds is refused.
+/// Days since 1970-01-01.
 fn day(items: &mut Items<'_>, key: u8) -> Read<u32> {
     let day = uint(items, key)?;
     u32::try_from(day)
         .ok()
-        .filter(|day| *day < 100_000)
+        .filter(|day| *day < limits::DAYS)
         .ok_or(RecordError::Value { key })
 }
 

@@ -116,12 +116,14 @@ impl Forge {
     #[expect(clippy::unwrap_used, reason = "a test whose leaf fits no log is wrong")]
     pub fn extend(&mut self, leaves: &[Vec<u8>]) -> SignedCheckpoint {
         let origin = self.setup.origin.clone();
-        for leaf in leaves {
+        let from = self.memory.log(&origin).size;
+        let mut deltas = Vec::new();
+        for (index, leaf) in (from..).zip(leaves) {
             if let Ok(Leaf::Delta { header, .. }) = Leaf::from_bytes(leaf) {
+                deltas.push((self.seq, index));
                 (self.seq, self.prev) = (Seq(self.seq.0 + 1), Header::chain_hash(&header));
             }
         }
-        let from = self.memory.log(&origin).size;
         let files = |path: &str| self.memory.log_file(&origin, path);
         let grown = grow(&files, from, leaves).unwrap();
         let head = self.sign(grown.size, grown.root);
@@ -132,14 +134,13 @@ impl Forge {
             head: Some(head.clone()),
             ..self.memory.log(&origin)
         };
-        let (deltas, classes) = (Vec::new(), Vec::new());
         let writes = vec![
             Write::Log {
                 origin: origin.clone(),
                 from,
                 files: grown.files,
                 deltas,
-                classes,
+                classes: Vec::new(),
                 policies: Vec::new(),
             },
             Write::State { origin, state },

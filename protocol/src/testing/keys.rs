@@ -86,6 +86,13 @@ impl CentreSetup {
         self.entry_with(&[Delta, Log, Witness, Mirror, Node])
     }
 
+    /// As [`CentreSetup::entry`], of a centre whose people assess.
+    #[must_use]
+    pub fn assessing_entry(&self) -> CentreEntry {
+        use KeyUse::{Attest, Delta, Log, Node};
+        self.entry_with(&[Delta, Log, Attest, Node])
+    }
+
     /// Its entry with these keys only.
     ///
     /// # Panics
@@ -128,7 +135,7 @@ pub fn root(n: u64) -> Signer {
 /// If `n` is 0 or more than a roster holds.
 #[must_use]
 pub fn network(n: usize, demo: bool) -> (SignedRoster, Vec<CentreSetup>) {
-    network_of(n, demo, CentreSetup::entry)
+    network_of(numbered(n), demo, CentreSetup::entry)
 }
 
 /// As [`network`], where every centre witnesses and mirrors the others, and one auditor named [`AUDITOR`] does too.
@@ -137,7 +144,22 @@ pub fn network(n: usize, demo: bool) -> (SignedRoster, Vec<CentreSetup>) {
 /// If `n` is 0 or more than a roster holds.
 #[must_use]
 pub fn witnessed_network(n: usize, demo: bool) -> (SignedRoster, Vec<CentreSetup>) {
-    network_of(n, demo, CentreSetup::witnessing_entry)
+    network_of(numbered(n), demo, CentreSetup::witnessing_entry)
+}
+
+/// As [`network`], of five centres whose people assess; the last is a second one under the law of the first.
+///
+/// # Panics
+/// Never: a roster holds five.
+#[must_use]
+pub fn assessing_network() -> (SignedRoster, Vec<CentreSetup>) {
+    let mut centres = numbered(5);
+    centres[4].jurisdiction = centres[0].jurisdiction.clone();
+    network_of(centres, true, CentreSetup::assessing_entry)
+}
+
+fn numbered(n: usize) -> Vec<CentreSetup> {
+    (0..n).map(CentreSetup::numbered).collect()
 }
 
 /// The name of the auditor that witnesses.
@@ -151,11 +173,10 @@ pub fn auditor() -> Signer {
 
 #[expect(clippy::unwrap_used, reason = "made and opened in one place")]
 fn network_of(
-    n: usize,
+    centres: Vec<CentreSetup>,
     demo: bool,
     entry: fn(&CentreSetup) -> CentreEntry,
 ) -> (SignedRoster, Vec<CentreSetup>) {
-    let centres: Vec<_> = (0..n).map(CentreSetup::numbered).collect();
     let witnessing = centres
         .iter()
         .map(entry)

@@ -1,5 +1,4 @@
 //! Machines suspect, people assess: no centre signs or takes a classifier's opinion for anything but a suspicion.
-#![cfg(feature = "testing")]
 
 use std::collections::BTreeSet;
 
