@@ -12,6 +12,7 @@
 //! | `profile`, `facts`, `grant` | what a document says |
 //! | `load`, `forms`, `words`, `fault` | is it safe to rely on, and else what is wrong and where |
 //! | `engine` | the bridge to Cedar |
+//! | `floor` | what no profile can allow |
 //! | `in_force` | which documents of a log must allow |
 //!
 //! In scope: the decision. Out of scope: what is done with it (`centre`). Retractions are not subject to policy.
@@ -20,6 +21,7 @@ mod document;
 mod engine;
 mod facts;
 mod fault;
+mod floor;
 mod forms;
 mod grant;
 mod in_force;
@@ -32,6 +34,7 @@ pub use document::{PolicyDocument, PolicyDocumentError};
 pub use engine::{Ask, EngineError, Replay, SCHEMA, Subjects};
 pub use facts::{Counsel, Fact, Mark, Topic};
 pub use fault::{FaultKind, FormFault, PolicyFault};
+pub use floor::FLOOR;
 pub use grant::{Grant, With};
 pub use in_force::{Fallback, InForce, Logged, Ruling, open};
 pub use profile::{Basis, Profile};

@@ -8,6 +8,7 @@ use hashpact_keys::Jurisdiction;
 use super::engine::{self, Ask, EngineError, Replay, Subjects};
 use super::facts::{self, Counsel, Fact, Facts};
 use super::fault::{FaultKind, PolicyFault};
+use super::floor;
 use super::grant::Grant;
 use super::load;
 use super::query::{Decision, Principal, Query};
@@ -153,6 +154,10 @@ impl Profile {
         };
         let covering = self.covering(principal, ask);
         decision.valid_until = covering.filter_map(|grant| grant.changes(ask.now)).min();
+        if decision.allowed && !floor::passes(ask.action, principal, ask.entry) {
+            decision.allowed = false;
+            decision.policies = vec![floor::FLOOR.to_owned()];
+        }
         decision
     }
 

@@ -10,6 +10,7 @@ mod classifier;
 mod count;
 mod life;
 mod opening;
+mod release;
 mod severity;
 
 use std::sync::LazyLock;
