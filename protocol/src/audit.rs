@@ -15,6 +15,7 @@
 //! | `history` | a file of notes, cut into notes |
 //! | `notes` | does a checkpoint hold: key, order, root, quorum |
 //! | `leaves` | does an entry hold, under the roster that fits it |
+//! | `laws` | does a policy document hold: its signers, its version, its text |
 //! | `body` | is a delta's body what its origin signed |
 //! | `evidence` | what shows that a centre told two stories |
 //! | `resumption` | does a log that takes the place of another say what that holds |
@@ -27,6 +28,7 @@ mod evidence;
 mod finding;
 mod frontier;
 mod history;
+mod laws;
 mod leaves;
 mod log;
 mod notes;
@@ -40,6 +42,7 @@ pub use chain::Chain;
 pub use evidence::{VerifiedFork, verify_fork};
 pub use finding::{Finding, FindingKind, Severity};
 pub use history::{HistoryFault, HistoryNotes};
+pub use laws::ReadPolicy;
 pub use log::{Event, LogInput, verify_log};
 pub use place::Place;
 pub use resumption::{OtherLog, OtherLogs};

@@ -9,12 +9,14 @@
 //! | [`sim`] | centres in virtual time |
 //! | [`forge`] | logs that an evil origin could sign |
 //! | [`policies`] | the profiles that come with the program, and how fast they decide |
+//! | [`documents`] | policy documents of a few lines |
 //! | [`published`] | a log as an auditor finds it |
 //! | [`proofs`] | a log and a delta of a given size, to prove out of |
 //! | [`rng`] | randomness from a seed |
 //! | [`fuzz`] | what holds of every reader of a log's formats, whatever the bytes |
 
 pub mod attestations;
+pub mod documents;
 pub mod forge;
 pub mod fuzz;
 pub mod keys;

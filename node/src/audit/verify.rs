@@ -225,6 +225,7 @@ impl Run<'_> {
         let mut emit = |event| match event {
             Event::Finding(finding) => held(&audits[log]).found(finding),
             Event::Note(note) => held(&audits[log]).note(note),
+            Event::Policy(_) => {}
             Event::Delta { index, expected } => {
                 (self.progress)();
                 if self.bodies.is_some() {

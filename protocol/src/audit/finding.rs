@@ -10,6 +10,7 @@ use crate::b3::Hash;
 use crate::delta::BodyError;
 use crate::limits;
 use crate::log::{CheckpointError, ForkError};
+use crate::policy::{PolicyDocumentError, PolicyFault};
 use crate::verify::LeafFault;
 
 /// One thing that an audit found.
@@ -36,7 +37,7 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FindingKind {
     /// A roster is not the one that follows.
-    #[error("{}", with_source(.0))]
+    #[error("{}", caused(.0))]
     Roster(RosterError),
     /// The newest roster has expired at the verifier's time: whoever knows a newer one keeps it back, or there is none.
     #[error("the newest roster expired at {expires_at}")]
@@ -307,6 +308,25 @@ pub enum FindingKind {
         /// The leaf that it names.
         got: u64,
     },
+    /// A policy document that is not one of this centre under two of its policy keys.
+    #[error("{}", caused(.0))]
+    Policy(PolicyDocumentError),
+    /// A policy document that does not come next.
+    #[error("policy document {got}, expected {expected}")]
+    PolicyVersion {
+        /// The version that comes next.
+        expected: u64,
+        /// Its version.
+        got: u64,
+    },
+    /// A policy document that cannot be read: it denies everything.
+    #[error("the policy document denies everything, it has {} faults: {first}", more + 1)]
+    PolicyFault {
+        /// The first of its faults.
+        first: PolicyFault,
+        /// How many there are besides.
+        more: usize,
+    },
     /// A header names another policy than the one in force.
     #[error("released under the policy at {}, in force was the one at {}", or_none(*.got), or_none(*.expected))]
     PolicyNotInForce {
@@ -469,6 +489,9 @@ impl FindingKind {
             Self::RosterOrder { .. } => "roster-order",
             Self::RosterHash { .. } => "roster-hash",
             Self::NotPolicy { .. } => "not-policy",
+            Self::Policy(_) => "policy",
+            Self::PolicyVersion { .. } => "policy-version",
+            Self::PolicyFault { .. } => "policy-fault",
             Self::PolicyNotInForce { .. } => "policy-not-in-force",
             Self::NotResumed { .. } => "not-resumed",
             Self::ResumesUnlisted { .. } => "resumes-unlisted",
@@ -484,10 +507,10 @@ impl FindingKind {
     }
 }
 
-/// An error of the chain with what caused it, which its own words leave out.
-fn with_source(error: &RosterError) -> String {
+/// An error with what caused it, which its own words leave out.
+fn caused(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
+    let mut source = error.source();
     while let Some(error) = source {
         text = format!("{text}: {error}");
         source = error.source();

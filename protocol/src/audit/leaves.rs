@@ -13,6 +13,7 @@ use hashpact_keys::{KeyId, Origin, Roster, RosterVersion, Timestamp};
 
 use super::chain::Chain;
 use super::finding::FindingKind;
+use super::laws::Laws;
 use super::log::{Event, Out};
 use super::place::Place;
 use super::summary::{LogSummary, Month};
@@ -33,6 +34,7 @@ pub(super) struct Leaves<'a> {
     logged: RosterVersion,
     /// The newest policy.
     policy: Option<u64>,
+    laws: Laws,
     /// Classes that are defined as other than suspected.
     assessed: BTreeSet<ClassId>,
     /// What is unknown since a leaf could not be read: it is taken from the next one that tells.
@@ -57,6 +59,7 @@ impl<'a> Leaves<'a> {
             state: LogState::default(),
             logged: RosterVersion::new(0),
             policy: None,
+            laws: Laws::new(),
             assessed: BTreeSet::new(),
             unknown: Unknown::default(),
         }
@@ -70,6 +73,7 @@ impl<'a> Leaves<'a> {
             rosters: true,
             policies: true,
         };
+        self.laws.lost();
     }
 
     /// The roster that the log logged last.
@@ -112,10 +116,7 @@ impl<'a> Leaves<'a> {
                 summary.classes += u64::from(defined);
             }
             Ok(Leaf::Roster { version, hash }) => self.roster(version, hash, &place, out),
-            Ok(Leaf::Policy { .. }) => {
-                self.policy = Some(index);
-                self.unknown.policies = false;
-            }
+            Ok(Leaf::Policy { document }) => self.document(index, &document, &place, out),
             Ok(Leaf::Resumed { .. }) if index > 0 => {
                 out.found(place, FindingKind::Leaf(LeafFault::Resumed { index }));
             }
@@ -128,6 +129,17 @@ impl<'a> Leaves<'a> {
             }
         }
         summary.roster = self.logged();
+    }
+
+    fn document(&mut self, index: u64, signed: &[u8], place: &Place, out: &mut Out<'_>) {
+        self.policy = Some(index);
+        self.unknown.policies = false;
+        let chain = self.chain;
+        let rosters = chain.since(self.since());
+        let of = (chain, &self.origin, self.now);
+        let mut found = |kind| out.found(place.clone(), kind);
+        let policy = self.laws.read((index, signed), of, rosters, &mut found);
+        out.tell(Event::Policy(policy));
     }
 
     fn roster(&mut self, got: RosterVersion, hash: Hash, place: &Place, out: &mut Out<'_>) {

@@ -10,6 +10,7 @@ use super::chain::Chain;
 use super::evidence;
 use super::finding::{Finding, FindingKind, Severity};
 use super::history::HistoryFault;
+use super::laws::ReadPolicy;
 use super::leaves::Leaves;
 use super::notes::{Judge, Parsed, Standpoint};
 use super::place::Place;
@@ -41,6 +42,8 @@ pub enum Event {
         /// Log, number and table.
         expected: Expected,
     },
+    /// A policy document was read.
+    Policy(ReadPolicy),
 }
 
 /// One log as it is published.

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::{
     Chain, Event, Finding, FindingKind, HistoryNotes, LogInput, LogSummary, NoteSummary, OtherLog,
-    Place, verify_log,
+    Place, ReadPolicy, verify_log,
 };
 use crate::delta::{ClassEntry, ClassTable, Draft, Expected, RetractionEntry, Seq};
 use crate::labels::ClassId;
@@ -21,9 +21,10 @@ use crate::log::{
     Common, ForkProof, Leaf, Parts, SignedNote, consistency_proof, empty_root, grow, mirror_name,
     read_leaves, root_at, witness_name,
 };
+use crate::policy::PolicyDocument;
 use crate::testing::forge::Forge;
 use crate::testing::keys::{self, CentreSetup, START};
-use crate::testing::labels;
+use crate::testing::{documents, labels};
 use crate::view::View as _;
 use hashpact_keys::roster::{CentreEntry, KeyEntry, Roster, RosterDraft, WitnessEntry};
 use hashpact_keys::{KeyUse, RosterVersion, SignedRoster, Signer, Timestamp};
@@ -73,6 +74,7 @@ fn network() -> (SignedRoster, Vec<CentreSetup>) {
         for use_ in [KeyUse::Witness, KeyUse::Mirror] {
             entry.keys.push(held(use_, &setup.signer(use_)));
         }
+        documents::list_keys(entry, setup);
     }
     draft.auditors = vec![WitnessEntry {
         name: AUDITOR.parse().unwrap(),
@@ -124,6 +126,8 @@ pub struct Audit {
     pub deltas: Vec<(u64, Seq)>,
     /// What the body of each delta is checked against.
     pub expected: Vec<Expected>,
+    /// The policy documents, as they were read.
+    pub policies: Vec<ReadPolicy>,
     /// The sums; none if the pin did not fit.
     pub summary: Option<LogSummary>,
     /// Files that it read.
@@ -191,7 +195,14 @@ impl Published {
     /// Leaf 0: roster 1. Leaf 1: a class. A witnessed note over both.
     #[must_use]
     pub fn begun() -> Self {
-        let (roster, centres) = network();
+        Self::begun_by(0)
+    }
+
+    /// As [`Published::begun`], the log of another centre of the same network, which comes to stand first in `centres`.
+    #[must_use]
+    pub fn begun_by(centre: usize) -> Self {
+        let (roster, mut centres) = network();
+        centres.swap(0, centre);
         let forge = Forge::new(&centres[0], &roster);
         let mut published = Self {
             roster_files: vec![roster.bytes().to_vec()],
@@ -227,6 +238,18 @@ impl Published {
             }
         }
         published
+    }
+
+    /// The document of the log's centre with this version, which allows everything between centres.
+    #[must_use]
+    pub fn document(&self, version: u64) -> PolicyDocument {
+        let network = self.rosters[0].roster().network;
+        documents::document(
+            &self.centres[0],
+            network,
+            version,
+            &[("all", documents::ALL)],
+        )
     }
 
     /// The leaf of a roster of the chain, from 0.
@@ -502,6 +525,7 @@ impl Published {
             notes: Vec::new(),
             deltas: Vec::new(),
             expected: Vec::new(),
+            policies: Vec::new(),
             summary: None,
             read: BTreeSet::new(),
         };
@@ -540,6 +564,7 @@ impl Published {
                 audit.deltas.push((index, expected.seq));
                 audit.expected.push(expected);
             }
+            Event::Policy(policy) => audit.policies.push(policy),
         });
         audit.summary = Some(summary);
         audit.read = read.into_inner();

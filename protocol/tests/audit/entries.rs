@@ -7,7 +7,7 @@ use hashpact_protocol::delta::{BodyError, Header, Seq};
 use hashpact_protocol::labels::{ClassId, Labels, State};
 use hashpact_protocol::log::{Leaf, LeafError};
 use hashpact_protocol::testing::keys::START;
-use hashpact_protocol::testing::{classified, labels};
+use hashpact_protocol::testing::{classified, documents, labels};
 use hashpact_protocol::verify::LeafFault;
 
 use hashpact_protocol::testing::published::{Published, delta, leaf, table};
@@ -141,9 +141,12 @@ fn a_leaf_of_no_kind_is_named_and_nothing_behind_it() {
     assert_eq!(published.audit().found(), [(leaf(3), kind)]);
 }
 
+fn policy(published: &Published, version: u64) -> Vec<u8> {
+    documents::leaf(&published.centres[0], &published.document(version))
+}
+
 #[test]
 fn a_policy_must_exist_before_the_header_and_be_the_newest() {
-    let policy = vec![0x82, 0x02, 0x41, 0x01];
     // None is logged: none may be named, neither a leaf of another kind nor one to come.
     let not_policy = FindingKind::NotPolicy { got: 1 };
     let found = bent(|header| header.policy_ref = Some(1));
@@ -171,7 +174,8 @@ fn a_policy_must_exist_before_the_header_and_be_the_newest() {
         (Some(2), Some(FindingKind::NotPolicy { got: 2 })),
     ] {
         let mut published = Published::with_deltas(1);
-        published.append(&[policy.clone(), policy.clone()]);
+        let policies = [1, 2].map(|version| policy(&published, version));
+        published.append(&policies);
         let table = table(3, 1);
         let mut header = published.forge.header(&table);
         header.policy_ref = named;

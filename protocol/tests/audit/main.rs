@@ -8,5 +8,6 @@
 mod attacks;
 mod entries;
 mod flips;
+mod laws;
 mod resumption;
 mod stale;
