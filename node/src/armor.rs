@@ -1,4 +1,4 @@
-//! Binary documents as text that survives mail: enrolments and rosters.
+//! Binary documents as text that survives mail: enrolments, rosters and policy documents.
 //!
 //! Base64 between two lines that name the document, 64 characters a line. In scope: the text. Out of scope: what it holds.
 
@@ -14,6 +14,8 @@ pub enum Kind {
     WitnessEnrolment,
     /// A roster, signed or not.
     Roster,
+    /// A policy document, signed or not.
+    Policy,
 }
 
 /// Why a text is no such document.
@@ -39,6 +41,7 @@ impl Kind {
             Self::Enrolment => "ENROLMENT",
             Self::WitnessEnrolment => "WITNESS ENROLMENT",
             Self::Roster => "ROSTER",
+            Self::Policy => "POLICY",
         }
     }
 

@@ -60,6 +60,11 @@ pub enum Request {
         /// The armored document.
         roster: String,
     },
+    /// Log a signed policy document.
+    PolicyApply {
+        /// The armored document.
+        document: String,
+    },
 }
 
 /// One line of an answer.

@@ -41,7 +41,7 @@ use crate::view::{Damaged, LogState, View};
 use crate::wire::Message;
 
 pub use commands::CommandError;
-pub use law::Flow;
+pub use law::{Flow, PolicyStanding};
 pub use say::{Command, CommandId, Event, Input, Job, JobId, JobResult, Outcome, Output, Reason};
 
 use cosign::Gathering;
@@ -162,7 +162,7 @@ impl Centre {
         };
         centre.load_classes(view);
         centre.load_mirrors(view);
-        centre.read_law(view);
+        centre.read_law(view, &mut Vec::new());
         Ok(centre)
     }
 
@@ -175,7 +175,7 @@ impl Centre {
         view: &impl View,
     ) -> Vec<Output> {
         let mut out = Vec::new();
-        self.read_law(view);
+        self.read_law(view, &mut out);
         match input {
             Input::PeerUp(peer) => self.on_peer_up(peer, view, &mut out),
             Input::PeerDown(peer) => self.on_peer_down(&peer),

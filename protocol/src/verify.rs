@@ -15,7 +15,7 @@ use crate::limits;
 use crate::log::{
     AppendError, Checkpoint, Leaf, LeafError, LogFile, LogFiles, TreeError, check_consistency, grow,
 };
-use crate::policy::VerifiedBody;
+use crate::policy::{PolicyDocument, PolicyDocumentError, VerifiedBody};
 use crate::view::LogState;
 use crate::wire::{Suffix, WireError};
 
@@ -152,6 +152,17 @@ pub enum LeafFault {
         /// Index that it names.
         got: u64,
     },
+    /// Its policy document.
+    #[error(transparent)]
+    Policy(#[from] PolicyDocumentError),
+    /// A policy document out of order: their versions count up by one.
+    #[error("policy document of version {got}, expected {expected}")]
+    PolicyVersion {
+        /// The next version.
+        expected: u64,
+        /// The version given.
+        got: u64,
+    },
     /// A resumption that is not the first leaf of a later log of the same centre.
     #[error("leaf {index} says that this log takes the place of another, which it cannot there")]
     Resumed {
@@ -214,6 +225,7 @@ pub(crate) struct VerifiedSuffix {
     pub(crate) files: Vec<LogFile>,
     pub(crate) deltas: Vec<(Seq, u64)>,
     pub(crate) classes: Vec<(ClassId, Labels)>,
+    pub(crate) policies: Vec<(u64, Vec<u8>)>,
     pub(crate) state: LogState,
 }
 
@@ -252,12 +264,7 @@ pub(crate) fn suffix<F: LogFiles>(
         (grown.size, &grown.root),
         (target.size, &target.root),
     )?;
-    let mut walk = Walk {
-        origins,
-        state: state.clone(),
-        deltas: Vec::new(),
-        classes: Vec::new(),
-    };
+    let mut walk = Walk::from(state.clone(), origins);
     let good = walk.leaves(&piece.leaves)?;
     // What stands before a bad leaf is kept, however pieces are cut; the next piece begins with it.
     let grown = if good < piece.leaves.len() {
@@ -269,6 +276,7 @@ pub(crate) fn suffix<F: LogFiles>(
         mut state,
         deltas,
         classes,
+        policies,
         ..
     } = walk;
     state.size = grown.size;
@@ -277,6 +285,7 @@ pub(crate) fn suffix<F: LogFiles>(
         files: grown.files,
         deltas,
         classes,
+        policies,
         state,
     })
 }
@@ -294,9 +303,21 @@ pub(crate) struct Walk<'a> {
     pub(crate) state: LogState,
     pub(crate) deltas: Vec<(Seq, u64)>,
     pub(crate) classes: Vec<(ClassId, Labels)>,
+    pub(crate) policies: Vec<(u64, Vec<u8>)>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    /// A walk that goes on where a log stands.
+    pub(crate) fn from(state: LogState, origins: &'a Origins<'a>) -> Self {
+        Self {
+            origins,
+            state,
+            deltas: Vec::new(),
+            classes: Vec::new(),
+            policies: Vec::new(),
+        }
+    }
+
     /// Reads leaves up to the first bad one and says how many; a bad first one is an error.
     fn leaves(&mut self, leaves: &[Vec<u8>]) -> Result<usize, SuffixError> {
         for (at, leaf) in leaves.iter().enumerate() {
@@ -332,11 +353,9 @@ impl Walk<'_> {
                 self.state.roster = Some(version);
                 Ok(())
             }
+            Leaf::Policy { document } => self.policy(index, &document),
             // What they seal is between the two sides, and kinds of later versions change nothing here.
-            Leaf::Policy { .. }
-            | Leaf::Disclosure { .. }
-            | Leaf::Commitment { .. }
-            | Leaf::Other(_) => Ok(()),
+            Leaf::Disclosure { .. } | Leaf::Commitment { .. } | Leaf::Other(_) => Ok(()),
         }
     }
 
@@ -438,6 +457,29 @@ impl Walk<'_> {
             self.state.next_class += 1;
             self.classes.push((class, labels));
         }
+        Ok(())
+    }
+
+    /// A policy document is its origin's: what it says is for those who decide under it, and whatever it is, the log goes
+    /// on behind it.
+    pub(crate) fn policy(&mut self, index: u64, signed: &[u8]) -> Result<(), LeafFault> {
+        let Origins { centre, now, .. } = *self.origins;
+        let document = PolicyDocument::open(signed, centre)?;
+        self.place(document.network, &document.origin)?;
+        let (expected, got) = (self.state.next_policy, document.version);
+        if got != expected {
+            return Err(LeafFault::PolicyVersion { expected, got });
+        }
+        let got = document.issued_at;
+        if got.get() > now.get().saturating_add(limits::CLOCK_SKEW_S) {
+            return Err(LeafFault::Future { now, got });
+        }
+        for kid in PolicyDocument::signers(signed)? {
+            self.not_revoked(kid, index)?;
+        }
+        self.state.next_policy = expected.saturating_add(1);
+        self.state.policy = Some(index);
+        self.policies.push((index, signed.to_vec()));
         Ok(())
     }
 

@@ -219,6 +219,7 @@ pub(crate) mod tests {
             pending_since: None,
             receipts_missing: Vec::new(),
             frozen: None,
+            policy: hashpact_node::daemon::PolicyStatus::default(),
             deltas: size - 1,
             applied: size - 1,
             held: size - 1,

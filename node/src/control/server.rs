@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use hashpact_protocol::centre::{Command, CommandError};
+use hashpact_protocol::centre::{Command, CommandError, Outcome};
 use hashpact_protocol::delta::Retraction;
 use hashpact_protocol::fingerprint::{Algorithm, Fingerprint};
 use hashpact_protocol::lists::ClosedList as _;
@@ -153,8 +153,27 @@ async fn answer(handle: &Handle, request: Request) -> Result<Value, Fault> {
                 .map_err(|error| failed(error.to_string()))?;
             Ok(json!({ "roster_version": status.roster_version }))
         }
+        Request::PolicyApply { document } => policy_apply(handle, &document).await,
         // Answered where lines can be sent while it runs.
         Request::Ingest { .. } => Err(failed("not answered here".to_owned())),
+    }
+}
+
+async fn policy_apply(handle: &Handle, document: &str) -> Result<Value, Fault> {
+    let document = Kind::Policy
+        .unwrap(document)
+        .map_err(|error| input(error.to_string()))?;
+    let outcome = handle
+        .command(Command::Policy { document })
+        .await
+        .map_err(refused)?;
+    match outcome {
+        Outcome::PolicyLogged { version, index } => {
+            Ok(json!({ "version": version, "index": index }))
+        }
+        Outcome::Classes(_) | Outcome::Appended(_) | Outcome::RosterApplied => {
+            Err(failed("the node answered something else".to_owned()))
+        }
     }
 }
 
@@ -281,9 +300,8 @@ async fn retract(handle: &Handle, entries: &[String]) -> Result<Value, Fault> {
         .await
         .map_err(refused)?;
     let delta = match outcome {
-        hashpact_protocol::centre::Outcome::Appended(seq) => seq.0,
-        hashpact_protocol::centre::Outcome::Classes(_)
-        | hashpact_protocol::centre::Outcome::RosterApplied => 0,
+        Outcome::Appended(seq) => seq.0,
+        Outcome::Classes(_) | Outcome::RosterApplied | Outcome::PolicyLogged { .. } => 0,
     };
     Ok(json!({ "retracted": count, "delta": delta }))
 }

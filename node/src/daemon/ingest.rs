@@ -209,7 +209,9 @@ impl Handle {
         let labels = resolved.labels().to_vec();
         match self.command_later(Command::Define(labels))?.wait()? {
             Outcome::Classes(classes) => Ok(classes),
-            Outcome::Appended(_) | Outcome::RosterApplied => Err(Stopped.into()),
+            Outcome::Appended(_) | Outcome::RosterApplied | Outcome::PolicyLogged { .. } => {
+                Err(Stopped.into())
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What an operator is told: one picture of the node, and what it has seen lately.
 
 use hashpact_keys::{CentreId, Origin, Timestamp};
-use hashpact_protocol::centre::{Event, Reason};
+use hashpact_protocol::centre::{Event, PolicyStanding, Reason};
 use hashpact_protocol::log::{Cosigners, SignedCheckpoint};
 use hashpact_protocol::view::LogState;
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,9 @@ pub struct LogStatus {
     pub receipts_missing: Vec<String>,
     /// Size at which the log is frozen, if it was shown to be forked.
     pub frozen: Option<u64>,
+    /// Its policy documents.
+    #[serde(default)]
+    pub policy: PolicyStatus,
     /// Deltas that the stored leaves name.
     pub deltas: u64,
     /// Deltas whose bodies are applied.
@@ -45,6 +48,30 @@ pub struct LogStatus {
     pub held: u64,
     /// Entries that ended.
     pub retracted: u64,
+}
+
+/// Which policy documents of a log count.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyStatus {
+    /// Version and log index of those that must all allow, in order: the mature one and those after it.
+    pub in_force: Vec<(u64, u64)>,
+    /// When the next one may widen what is allowed, in Unix seconds.
+    pub matures: Option<u64>,
+    /// Log indices of those that cannot be read here and so deny everything.
+    pub unreadable: Vec<u64>,
+    /// Whether nothing is allowed, as no document is mature.
+    pub closed: bool,
+}
+
+impl From<PolicyStanding> for PolicyStatus {
+    fn from(standing: PolicyStanding) -> Self {
+        Self {
+            in_force: standing.in_force,
+            matures: standing.matures.map(Timestamp::get),
+            unreadable: standing.unreadable,
+            closed: standing.closed,
+        }
+    }
 }
 
 /// One other centre.
@@ -139,6 +166,12 @@ impl Seen {
             Event::SuffixRefused { origin, .. } => ("suffix_refused", Some(origin)),
             Event::BodyRefused { origin, .. } => ("body_refused", Some(origin)),
             Event::Closed { .. } => ("closed", None),
+            Event::PolicyLogged {
+                origin,
+                readable: true,
+                ..
+            } => ("policy_logged", Some(origin)),
+            Event::PolicyLogged { origin, .. } => ("policy_unreadable", Some(origin)),
             Event::RosterApplied { .. } => ("roster_applied", None),
         }
     }
@@ -204,6 +237,18 @@ impl Seen {
                 format!("{origin}: delta {seq} from {from} refused: {error}")
             }
             Event::Closed { why } => why.to_string(),
+            Event::PolicyLogged {
+                origin,
+                index,
+                readable,
+            } => match readable {
+                true => format!(
+                    "{origin}: a policy document is logged at index {index}; what it narrows counts now"
+                ),
+                false => format!(
+                    "{origin}: the policy document at index {index} cannot be read here and denies everything"
+                ),
+            },
             Event::RosterApplied { version } => format!("roster {version} is in force"),
         }
     }
@@ -226,7 +271,12 @@ impl Seen {
     pub fn is_alarm(&self) -> bool {
         !matches!(
             self.kind.as_str(),
-            "log_grew" | "delta_applied" | "retractions_applied" | "roster_applied" | "witnessed"
+            "log_grew"
+                | "delta_applied"
+                | "retractions_applied"
+                | "roster_applied"
+                | "policy_logged"
+                | "witnessed"
         )
     }
 }
@@ -315,6 +365,7 @@ impl Daemon {
                 .map(|receipts| receipts.missing)
                 .unwrap_or_default(),
             frozen: state.frozen,
+            policy: self.centre.policy_standing(origin, clock::now()).into(),
             centre: origin.centre().to_string(),
             origin: origin.to_string(),
             size: state.size,

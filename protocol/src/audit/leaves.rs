@@ -359,12 +359,7 @@ impl<'a> Leaves<'a> {
 }
 
 fn walk<'a>(origins: &'a Origins<'a>, state: LogState) -> Walk<'a> {
-    Walk {
-        origins,
-        state,
-        deltas: Vec::new(),
-        classes: Vec::new(),
-    }
+    Walk::from(state, origins)
 }
 
 fn count(header: &Header, table: &ClassTable, summary: &mut LogSummary) {

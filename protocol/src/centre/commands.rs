@@ -1,16 +1,19 @@
 //! What the operator asks. Everything that is signed goes through [`Centre::extend`], which makes one batch of it.
 
 use hashpact_keys::chain::RosterError;
-use hashpact_keys::{KeyUse, Origin, RosterVersion, SignedRoster, Signer, Timestamp};
+use hashpact_keys::{Jurisdiction, KeyUse, Origin, RosterVersion, SignedRoster, Signer, Timestamp};
 use rand_core::CryptoRng;
 use sha2::{Digest as _, Sha256};
 
+use super::law::stands;
 use super::{Centre, Command, CommandId, Event, Outcome, Output};
 use crate::Hash;
 use crate::delta::{ClassTable, Draft, DraftError, Header, Sealed, Seq};
 use crate::labels::{ClassDefinitions, ClassId, Labels, LabelsError};
 use crate::limits;
 use crate::log::{AppendError, Checkpoint, Leaf, grow, root_at};
+use crate::policy::{PolicyDocument, PolicyFault};
+use crate::verify::{LeafFault, Origins, Walk};
 use crate::view::{AdmittedBody, Batch, LogState, View, Write};
 
 /// Why a command is refused. Nothing was changed.
@@ -87,6 +90,25 @@ pub enum CommandError {
         /// What cannot be later than now.
         since: Timestamp,
     },
+    /// A policy document that receivers would refuse.
+    #[error("{0}")]
+    PolicyLeaf(Box<LeafFault>),
+    /// A policy document with faults in its files: logged, it would deny everything.
+    #[error("{}", faults_text(.0))]
+    PolicyFaults(Vec<PolicyFault>),
+    /// A profile for another law.
+    #[error("the profile is written for {got}, this centre works under {expected}")]
+    PolicyLaw {
+        /// The centre's, on the roster.
+        expected: Jurisdiction,
+        /// The profile's.
+        got: Jurisdiction,
+    },
+    /// A profile without counsel's signature on a real network.
+    #[error(
+        "counsel has not signed this profile off: it may be used on a demonstration network only"
+    )]
+    PolicyCounsel,
     /// The log has begun already.
     #[error("this centre has begun its log already")]
     Begun,
@@ -103,6 +125,7 @@ struct Extension {
     leaves: Vec<Vec<u8>>,
     deltas: Vec<(Seq, u64)>,
     classes: Vec<(ClassId, Labels)>,
+    policies: Vec<(u64, Vec<u8>)>,
     body: Option<AdmittedBody>,
     rosters: Vec<SignedRoster>,
 }
@@ -127,6 +150,7 @@ impl Centre {
             Command::Begin(chain) => self.begin(&chain, now, view, out),
             Command::Regain(chain) => self.regain_lost(&chain, now, view, out),
             Command::ApplyRoster(bytes) => self.apply_roster(&bytes, now, view, out),
+            Command::Policy { document } => self.log_policy(document, now, view, out),
         };
         out.push(Output::Reply(id, done));
     }
@@ -276,7 +300,7 @@ impl Centre {
             table: table.root(),
             total: table.records(),
             issued_at: now,
-            policy_ref: None,
+            policy_ref: self.own.policy,
         };
         header.sign(&self.keys.delta)
     }
@@ -491,6 +515,54 @@ impl Centre {
         Ok(Some((leaf, old.roster)))
     }
 
+    /// Logs a policy document that receivers will take and that can be read.
+    fn log_policy(
+        &mut self,
+        document: Vec<u8>,
+        now: Timestamp,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) -> Result<Outcome, CommandError> {
+        self.may_sign()?;
+        self.would_be_taken(now)?;
+        let (roster, centre) = (self.roster(), self.own_entry()?);
+        let refused = |fault: LeafFault| CommandError::PolicyLeaf(Box::new(fault));
+        let origins = Origins {
+            roster,
+            centre,
+            now,
+        };
+        let mut walk = Walk::from(self.own.clone(), &origins);
+        walk.policy(self.own.size, &document).map_err(refused)?;
+        let Walk {
+            state, policies, ..
+        } = walk;
+        let opened = PolicyDocument::open(&document, centre);
+        let opened = opened.map_err(|error| refused(error.into()))?;
+        let profile = opened.profile().map_err(CommandError::PolicyFaults)?;
+        if *profile.jurisdiction() != centre.jurisdiction {
+            return Err(CommandError::PolicyLaw {
+                expected: centre.jurisdiction.clone(),
+                got: profile.jurisdiction().clone(),
+            });
+        }
+        if !stands(&profile, centre, roster.demo) {
+            return Err(CommandError::PolicyCounsel);
+        }
+        let leaf = Leaf::Policy { document }.to_bytes();
+        let extension = Extension {
+            state,
+            leaves: leaf.into_iter().collect(),
+            policies,
+            ..Extension::default()
+        };
+        self.extend(extension, now, view, out)?;
+        Ok(Outcome::PolicyLogged {
+            version: opened.version,
+            index: self.own.policy.unwrap_or_default(),
+        })
+    }
+
     fn own_entry(&self) -> Result<&hashpact_keys::roster::CentreEntry, CommandError> {
         self.roster().centre(&self.id).ok_or(CommandError::OwnKeys)
     }
@@ -508,6 +580,7 @@ impl Centre {
             leaves,
             mut deltas,
             classes,
+            mut policies,
             body,
             rosters,
         } = extension;
@@ -515,6 +588,12 @@ impl Centre {
         deltas
             .iter_mut()
             .for_each(|(_, index)| *index += missing.len() as u64);
+        policies
+            .iter_mut()
+            .for_each(|(index, _)| *index += missing.len() as u64);
+        state.policy = policies
+            .last()
+            .map_or(state.policy, |(index, _)| Some(*index));
         missing.extend(leaves);
         let leaves = missing;
         state.roster = state.roster.max(Some(self.roster().version));
@@ -541,7 +620,7 @@ impl Centre {
             files,
             deltas,
             classes,
-            policies: Vec::new(),
+            policies,
         });
         batch.extend(body.map(Write::Body));
         batch.extend(rosters.into_iter().map(Write::Roster));
@@ -550,6 +629,12 @@ impl Centre {
         self.propose(now);
         Ok(())
     }
+}
+
+/// Every fault on a line of its own.
+fn faults_text(faults: &[PolicyFault]) -> String {
+    let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    lines.join("\n")
 }
 
 /// The hash of a roster that was in force.

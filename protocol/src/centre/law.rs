@@ -10,10 +10,12 @@ use std::sync::Arc;
 use hashpact_keys::roster::CentreEntry;
 use hashpact_keys::{CentreId, Origin, RosterVersion, Timestamp};
 
-use super::Centre;
-use super::cosign::standing;
+use super::cosign::{deltas_below, standing};
+use super::{Centre, Event, Output};
+use crate::delta::{Header, Seq};
 use crate::labels::{ClassId, Purpose};
 use crate::limits;
+use crate::log::{Leaf, read_leaves};
 use crate::policy::{
     Action, ClassFacts, Fallback, InForce, Logged, PolicyDocument, Principal, Profile, Query,
 };
@@ -54,7 +56,38 @@ pub struct Flow {
     pub errors: Vec<String>,
 }
 
+/// The policy documents of one log that count now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyStanding {
+    /// Version and log index of each document that must allow, in order; the first one is mature, or none is.
+    pub in_force: Vec<(u64, u64)>,
+    /// When the next of them that is witnessed may widen what is allowed.
+    pub matures: Option<Timestamp>,
+    /// Log indices of those that cannot be read here, and so deny everything: an alarm.
+    pub unreadable: Vec<u64>,
+    /// Whether none is mature on a network that is no demonstration, or in which others have policies: nothing is allowed.
+    pub closed: bool,
+}
+
 impl Centre {
+    /// Which policy documents of a log count.
+    #[must_use]
+    pub fn policy_standing(&self, origin: &Origin, now: Timestamp) -> PolicyStanding {
+        let law = self.law(origin, now);
+        let newest = self
+            .standing_of(origin)
+            .map_or(0, |state| state.next_policy);
+        // Versions count up by one.
+        let indices: Vec<u64> = law.indices().collect();
+        let first = newest.saturating_sub(indices.len() as u64);
+        PolicyStanding {
+            in_force: (first..).zip(indices).collect(),
+            matures: law.matures(),
+            unreadable: law.unreadable().collect(),
+            closed: law.is_closed(),
+        }
+    }
+
     /// What is in force in one log now. It is open only on a demonstration network in which no log has a document.
     #[must_use]
     pub fn law(&self, origin: &Origin, now: Timestamp) -> InForce {
@@ -199,7 +232,7 @@ impl Centre {
     }
 
     /// Reads the documents that came since the last step, and what time others have seen.
-    pub(super) fn read_law(&mut self, view: &impl View) {
+    pub(super) fn read_law(&mut self, view: &impl View, out: &mut Vec<Output>) {
         let version = self.roster().version;
         if self.books.roster != Some(version) {
             let seen = self.books.seen;
@@ -217,11 +250,16 @@ impl Centre {
             };
             let book = books.logs.entry(centre.origin.clone()).or_default();
             if book.newest != state.policy {
-                *book = Book {
-                    newest: state.policy,
-                    documents: read(centre, roster.demo, view),
-                    note: std::mem::take(&mut book.note),
-                };
+                let known = std::mem::replace(&mut book.newest, state.policy);
+                book.documents = read(centre, state, roster.demo, view);
+                let new = book.documents.iter().filter(|it| known < Some(it.index));
+                out.extend(new.map(|it| {
+                    Output::Emit(Event::PolicyLogged {
+                        origin: centre.origin.clone(),
+                        index: it.index,
+                        readable: it.profile.is_some(),
+                    })
+                }));
             }
             if let Some(head) = &state.witnessed
                 && head.note() != book.note
@@ -243,13 +281,19 @@ impl Book {
 }
 
 /// Reads the newest documents of a log.
-fn read(centre: &CentreEntry, demo: bool, view: &impl View) -> Vec<Logged> {
+fn read(centre: &CentreEntry, state: &LogState, demo: bool, view: &impl View) -> Vec<Logged> {
     let rows = view.policies(&centre.origin);
     let skipped = rows.len().saturating_sub(limits::POLICIES_READ);
     let mut documents: Vec<Logged> = rows
         .iter()
         .skip(skipped)
-        .map(|(index, bytes)| one(*index, bytes, centre, demo))
+        .map(|(index, bytes)| {
+            let mut logged = one(*index, bytes, centre, demo);
+            // A delay cannot have begun before the document was in the log.
+            let since = header_before(&centre.origin, *index, state, view);
+            logged.issued_at = since.map_or(logged.issued_at, |at| at.max(logged.issued_at));
+            logged
+        })
         .collect();
     // The delay of the one before the first still counts for that.
     let before = skipped.checked_sub(1).and_then(|at| rows.get(at));
@@ -259,6 +303,29 @@ fn read(centre: &CentreEntry, demo: bool, view: &impl View) -> Vec<Logged> {
         first.issued_at = Timestamp::new(first.issued_at.get().saturating_add(left));
     }
     documents
+}
+
+/// When the newest header below an index was issued.
+fn header_before(
+    origin: &Origin,
+    index: u64,
+    state: &LogState,
+    view: &impl View,
+) -> Option<Timestamp> {
+    let seq = Seq(deltas_below(origin, state, index, view).0.checked_sub(1)?);
+    let at = view.delta_index(origin, seq)?;
+    let files = |path: &str| view.log_file(origin, path);
+    let leaf = read_leaves(&files, state.size, at, at + 1).ok()?;
+    match Leaf::from_bytes(leaf.first()?).ok()? {
+        Leaf::Delta { header, .. } => Some(Header::claimed(&header).ok()?.issued_at),
+        Leaf::Policy { .. }
+        | Leaf::Classes { .. }
+        | Leaf::Roster { .. }
+        | Leaf::Disclosure { .. }
+        | Leaf::Commitment { .. }
+        | Leaf::Resumed { .. }
+        | Leaf::Other(_) => None,
+    }
 }
 
 /// Reads one document, whose signatures were checked when its leaf was taken.

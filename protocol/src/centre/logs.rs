@@ -147,6 +147,7 @@ impl Centre {
             files,
             deltas,
             classes,
+            policies,
             mut state,
         } = piece;
         let head = target.checkpoint().size;
@@ -182,7 +183,7 @@ impl Centre {
             files,
             deltas,
             classes,
-            policies: Vec::new(),
+            policies,
         });
         batch.push(Write::State {
             origin: origin.clone(),

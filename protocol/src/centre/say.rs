@@ -52,6 +52,11 @@ pub enum Command {
     Regain(Vec<Vec<u8>>),
     /// Take the next roster.
     ApplyRoster(Vec<u8>),
+    /// Log a signed policy document: what it narrows counts at once.
+    Policy {
+        /// The COSE_Sign bytes.
+        document: Vec<u8>,
+    },
 }
 
 /// How a command ended well.
@@ -63,6 +68,13 @@ pub enum Outcome {
     Appended(Seq),
     /// The roster is in force.
     RosterApplied,
+    /// The policy document is logged.
+    PolicyLogged {
+        /// Its version.
+        version: u64,
+        /// The index of its leaf.
+        index: u64,
+    },
 }
 
 /// Heavy work for the node.
@@ -262,6 +274,15 @@ pub enum Event {
     Closed {
         /// Why.
         why: Closed,
+    },
+    /// A log holds a new policy document: what it narrows counts from now on.
+    PolicyLogged {
+        /// The log.
+        origin: Origin,
+        /// The index of its leaf.
+        index: u64,
+        /// Whether it could be read; one that could not denies everything.
+        readable: bool,
     },
     /// A roster came into force.
     RosterApplied {

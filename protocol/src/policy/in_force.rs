@@ -96,6 +96,12 @@ impl InForce {
         self.documents.iter().map(|document| document.index)
     }
 
+    /// When the next document that is witnessed becomes mature.
+    #[must_use]
+    pub fn matures(&self) -> Option<Timestamp> {
+        self.matures
+    }
+
     /// The purpose for which the centre asks others, as its newest document says.
     #[must_use]
     pub fn purpose(&self) -> Option<Purpose> {

@@ -93,6 +93,14 @@ impl CentreSetup {
         self.entry_with(&[Delta, Log, Attest, Node])
     }
 
+    /// As [`CentreSetup::witnessing_entry`], of a centre that may log policies: two keys sign them.
+    #[must_use]
+    pub fn governed_entry(&self) -> CentreEntry {
+        let mut entry = self.witnessing_entry();
+        super::documents::list_keys(&mut entry, self);
+        entry
+    }
+
     /// Its entry with these keys only.
     ///
     /// # Panics
@@ -160,6 +168,15 @@ pub fn assessing_network() -> (SignedRoster, Vec<CentreSetup>) {
 
 fn numbered(n: usize) -> Vec<CentreSetup> {
     (0..n).map(CentreSetup::numbered).collect()
+}
+
+/// As [`witnessed_network`], where every centre may log policies.
+///
+/// # Panics
+/// If `n` is 0 or more than a roster holds.
+#[must_use]
+pub fn governed_network(n: usize, demo: bool) -> (SignedRoster, Vec<CentreSetup>) {
+    network_of(numbered(n), demo, CentreSetup::governed_entry)
 }
 
 /// The name of the auditor that witnesses.

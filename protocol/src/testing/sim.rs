@@ -207,6 +207,14 @@ impl Sim {
         Self::of(seed, keys::witnessed_network(n, true))
     }
 
+    /// As [`Sim::witnessed`], where every centre may log policies.
+    ///
+    /// # Errors
+    /// [`Violation`].
+    pub fn governed(seed: u64, n: usize) -> Result<Self, Violation> {
+        Self::of(seed, keys::governed_network(n, true))
+    }
+
     fn of(
         seed: u64,
         (first, centres): (SignedRoster, Vec<CentreSetup>),

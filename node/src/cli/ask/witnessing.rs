@@ -23,6 +23,36 @@ pub(super) fn lines(status: &Status) -> String {
     text
 }
 
+/// Of each log with policy documents, which of them count, and what is wrong with them.
+pub(super) fn policies(status: &Status) -> String {
+    let logs = std::iter::once(&status.own).chain(&status.mirrored);
+    logs.map(policy_of).collect()
+}
+
+fn policy_of(log: &LogStatus) -> String {
+    let (centre, policy) = (&log.centre, &log.policy);
+    let mut text = String::new();
+    let documents = policy.in_force.iter();
+    let documents = documents.map(|(version, index)| format!("{version} (log index {index})"));
+    let documents: Vec<_> = documents.collect();
+    if !documents.is_empty() {
+        text.push_str(&format!(
+            "Policy of {centre}: version {}",
+            documents.join(" and ")
+        ));
+        if let Some(at) = policy.matures {
+            text.push_str(&format!("; may widen from {at} (Unix seconds)"));
+        }
+        text.push_str(".\n");
+    }
+    for index in &policy.unreadable {
+        text.push_str(&format!(
+            "{centre}: the policy document at log index {index} CANNOT BE READ here and denies everything.\n"
+        ));
+    }
+    text
+}
+
 fn of_log(log: &LogStatus) -> String {
     let mut text = String::new();
     let origin = &log.origin;
@@ -60,6 +90,7 @@ fn of_log(log: &LogStatus) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemon::PolicyStatus;
 
     fn log() -> LogStatus {
         LogStatus {
@@ -75,6 +106,7 @@ mod tests {
             pending_since: None,
             receipts_missing: Vec::new(),
             frozen: None,
+            policy: PolicyStatus::default(),
             deltas: 1,
             applied: 1,
             held: 1,

@@ -117,6 +117,7 @@ impl Sim {
             | Event::Witnessed { .. }
             | Event::OwnLogRegained { .. }
             | Event::KeysRetired
+            | Event::PolicyLogged { .. }
             | Event::RosterApplied { .. } => false,
             Event::LeafRefused {
                 error: SuffixError::Leaf { source, .. },

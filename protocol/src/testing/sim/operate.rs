@@ -9,8 +9,11 @@ use super::{Sim, Violation, class_labels};
 use crate::centre::{Command, CommandError, CommandId, Input, Outcome};
 use crate::delta::{Draft, Retraction};
 use crate::labels::Labels;
+use crate::policy::PolicyDocument;
 use crate::record::{EntryId, Record, Revision};
+use crate::testing::documents;
 use crate::testing::keys::{self, CentreSetup, START};
+use crate::view::View as _;
 
 impl Sim {
     /// A command and its answer; none if the centre is down or dies of it.
@@ -125,6 +128,29 @@ impl Sim {
         self.audit
             .attempt(&self.nodes[n].setup.origin, puts, retractions);
         self.must(n, command).map(drop)
+    }
+
+    /// A centre logs the next document of its policy, with these files.
+    ///
+    /// # Errors
+    /// [`Violation`].
+    pub fn apply_policy(
+        &mut self,
+        n: usize,
+        files: Vec<(String, String)>,
+    ) -> Result<(), Violation> {
+        let setup = self.nodes[n].setup.clone();
+        let version = self.nodes[n].memory.log(&setup.origin).next_policy;
+        let document = PolicyDocument {
+            network: self.roster().roster().network,
+            origin: setup.origin.clone(),
+            version,
+            issued_at: self.now,
+            files,
+        };
+        let [a, b] = documents::signers(&setup);
+        let document = document.sign(&[&a, &b]);
+        self.must(n, Command::Policy { document }).map(drop)
     }
 
     /// The roots sign the next roster; nobody has applied it yet.
