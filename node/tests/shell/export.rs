@@ -25,6 +25,8 @@ fn exported_bodies_of_all_logs_verify_against_the_logs_and_only_their_owner_read
     eu.run(&["retract", &eu.entry(&list.sha256(3))?])?.ends(0)?;
     us.ingest(&other, &[])?.ends(0)?;
     us.catches_up_with(&eu)?;
+    // The files are read below as an auditor gets them: up to a checkpoint that has its quorum.
+    us.is_witnessed()?;
     us.stop()?;
     let bodies = folder.path().join("bodies");
     let export = ["audit", "export-bodies", &text(&bodies)];
