@@ -9,6 +9,7 @@ mod ask;
 mod audit;
 mod init;
 mod key;
+mod policy;
 mod prove;
 mod roster;
 mod run;
@@ -93,6 +94,9 @@ enum Command {
     /// Prove and verify what is logged.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Check profiles, say what they decide, and make, sign and apply the documents that are made of them.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Make, sign, read and apply rosters.
     #[command(subcommand)]
     Roster(roster::RosterCommand),
@@ -214,6 +218,7 @@ fn dispatch(cli: Cli) -> Result<Answer, Failure> {
         Command::Lookup(args) => ask::lookup(&home, &args),
         Command::Key(command) => key::key(&home, &source, &command),
         Command::Audit(command) => audit::audit(&home, &source, &command),
+        Command::Policy(command) => policy::policy(&home, &command),
         Command::Roster(command) => roster::roster(&home, &source, command),
         Command::Witness(command) => witness::witness(&home, &source, command),
     }

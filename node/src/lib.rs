@@ -13,6 +13,7 @@
 //! | [`http`] | who may read the logs over HTTP, and how others are asked |
 //! | [`ingest`] | how a file becomes rows that a delta can carry |
 //! | [`net`] | how bytes travel |
+//! | [`policy`] | what profiles say, before anything depends on them |
 //! | [`store`] | how they rest |
 //! | [`witness`] | how logs are cosigned over HTTP, and how others are asked to |
 //! | [`clock`] | what time it is |
@@ -28,5 +29,6 @@ pub mod home;
 pub mod http;
 pub mod ingest;
 pub mod net;
+pub mod policy;
 pub mod store;
 pub mod witness;

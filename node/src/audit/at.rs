@@ -3,9 +3,12 @@
 //! Why: a copy on a shelf is verified as of the day it was made; by the clock of today all of it is stale. In scope: the
 //! text. Out of scope: what is judged by it (`verify`), the clock (`crate::clock`).
 
+use std::fmt;
 use std::str::FromStr;
 
 use hashpact_keys::Timestamp;
+
+use super::report::day;
 
 /// Seconds of a day.
 const DAY_S: u64 = 86_400;
@@ -44,6 +47,24 @@ impl FromStr for At {
             None => midnight,
         };
         Ok(Self(Timestamp::new(seconds)))
+    }
+}
+
+impl fmt::Display for At {
+    /// A date, with a time of day unless it is midnight; what was typed and what is read are one form.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.get() % DAY_S;
+        f.write_str(&day(self.0.get()))?;
+        match seconds {
+            0 => Ok(()),
+            _ => write!(
+                f,
+                "T{:02}:{:02}:{:02}Z",
+                seconds / 3_600,
+                seconds / 60 % 60,
+                seconds % 60
+            ),
+        }
     }
 }
 
@@ -139,6 +160,13 @@ mod tests {
             ("2100-03-01", 4_107_542_400),
         ] {
             assert_eq!(text.parse(), Ok(At(Timestamp::new(seconds))), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_shown_as_it_is_typed() {
+        for text in ["2026-11-22", "2000-02-29T23:59:59Z", "1970-01-01"] {
+            assert_eq!(text.parse::<At>().unwrap().to_string(), text);
         }
     }
 

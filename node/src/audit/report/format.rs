@@ -83,7 +83,7 @@ pub(super) fn time(at: u64) -> String {
 }
 
 /// `2026-11-22`.
-pub(super) fn day(at: u64) -> String {
+pub(crate) fn day(at: u64) -> String {
     let (year, month, day) = date(at);
     format!("{year:04}-{month:02}-{day:02}")
 }

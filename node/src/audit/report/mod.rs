@@ -32,6 +32,7 @@ mod tests;
 
 pub use command::{ReportArgs, ReportError};
 pub use files::{Outputs, ReportFileError, read_result};
+pub(crate) use format::day;
 pub use words::Language;
 
 use super::result::AuditResult;

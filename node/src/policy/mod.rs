@@ -1,0 +1,17 @@
+//! Policy at a desk: reading profiles, and saying what they decide before anything depends on it.
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`files`] | where a profile is read from: a folder, or a signed document |
+//! | [`check`] | is a profile safe to rely on, and what counsel must confirm |
+//! | [`class`] | the labels of a class, as a person types and reads them |
+//! | [`scene`] | which centres there are, and what each of them lets happen |
+//! | [`explain`] | may a class go from one centre to another, and if not, who says no and on what basis |
+//!
+//! What is allowed is decided in `hashpact_protocol::policy`; here are the files and the words. Nothing here changes a node.
+
+pub mod check;
+pub mod class;
+pub mod explain;
+pub mod files;
+pub mod scene;
