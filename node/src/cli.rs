@@ -17,6 +17,7 @@ mod witness;
 
 use std::error::Error;
 use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -183,12 +184,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let json = cli.global.json;
     match dispatch(cli) {
         Ok(answer) => {
-            if json {
-                println!("{}", answer.json);
-            } else if !answer.text.is_empty() {
-                println!("{}", answer.text.trim_end());
+            let text = match json {
+                true => answer.json.to_string(),
+                false => answer.text.trim_end().to_owned(),
+            };
+            match print(&text) {
+                Ok(()) => ExitCode::from(answer.code),
+                Err(error) => {
+                    eprintln!("hashpact: standard output: {error}");
+                    ExitCode::from(3)
+                }
             }
-            ExitCode::from(answer.code)
         }
         Err(failure) => {
             if json {
@@ -201,6 +207,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             eprintln!("hashpact: {}", failure.text);
             ExitCode::from(failure.code)
         }
+    }
+}
+
+/// Prints an answer. Whoever reads only the beginning, as `head` does, has what it wants.
+fn print(text: &str) -> io::Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

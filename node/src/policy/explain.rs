@@ -70,9 +70,7 @@ pub enum QuestionError {
     #[error("--purpose is needed: {}", names::<Purpose>())]
     NoPurpose,
     /// An action that is not between these two.
-    #[error(
-        "{action} is {who}: as in {example}"
-    )]
+    #[error("{action} is {who}: as in {example}")]
     Action {
         /// The action.
         action: &'static str,
@@ -327,7 +325,8 @@ fn step(law: &Law, asked: &Asked, query: &Query<'_>, ruling: Ruling) -> Step {
         action: asked.action.name(),
         principal: named(&asked.principal),
         allowed: ruling.allowed,
-        document: document.map_or_else(|| "no document in its log".to_owned(), |it| it.name.clone()),
+        document: document
+            .map_or_else(|| "no document in its log".to_owned(), |it| it.name.clone()),
         index: ruling.index,
         because: because(&ruling, document).to_owned(),
         policies: policies.collect(),
@@ -346,7 +345,9 @@ fn because(ruling: &Ruling, document: Option<&Document>) -> &'static str {
         (true, _, Some(_)) => "permitted, and nothing forbids it",
         (false, false, _) => "forbidden",
         (false, true, Some(_)) => "no policy permits it, and the default is no",
-        (true, _, None) => "a demonstration where no centre has logged a policy: all goes between centres",
+        (true, _, None) => {
+            "a demonstration where no centre has logged a policy: all goes between centres"
+        }
         (false, true, None) => "its log holds no policy that is in force, and the default is no",
     }
 }
@@ -357,7 +358,9 @@ fn said(document: Option<&Document>, id: &str) -> PolicySaid {
     PolicySaid {
         id: id.to_owned(),
         basis: basis.map_or_else(String::new, |basis| basis.source.clone()),
-        at: basis.map_or_else(String::new, |basis| format!("{}:{}", basis.file, basis.line)),
+        at: basis.map_or_else(String::new, |basis| {
+            format!("{}:{}", basis.file, basis.line)
+        }),
         confirmed: basis.is_some_and(|basis| basis.confirmed),
     }
 }

@@ -93,7 +93,11 @@ fn summary(text: &mut String, place: &str, profile: &Summary, counsel: bool) {
             text,
             "  counsel     must confirm {confirm} of {policies} policies, and {facts} facts that nobody verified{}; until then it \
              runs on demonstrations only",
-            if counsel { "" } else { " (--counsel lists them)" }
+            if counsel {
+                ""
+            } else {
+                " (--counsel lists them)"
+            }
         ),
     };
     if counsel {

@@ -77,9 +77,7 @@ impl<T: FromStr<Err: std::fmt::Display>> FromStr for OfCentre<T> {
             centre: centre
                 .parse()
                 .map_err(|error| format!("{centre}: {error}"))?,
-            value: value
-                .parse()
-                .map_err(|error| format!("{value}: {error}"))?,
+            value: value.parse().map_err(|error| format!("{value}: {error}"))?,
         })
     }
 }
