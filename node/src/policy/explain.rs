@@ -270,11 +270,15 @@ fn between(action: Action) -> QuestionError {
 /// # Errors
 /// [`QuestionError`].
 pub fn explain(scene: &Scene, question: &Question) -> Result<Explained, QuestionError> {
-    let purpose = question.purpose(scene)?;
     let origin = scene.party(&question.origin)?;
+    let asked = question.asked(scene)?;
+    let asked: Vec<(Asked, &Law)> = asked
+        .into_iter()
+        .map(|asked| law(scene, &asked).map(|law| (asked, law)))
+        .collect::<Result<_, QuestionError>>()?;
+    let purpose = question.purpose(scene)?;
     let mut steps = Vec::new();
-    for asked in question.asked(scene)? {
-        let law = law(scene, &asked)?;
+    for (asked, law) in asked {
         let query = question.query(&asked, &origin.jurisdiction, purpose);
         let ruling = law.decide(&query);
         steps.push((ruling.valid_until, step(law, &asked, &query, ruling)));
