@@ -14,6 +14,7 @@
 //! | [`ingest`] | how a file becomes rows that a delta can carry |
 //! | [`net`] | how bytes travel |
 //! | [`policy`] | what profiles say, before anything depends on them |
+//! | `page` | how a page for people is written |
 //! | [`store`] | how they rest |
 //! | [`witness`] | how logs are cosigned over HTTP, and how others are asked to |
 //! | [`clock`] | what time it is |
@@ -29,6 +30,7 @@ pub mod home;
 pub mod http;
 pub mod ingest;
 pub mod net;
+mod page;
 pub mod policy;
 pub mod store;
 pub mod witness;

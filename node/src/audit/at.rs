@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use hashpact_keys::Timestamp;
 
-use super::report::day;
+use crate::page::format::day;
 
 /// Seconds of a day.
 const DAY_S: u64 = 86_400;

@@ -2,15 +2,13 @@
 //!
 //! Why: auditors hand their result to lawyers and boards, who read it years later on any machine. So it is one file that needs
 //! no network, no font and no program, in English and French, and says what was not checked as plainly as what was.
-//! In scope: a page and JSON from a result, a result from JSON. Out of scope: how a result comes about (`verify`).
+//! What pages share is in `crate::page`. In scope: a page and JSON from a result, a result from JSON. Out of scope: how a result comes about (`verify`).
 //!
 //! | file | answers |
 //! |---|---|
 //! | `page`, `judgement`, `centre`, `witnesses` | what stands where |
 //! | `words`, `findings` | in which words, in both languages |
 //! | `timeline`, `chart`, `bars` | what is drawn, and how |
-//! | `format` | how a number, a time, a length of time is written |
-//! | `html` | how nothing gets out unescaped |
 //! | `files`, `command` | how both come to the disk, and what is typed for it |
 
 mod bars;
@@ -19,8 +17,6 @@ mod chart;
 mod command;
 mod files;
 mod findings;
-mod format;
-mod html;
 mod judgement;
 mod page;
 mod timeline;
@@ -30,18 +26,18 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use crate::page::text::Language;
 pub use command::{ReportArgs, ReportError};
 pub use files::{Outputs, ReportFileError, read_result};
-pub(crate) use format::day;
-pub use words::Language;
 
 use super::result::AuditResult;
+use crate::page::{format, html};
 
 /// Bytes of a JSON result that are read: a result of a hundred logs with all their notes and findings is smaller.
 pub const JSON_BYTES_MAX: usize = 256 << 20;
 
 /// SHA-256 of the style sheet in base64, for the page's Content Security Policy.
-const STYLE_SHA256: &str = "vHh318R+rRD3TrCHG4QMLgAvRwi1FN1r3dZ1Ga/EcZA=";
+const STYLE_SHA256: &str = "YYmsFy6Qf4c187YUi4kjDqf8n/qvL5ZTNK6OgN2nlis=";
 
 /// Why a JSON result cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -1,8 +1,7 @@
 //! The page as a whole: its head, its order, the chain of rosters, the words.
 //!
-//! Why: one file that a court or a colleague opens years later, offline, and that can do nothing but be read: it holds no
-//! script, and its policy forbids any and every request. Spec: HTML, Content Security Policy 3, WCAG 2.2 AA.
-//! In scope: order and words. Out of scope: the verdict (`judgement`), the card of a centre (`centre`).
+//! In scope: order and words. Out of scope: the verdict (`judgement`), the card of a centre (`centre`), what is around it
+//! (`crate::page::frame`).
 
 use super::centre::{self, ROWS_MAX, names};
 use super::format::Value;
@@ -11,12 +10,13 @@ use super::judgement;
 use super::timeline::common_span;
 use super::words::{self, Language, Text};
 use crate::audit::result::{AuditResult, RosterResult};
+use crate::page::frame::Frame;
 
 /// The style sheet, whole in the page.
-pub(super) const STYLE: &str = include_str!("report.css");
-/// What the browser lets the page do: this one style sheet, nothing else. A test compares the hash with [`STYLE`].
-pub(super) const POLICY: &str =
-    "default-src 'none'; style-src 'sha256-@'; base-uri 'none'; form-action 'none'";
+pub(super) const STYLE: &str = concat!(
+    include_str!("../../page/page.css"),
+    include_str!("report.css")
+);
 /// Centres that a page shows.
 const CENTRES_MAX: usize = 256;
 
@@ -71,116 +71,26 @@ pub(super) fn table_head(html: &mut Html, before: &[Text], numbers: &[Text], aft
 
 /// The page of `result`, which opens in `language`.
 pub(super) fn page(result: &AuditResult, language: Language) -> String {
-    let mut html = Html::document();
-    html.inside("html", &[("lang", language.code())], |html| {
-        head(html);
-        html.inside("body", &[], |html| {
-            html.said(
-                "a",
-                &[("class", "skip"), ("href", "#result")],
-                words::SKIP,
-                &[],
-            );
-            top(html, language);
-            html.inside("main", &[("class", "wide")], |html| {
-                judgement::verdict(html, result);
-                contents(html, result);
-                judgement::findings(html, result);
-                judgement::scope(html, result);
-                let span = common_span(&result.logs, result.verified_at);
-                for (at, log) in result.logs.iter().take(CENTRES_MAX).enumerate() {
-                    centre::card(html, result, at, log, span);
-                }
-                rosters(html, result);
-                glossary(html);
-            });
-            foot(html, result);
-        });
-    });
-    html.finish()
-}
-
-fn head(html: &mut Html) {
-    html.inside("head", &[], |html| {
-        html.void("meta", &[("charset", "utf-8")]);
-        let policy = POLICY.replace('@', super::STYLE_SHA256);
-        html.void(
-            "meta",
-            &[
-                ("http-equiv", "Content-Security-Policy"),
-                ("content", &policy),
-            ],
-        );
-        html.void("meta", &[("name", "referrer"), ("content", "no-referrer")]);
-        html.void(
-            "meta",
-            &[
-                ("name", "viewport"),
-                ("content", "width=device-width, initial-scale=1"),
-            ],
-        );
-        html.void(
-            "meta",
-            &[("name", "color-scheme"), ("content", "light dark")],
-        );
-        let both = Language::ALL.map(|language| words::TITLE.fill(language, &[]));
-        html.element("title", &[], &format!("Hashpact · {}", both.join(" · ")));
-        html.style(STYLE);
-    });
-}
-
-fn top(html: &mut Html, language: Language) {
-    html.inside("header", &[], |html| {
-        html.inside("div", &[("class", "wide")], |html| {
-            html.inside("div", &[], |html| {
-                html.inside("h1", &[], |html| {
-                    html.text("Hashpact · ");
-                    html.say(words::TITLE, &[]);
-                });
-                html.said("p", &[], words::SUBTITLE, &[]);
-            });
-            html.inside("div", &[("class", "switches")], |html| {
-                switch(
-                    html,
-                    "language",
-                    words::LANGUAGE,
-                    &[
-                        ("en", words::ENGLISH, language == Language::English),
-                        ("fr", words::FRENCH, language == Language::French),
-                    ],
-                );
-                switch(
-                    html,
-                    "theme",
-                    words::THEME,
-                    &[
-                        ("auto", words::THEME_AUTO, true),
-                        ("light", words::THEME_LIGHT, false),
-                        ("dark", words::THEME_DARK, false),
-                    ],
-                );
-            });
-        });
-    });
-}
-
-/// A choice that the style sheet reads; keyboards and screen readers know it as radio buttons.
-fn switch(html: &mut Html, name: &str, title: Text, choices: &[(&str, Text, bool)]) {
-    html.inside("fieldset", &[], |html| {
-        html.said("legend", &[], title, &[]);
-        for (value, text, chosen) in choices {
-            html.inside("label", &[], |html| {
-                let id = format!("{name}-{value}");
-                let input = [("type", "radio"), ("name", name), ("id", id.as_str())];
-                if *chosen {
-                    html.void("input", &[input[0], input[1], input[2], ("checked", "")]);
-                } else {
-                    html.void("input", &input);
-                }
-                html.say(*text, &[]);
-            });
+    let frame = Frame {
+        title: words::TITLE,
+        subtitle: words::SUBTITLE,
+        skip: ("#result", words::SKIP),
+        style: STYLE,
+        style_sha256: super::STYLE_SHA256,
+    };
+    let main = |html: &mut Html| {
+        judgement::verdict(html, result);
+        contents(html, result);
+        judgement::findings(html, result);
+        judgement::scope(html, result);
+        let span = common_span(&result.logs, result.verified_at);
+        for (at, log) in result.logs.iter().take(CENTRES_MAX).enumerate() {
+            centre::card(html, result, at, log, span);
         }
-    });
+        rosters(html, result);
+        glossary(html);
+    };
+    frame.page(language, main, |html| foot(html, result))
 }
 
 fn contents(html: &mut Html, result: &AuditResult) {
@@ -306,10 +216,8 @@ fn glossary(html: &mut Html) {
 }
 
 fn foot(html: &mut Html, result: &AuditResult) {
-    html.inside("footer", &[("class", "wide")], |html| {
-        let command = format!("hashpact audit verify DIR --pin {}", result.network);
-        html.said("p", &[], words::FOOT_REPEAT, &[Value::Name(&command)]);
-        html.said("p", &[], words::FOOT_QUIET, &[]);
-        html.said("p", &[], words::FOOT_TIMES, &[]);
-    });
+    let command = format!("hashpact audit verify DIR --pin {}", result.network);
+    html.said("p", &[], words::FOOT_REPEAT, &[Value::Name(&command)]);
+    html.said("p", &[], words::FOOT_QUIET, &[]);
+    html.said("p", &[], words::FOOT_TIMES, &[]);
 }

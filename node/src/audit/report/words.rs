@@ -3,92 +3,8 @@
 //! Why: auditors and lawyers of both languages read one and the same file. Spec: `docs/protocol.md` for what the words mean.
 //! In scope: sentences with places for values, singular and plural. Out of scope: findings themselves, which the audit words.
 
-use super::format::Value;
-
-/// A language of the page.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Language {
-    /// English.
-    #[default]
-    #[value(name = "en")]
-    English,
-    /// French.
-    #[value(name = "fr")]
-    French,
-}
-
-impl Language {
-    pub(super) const ALL: [Self; 2] = [Self::English, Self::French];
-
-    pub(super) fn code(self) -> &'static str {
-        match self {
-            Self::English => "en",
-            Self::French => "fr",
-        }
-    }
-}
-
-/// A sentence in every language. `{0}`, `{1}` are places for values; `one|many` are its forms by the first value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Text {
-    pub(super) en: &'static str,
-    pub(super) fr: &'static str,
-}
-
-impl Text {
-    /// The sentence in one piece.
-    pub(super) fn fill(self, language: Language, values: &[Value<'_>]) -> String {
-        let mut out = String::new();
-        self.pieces(language, values, |piece, _| out.push_str(piece));
-        out
-    }
-
-    /// The sentence piece by piece, each value with where it comes from. One pass: a value that looks like a place stays.
-    pub(super) fn pieces(
-        self,
-        language: Language,
-        values: &[Value<'_>],
-        mut take: impl FnMut(&str, Option<Value<'_>>),
-    ) {
-        let mut rest = self.form(language, values);
-        while let Some((before, after)) = rest.split_once('{') {
-            take(before, None);
-            let (place, after) = after.split_once('}').unwrap_or((after, ""));
-            if let Some(value) = place.parse::<usize>().ok().and_then(|at| values.get(at)) {
-                take(&value.show(language), Some(*value));
-            }
-            rest = after;
-        }
-        take(rest, None);
-    }
-
-    fn form(self, language: Language, values: &[Value<'_>]) -> &'static str {
-        let forms = match language {
-            Language::English => self.en,
-            Language::French => self.fr,
-        };
-        let (Some((one, many)), Some(Value::Count(count))) =
-            (forms.split_once('|'), values.first())
-        else {
-            return forms;
-        };
-        // French counts nothing as one thing.
-        let single = match language {
-            Language::English => *count == 1,
-            Language::French => *count < 2,
-        };
-        if single { one } else { many }
-    }
-}
-
-macro_rules! words {
-    ($($name:ident: $en:literal, $fr:literal;)*) => {
-        $(pub(super) const $name: Text = Text { en: $en, fr: $fr };)*
-
-        #[cfg(test)]
-        pub(super) const ALL: &[(&str, Text)] = &[$((stringify!($name), $name)),*];
-    };
-}
+use crate::page::text::words;
+pub(super) use crate::page::text::{Language, Text};
 
 words! {
     // The head of the page.
@@ -97,13 +13,6 @@ words! {
     CONTENTS: "On this page", "Sur cette page";
     SUBTITLE: "What the logs of the centres prove, checked from copies of them alone",
         "Ce que prouvent les journaux des centres, vérifié à partir de leurs seules copies";
-    LANGUAGE: "Language", "Langue";
-    ENGLISH: "English", "English";
-    FRENCH: "Français", "Français";
-    THEME: "Colours", "Couleurs";
-    THEME_AUTO: "as the device", "selon l’appareil";
-    THEME_LIGHT: "light", "claires";
-    THEME_DARK: "dark", "sombres";
 
     // The verdict.
     VERDICT_CLEAN: "No findings: all that was checked verifies",

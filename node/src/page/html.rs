@@ -1,37 +1,37 @@
 //! A writer of HTML that cannot write a text unescaped or leave an element open.
 //!
 //! Why: names, places and findings come from files of strangers, and the page is opened in a browser. Spec: HTML, section
-//! "Serializing HTML fragments". In scope: elements, attributes, escaping. Out of scope: what the page says (`page`).
+//! "Serializing HTML fragments". In scope: elements, attributes, escaping. Out of scope: what a page says.
 
 use super::format::Value;
-use super::words::{Language, Text};
+use super::text::{Language, Text};
 
 /// Attributes of one element: the names are the program's own, the values anybody's.
-pub(super) type Attributes<'a> = &'a [(&'static str, &'a str)];
+pub(crate) type Attributes<'a> = &'a [(&'static str, &'a str)];
 
 /// Characters of one text from outside that a page shows; longer ones are cut.
 const TEXT_CHARS_MAX: usize = 1_000;
 
 /// The page while it is written.
 #[derive(Default)]
-pub(super) struct Html {
+pub(crate) struct Html {
     out: String,
 }
 
 impl Html {
     /// The document, its declaration first.
-    pub(super) fn document() -> Self {
+    pub(crate) fn document() -> Self {
         Self {
             out: "<!DOCTYPE html>\n".to_owned(),
         }
     }
 
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         self.out
     }
 
     /// An element and what `content` writes in it.
-    pub(super) fn inside(
+    pub(crate) fn inside(
         &mut self,
         tag: &'static str,
         attributes: Attributes<'_>,
@@ -52,17 +52,17 @@ impl Html {
     }
 
     /// An element without content or end, such as `meta`.
-    pub(super) fn void(&mut self, tag: &'static str, attributes: Attributes<'_>) {
+    pub(crate) fn void(&mut self, tag: &'static str, attributes: Attributes<'_>) {
         self.start(tag, attributes);
     }
 
     /// An element with one text that is the same in every language.
-    pub(super) fn element(&mut self, tag: &'static str, attributes: Attributes<'_>, text: &str) {
+    pub(crate) fn element(&mut self, tag: &'static str, attributes: Attributes<'_>, text: &str) {
         self.inside(tag, attributes, |html| html.text(text));
     }
 
     /// Words in every language, of which the style shows one. A date in them is not broken over two lines.
-    pub(super) fn say(&mut self, text: Text, values: &[Value<'_>]) {
+    pub(crate) fn say(&mut self, text: Text, values: &[Value<'_>]) {
         let say = |html: &mut Self, language| {
             text.pieces(language, values, |piece, value| match value {
                 Some(Value::Day(_) | Value::Time(_)) => {
@@ -85,7 +85,7 @@ impl Html {
     }
 
     /// An element with words in every language.
-    pub(super) fn said(
+    pub(crate) fn said(
         &mut self,
         tag: &'static str,
         attributes: Attributes<'_>,
@@ -96,7 +96,7 @@ impl Html {
     }
 
     /// One element a language; one alone where the languages do not differ.
-    pub(super) fn each(
+    pub(crate) fn each(
         &mut self,
         tag: &'static str,
         attributes: Attributes<'_>,
@@ -114,12 +114,12 @@ impl Html {
     }
 
     /// A text from anywhere.
-    pub(super) fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         escape(text, &mut self.out);
     }
 
     /// A style sheet of the program's own. It holds no `<`.
-    pub(super) fn style(&mut self, css: &'static str) {
+    pub(crate) fn style(&mut self, css: &'static str) {
         self.out.push_str("<style>");
         self.out.push_str(css);
         self.out.push_str("</style>\n");
@@ -149,7 +149,7 @@ fn is_one(text: Text, values: &[Value<'_>]) -> bool {
 ///
 /// Characters that are not seen or that turn the order of letters are written as their number: a name must not pass for
 /// another one in front of a reader's eyes.
-pub(super) fn escape(text: &str, out: &mut String) {
+pub(crate) fn escape(text: &str, out: &mut String) {
     for (at, character) in text.chars().enumerate() {
         if at == TEXT_CHARS_MAX {
             out.push('…');

@@ -1,17 +1,17 @@
 //! Numbers, times and lengths of time as each language writes them.
 //!
 //! Why: a lawyer reads 1 234 567 or 1,234,567, and a time only with its zone. Spec: ISO 8601 dates in UTC; French numbers
-//! with U+202F, as the Imprimerie nationale sets them. In scope: whole numbers and seconds. Out of scope: words (`words`).
+//! with U+202F, as the Imprimerie nationale sets them. In scope: whole numbers and seconds. Out of scope: words (`text`).
 
-use super::words::Language;
+use super::text::Language;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
-pub(super) const DAY: u64 = 24 * HOUR;
+pub(crate) const DAY: u64 = 24 * HOUR;
 
 /// What fills a place in a sentence.
 #[derive(Clone, Copy)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     Count(u64),
     /// Unix seconds, shown with hours, minutes and zone.
     Time(u64),
@@ -23,7 +23,7 @@ pub(super) enum Value<'a> {
 }
 
 impl Value<'_> {
-    pub(super) fn show(self, language: Language) -> String {
+    pub(crate) fn show(self, language: Language) -> String {
         match self {
             Value::Count(count) => number(count, language),
             Value::Time(at) => time(at),
@@ -35,7 +35,7 @@ impl Value<'_> {
 }
 
 /// Groups of three digits.
-pub(super) fn number(count: u64, language: Language) -> String {
+pub(crate) fn number(count: u64, language: Language) -> String {
     let digits = count.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -51,7 +51,7 @@ pub(super) fn number(count: u64, language: Language) -> String {
 }
 
 /// A length of time in its largest unit, with one decimal above seconds.
-pub(super) fn length(seconds: u64, language: Language) -> String {
+pub(crate) fn length(seconds: u64, language: Language) -> String {
     let (unit, sign) = match seconds {
         0..MINUTE => return format!("{seconds}\u{a0}s"),
         MINUTE..HOUR => (MINUTE, "min"),
@@ -77,7 +77,7 @@ pub(super) fn length(seconds: u64, language: Language) -> String {
 }
 
 /// `2026-11-22 09:30 UTC`, with a hard space before the zone.
-pub(super) fn time(at: u64) -> String {
+pub(crate) fn time(at: u64) -> String {
     let (hour, minute) = (at % DAY / HOUR, at % HOUR / MINUTE);
     format!("{} {hour:02}:{minute:02}\u{a0}UTC", day(at))
 }
@@ -91,7 +91,7 @@ pub(crate) fn day(at: u64) -> String {
 /// Year, month and day of a time in Unix seconds, in UTC.
 ///
 /// Years begin with March here, so that a leap day ends one: then every four years have the same length but for centuries.
-pub(super) fn date(at: u64) -> (u64, u64, u64) {
+pub(crate) fn date(at: u64) -> (u64, u64, u64) {
     // Days from 1 March of year 0 to 1 January 1970, in the Gregorian calendar.
     const BEFORE_1970: u64 = 719_468;
     let days = at / DAY + BEFORE_1970;
@@ -109,7 +109,7 @@ pub(super) fn date(at: u64) -> (u64, u64, u64) {
 }
 
 /// The first second of a month, in UTC. Months above 12 run into the next years.
-pub(super) fn month_start(year: u64, month: u64) -> u64 {
+pub(crate) fn month_start(year: u64, month: u64) -> u64 {
     let year = year + (month - 1) / 12;
     let month = (month - 1) % 12 + 1;
     let from_march = (month + 9) % 12;
