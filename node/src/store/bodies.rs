@@ -5,16 +5,20 @@
 //! scope: which rows there are (`lookup`), writing (`commit`).
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashpact_keys::{Origin, canonical};
-use hashpact_protocol::delta::Seq;
+use hashpact_protocol::delta::{ClassSection, RETRACTION_SECTION, Seq};
 use hashpact_protocol::labels::ClassId;
 use hashpact_protocol::record::{Record, RecordError};
+use hashpact_protocol::view::Holding;
 use zeroize::Zeroizing;
 
+use super::Store;
+use super::control::{ClassContents, Contents};
 use super::layout::{BodyKind, Layout};
 use super::sealed::{BLOCK_LEN, BodyFile, BodyIdentity, SealKey, SealedError};
+use super::sections::holding;
 
 /// Bodies kept open: each is a file handle and a table of a few hundred bytes.
 const OPEN_MAX: usize = 256;
@@ -60,7 +64,7 @@ pub struct DamagedBody {
     pub fault: BodyFault,
 }
 
-/// Opens bodies, and keeps the most recently used ones open.
+/// The most recently used bodies, open.
 #[derive(Default)]
 pub(super) struct OpenBodies {
     open: Mutex<Recent>,
@@ -68,50 +72,81 @@ pub(super) struct OpenBodies {
 
 #[derive(Default)]
 struct Recent {
-    files: BTreeMap<(Origin, Seq), (u64, Arc<BodyFile>)>,
+    files: BTreeMap<(Origin, Seq), OpenBody>,
     clock: u64,
 }
 
-impl OpenBodies {
-    pub(super) fn open(
+struct OpenBody {
+    file: Arc<BodyFile>,
+    version: u32,
+    used: u64,
+}
+
+impl Store {
+    /// A stored body, as it is in force when this returns or was when it was called.
+    pub(super) fn open_body(
         &self,
-        layout: &Layout,
-        key: &SealKey,
         origin: &Origin,
         seq: Seq,
     ) -> Result<Arc<BodyFile>, SealedError> {
-        let place = (origin.clone(), seq);
-        if let Some(file) = self.recent().touch(&place) {
-            return Ok(file);
+        loop {
+            let version = self.version(origin, seq);
+            if let Some(file) = self.open_bodies.touch(origin, seq, version) {
+                return Ok(file);
+            }
+            // Not under the lock: others' look-ups go on meanwhile.
+            let kind = BodyKind::Body(version);
+            let opened = open(&self.layout, &self.keys.seal, origin, seq, kind);
+            // A file that was rewritten meanwhile is gone.
+            if self.version(origin, seq) == version {
+                let file = Arc::new(opened?);
+                self.open_bodies.keep(origin, seq, version, &file);
+                return Ok(file);
+            }
         }
-        // Not under the lock: others' look-ups go on meanwhile.
-        let file = Arc::new(open(layout, key, origin, seq, BodyKind::Body)?);
-        self.recent().keep(place, &file);
-        Ok(file)
     }
 
-    fn recent(&self) -> std::sync::MutexGuard<'_, Recent> {
-        // Whoever panicked left a map that is whole.
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How often a stored body was rewritten.
+    pub(super) fn version(&self, origin: &Origin, seq: Seq) -> u32 {
+        let place = (origin.clone(), seq);
+        self.live().versions.get(&place).copied().unwrap_or(0)
     }
 }
 
-impl Recent {
-    fn touch(&mut self, place: &(Origin, Seq)) -> Option<Arc<BodyFile>> {
-        self.clock += 1;
-        let (used, file) = self.files.get_mut(place)?;
-        *used = self.clock;
-        Some(Arc::clone(file))
+impl OpenBodies {
+    /// Closes a body that was rewritten, once its new version is in force.
+    pub(super) fn forget(&self, origin: &Origin, seq: Seq) {
+        self.recent().files.remove(&(origin.clone(), seq));
     }
 
-    fn keep(&mut self, place: (Origin, Seq), file: &Arc<BodyFile>) {
-        if self.files.len() >= OPEN_MAX {
-            let oldest = self.files.iter().min_by_key(|(_, (used, _))| *used);
+    fn touch(&self, origin: &Origin, seq: Seq, version: u32) -> Option<Arc<BodyFile>> {
+        let mut recent = self.recent();
+        recent.clock += 1;
+        let clock = recent.clock;
+        let open = recent.files.get_mut(&(origin.clone(), seq))?;
+        open.used = clock;
+        (open.version == version).then(|| Arc::clone(&open.file))
+    }
+
+    fn keep(&self, origin: &Origin, seq: Seq, version: u32, file: &Arc<BodyFile>) {
+        let mut recent = self.recent();
+        if recent.files.len() >= OPEN_MAX {
+            let oldest = recent.files.iter().min_by_key(|(_, open)| open.used);
             if let Some(oldest) = oldest.map(|(place, _)| place.clone()) {
-                self.files.remove(&oldest);
+                recent.files.remove(&oldest);
             }
         }
-        self.files.insert(place, (self.clock, Arc::clone(file)));
+        let open = OpenBody {
+            file: Arc::clone(file),
+            version,
+            used: recent.clock,
+        };
+        recent.files.insert((origin.clone(), seq), open);
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        // Whoever panicked left a map that is whole.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -127,6 +162,28 @@ pub(super) fn open(
         seq: seq.0,
     };
     BodyFile::open(&layout.body(origin, seq, kind), key, &identity)
+}
+
+/// What a body holds of which no table says so: it was stored by an earlier version. Reads and hashes all of it.
+pub(super) fn contents_of(
+    file: &BodyFile,
+    origin: &Origin,
+    seq: Seq,
+) -> Result<Contents, BodyFault> {
+    let mut contents = Contents::default();
+    for info in file.sections() {
+        let class = info.class;
+        if class == RETRACTION_SECTION {
+            continue;
+        }
+        let section = file.read_section(class)?;
+        let malformed = || BodyFault::Section { class };
+        let Holding { held, .. } = holding(&section).ok_or_else(malformed)?;
+        let signed = ClassSection::read(&section).and_then(|s| s.signed(origin, seq));
+        let signed = signed.map_err(|_| malformed())?;
+        contents.classes.push(ClassContents { signed, held });
+    }
+    Ok(contents)
 }
 
 /// Reads records of one body by their offsets; those that lie in the block read last cost nothing.
@@ -146,49 +203,35 @@ impl RecordReader {
         Self { file, read: None }
     }
 
-    /// The record that begins at `offset` of the body's bytes, and its class.
-    pub(super) fn record(&mut self, offset: u32) -> Result<(ClassId, Record), BodyFault> {
+    /// The record that begins at `offset` of the body's bytes, and its class; `None` if its section has gone from there.
+    pub(super) fn record(&mut self, offset: u32) -> Result<Option<(ClassId, Record)>, BodyFault> {
         let missing = || BodyFault::NoRecord { offset };
+        let Some(info) = self.file.section_at(offset)? else {
+            return Ok(None);
+        };
+        let class = ClassId(u16::try_from(info.class).map_err(|_| missing())?);
         let at = u64::from(offset);
-        let (class, start, len) = self.section_at(at).ok_or_else(missing)?;
-        let class_id = ClassId(u16::try_from(class).map_err(|_| missing())?);
-        let within = at - start;
-        let rest = len - within;
+        let within = u64::from(offset - info.offset);
+        let rest = u64::from(info.len) - within;
         let block = u64::from(BLOCK_LEN) - within % u64::from(BLOCK_LEN);
         // A record that crosses the end of its block is read once more, with room for the longest.
         for want in [block, Record::BYTES_MAX as u64] {
-            let cached = self.read.as_ref().and_then(|piece| piece.record_at(at));
-            if let Some(bytes) = cached {
-                let record = Record::from_bytes(bytes);
-                let record = record.map_err(|source| BodyFault::Record { offset, source })?;
-                return Ok((class_id, record));
+            if let Some(record) = self.cached(offset)? {
+                return Ok(Some((class, record)));
             }
-            let bytes = self.file.read_range(class, within, want.min(rest))?;
+            let bytes = self.file.read_range(info.class, within, want.min(rest))?;
             self.read = Some(Piece { from: at, bytes });
         }
-        let bytes = self
-            .read
-            .as_ref()
-            .and_then(|piece| piece.record_at(at))
-            .ok_or_else(missing)?;
-        let record = Record::from_bytes(bytes);
-        Ok((
-            class_id,
-            record.map_err(|source| BodyFault::Record { offset, source })?,
-        ))
+        let record = self.cached(offset)?.ok_or_else(missing)?;
+        Ok(Some((class, record)))
     }
 
-    /// Class, first offset and length of the section in which `at` lies.
-    fn section_at(&self, at: u64) -> Option<(u32, u64, u64)> {
-        let mut start = 0;
-        for info in self.file.sections() {
-            let len = u64::from(info.len);
-            if at < start + len {
-                return Some((info.class, start, len));
-            }
-            start += len;
-        }
-        None
+    /// The record at `offset`, if it lies within what was read last.
+    fn cached(&self, offset: u32) -> Result<Option<Record>, BodyFault> {
+        let piece = self.read.as_ref();
+        let bytes = piece.and_then(|piece| piece.record_at(offset.into()));
+        let record = bytes.map(Record::from_bytes).transpose();
+        record.map_err(|source| BodyFault::Record { offset, source })
     }
 }
 

@@ -9,6 +9,7 @@
 //! grow stay: growing again writes over them. In scope: that order. Out of scope: what may be
 //! stored.
 
+mod change;
 mod error;
 mod plan;
 
@@ -29,7 +30,7 @@ use super::index::{Index, Row, Segment, Value, WriteSegmentError};
 use super::layout::{BodyKind, FOLDER_WIDTH};
 use super::lines::Lines;
 use super::places::RowBuilder;
-use super::sealed::{BodyIdentity, write_body};
+use super::sealed::{BodyIdentity, shred, write_body};
 use super::sections::encode_retractions;
 
 pub use error::CommitError;
@@ -69,7 +70,7 @@ impl Store {
             (live.places.clone(), live.retracted.clone(), lines)
         };
         // Sealing waits for the disk while rows are made.
-        let (sealed, rows) = std::thread::scope(|scope| {
+        let (sealed, made) = std::thread::scope(|scope| {
             let sealing = scope.spawn(|| self.seal(&plan));
             let rows = self.rows(&plan, &places, (&retracted, &lines));
             let sealed = sealing.join();
@@ -79,8 +80,9 @@ impl Store {
             )
         });
         sealed?;
-        let rows = rows?;
-        self.tally(&mut plan, &rows);
+        let (rows, gone) = made?;
+        self.tally(&mut plan, &rows, &gone);
+        drop(gone);
         let mut segments = NewSegments::new();
         for (family, rows) in [
             (Family::Places, rows.places),
@@ -101,6 +103,7 @@ impl Store {
         self.control.apply(&plan.change)?;
         self.put_in_force(&mut plan, segments)?;
         self.publish(&plan)?;
+        self.shred_rewritten(&plan)?;
         self.remove_superseded(&plan);
         Ok(())
     }
@@ -119,7 +122,13 @@ impl Store {
                 })
                 .collect();
             sections.push((RETRACTION_SECTION, &body.bytes()[body.retraction_range()]));
-            self.seal_one(admitted.origin(), admitted.seq(), BodyKind::Body, &sections)?;
+            let kind = BodyKind::Body(0);
+            self.seal_one(admitted.origin(), admitted.seq(), kind, &sections)?;
+        }
+        for rewrite in &plan.rewrites {
+            let kind = BodyKind::Body(rewrite.version);
+            let path = self.layout.body(&rewrite.origin, rewrite.seq, kind);
+            rewrite.file.rewrite(&path, &rewrite.new, &self.steps)?;
         }
         for (origin, seq, list) in &plan.ends {
             let section = encode_retractions(list);
@@ -154,13 +163,13 @@ impl Store {
         )?)
     }
 
-    /// The index rows of a plan.
+    /// The index rows of a plan, and those of the records that go.
     fn rows<'a>(
         &'a self,
         plan: &Plan,
         places: &Index,
         (retracted, lines): (&'a Index, &'a Lines),
-    ) -> Result<RowBuilder<'a>, CommitError> {
+    ) -> Result<(RowBuilder<'a>, RowBuilder<'a>), CommitError> {
         let fault = |error| CommitError::from_rows(error, &self.own, Seq(0));
         let mut rows = RowBuilder::new(&self.keys.index, retracted, lines);
         rows.retract(plan.retractions.iter().copied())
@@ -178,7 +187,15 @@ impl Store {
             let put = rows.put(*place, labels, body.body().records());
             put.map_err(|error| CommitError::from_rows(error, body.origin(), body.seq()))?;
         }
-        Ok(rows)
+        let mut gone = RowBuilder::new(&self.keys.index, retracted, lines);
+        if !plan.rewrites.is_empty() {
+            gone.retract(plan.retractions.iter().copied())
+                .map_err(fault)?;
+        }
+        for rewrite in &plan.rewrites {
+            rewrite.rows(&mut rows, &mut gone)?;
+        }
+        Ok((rows, gone))
     }
 
     /// Ends records that stand in one stored body, under each of their fingerprints.
@@ -199,23 +216,30 @@ impl Store {
             .map_err(|e| damaged(BodyFault::Sealed(e)))?;
         let mut reader = RecordReader::new(file);
         for at in at {
-            let (_, record) = reader.record(at.offset).map_err(damaged)?;
+            // A row that leads into a hole ends nothing: the record is gone.
+            let Some((_, record)) = reader.record(at.offset).map_err(damaged)? else {
+                continue;
+            };
             let ended = rows.end(at, &record);
             ended.map_err(|error| CommitError::from_rows(error, &origin, seq))?;
         }
         Ok(())
     }
 
-    fn tally(&self, plan: &mut Plan, rows: &RowBuilder<'_>) {
+    fn tally(&self, plan: &mut Plan, rows: &RowBuilder<'_>, gone: &RowBuilder<'_>) {
         let live = self.live();
         let numbers = live.numbers.iter().chain(&plan.numbers);
         for (origin, number) in numbers {
-            if let Some(added) = rows.tallies.get(number) {
-                let mut tally = live.tallies.get(origin).copied().unwrap_or_default();
-                tally.stored += added.stored;
-                tally.retracted += added.retracted;
-                plan.change.tallies.insert(origin.clone(), tally);
+            let (added, taken) = (rows.tallies.get(number), gone.tallies.get(number));
+            if added.is_none() && taken.is_none() {
+                continue;
             }
+            let added = added.copied().unwrap_or_default();
+            let taken = taken.copied().unwrap_or_default();
+            let mut tally = live.tallies.get(origin).copied().unwrap_or_default();
+            tally.stored = (tally.stored + added.stored).saturating_sub(taken.stored);
+            tally.retracted = (tally.retracted + added.retracted).saturating_sub(taken.retracted);
+            plan.change.tallies.insert(origin.clone(), tally);
         }
     }
 
@@ -252,6 +276,23 @@ impl Store {
         }
         live.logs.append(&mut plan.change.logs);
         live.tallies.append(&mut plan.change.tallies);
+        for rewrite in &plan.rewrites {
+            let place = (rewrite.origin.clone(), rewrite.seq);
+            live.versions.insert(place, rewrite.version);
+        }
+        live.rewrites += u64::from(!plan.rewrites.is_empty());
+        Ok(())
+    }
+
+    /// Destroys what the rewritten bodies were. A failure is the commit's: whoever asked for a purge must not take it for
+    /// done while the old file stands, and the next open destroys it.
+    fn shred_rewritten(&self, plan: &Plan) -> Result<(), CommitError> {
+        for rewrite in &plan.rewrites {
+            self.open_bodies.forget(&rewrite.origin, rewrite.seq);
+            let kind = BodyKind::Body(rewrite.version - 1);
+            let path = self.layout.body(&rewrite.origin, rewrite.seq, kind);
+            shred(&path, &self.steps)?;
+        }
         Ok(())
     }
 

@@ -7,26 +7,30 @@
 
 mod tables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use hashpact_keys::{KeyId, Origin, RosterVersion};
-use hashpact_protocol::delta::Seq;
+use hashpact_protocol::delta::{ClassEntry, Seq};
 use hashpact_protocol::labels::{ClassId, Labels};
-use hashpact_protocol::view::{LogState, Shelf};
+use hashpact_protocol::record::EntryId;
+use hashpact_protocol::view::{Held, Holding, LogState, Shelf};
 use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, WriteTransaction};
 
 use super::durable::Steps;
 use super::index::SegmentId;
 use super::layout::{BodyKind, FOLDER_WIDTH};
 use tables::{
-    BODIES, CLASSES, COUNTS, DELTAS, ENDS, FORKS, KEPT, LOGS, META, META_FORMAT, META_NEXT_SEGMENT,
-    ORIGINS, POLICIES, RETIRED, ROSTERS, SEGMENTS, check_sizes, open_all, write_bodies, write_logs,
-    write_segments, write_tallies,
+    BODIES, CLASSES, CONTENTS, COUNTS, DELTAS, ENDS, FORKS, HOLES, KEPT, LOGS, META, META_FORMAT,
+    META_NEXT_SEGMENT, ORIGINS, POLICIES, PURGED, RETIRED, ROSTERS, SEGMENTS, check_sizes,
+    decode_contents, open_all, write_bodies, write_logs, write_segments, write_tallies,
 };
 
 /// Version of the tables and of the files that they name.
-pub const FORMAT: u64 = 1;
+pub const FORMAT: u64 = 2;
+
+/// The version before, whose files this one reads as they are: bodies that nothing rewrote.
+const FORMAT_BEFORE: u64 = 1;
 
 /// Memory for pages: state is small, and what is looked up often is held by the store itself.
 const CACHE_BYTES: usize = 32 << 20;
@@ -78,6 +82,46 @@ pub(super) struct BodyEntry {
     pub(super) records: u64,
     pub(super) bytes: u64,
 }
+
+/// What a body that is in force holds, and in which file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Contents {
+    /// How often the file was rewritten.
+    pub(super) version: u32,
+    /// Ascending.
+    pub(super) classes: Vec<ClassContents>,
+}
+
+/// One class of a body: what its origin signed for, and how much of it is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ClassContents {
+    pub(super) signed: ClassEntry,
+    pub(super) held: Held,
+}
+
+impl Contents {
+    pub(super) fn holdings(&self) -> Vec<Holding> {
+        let classes = self.classes.iter();
+        classes
+            .map(|ClassContents { signed, held }| Holding {
+                class: signed.class,
+                count: signed.count,
+                held: *held,
+            })
+            .collect()
+    }
+}
+
+/// Offsets of a body that a section has left, while the index still leads there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Hole {
+    pub(super) start: u32,
+    /// Exclusive.
+    pub(super) end: u64,
+}
+
+/// Holes of all bodies, by log and delta.
+pub(super) type Holes = BTreeMap<(Origin, Seq), Vec<Hole>>;
 
 /// Why the control database fails. The disk's fault, or another version's.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +176,9 @@ pub(super) struct Change {
     pub(super) classes: BTreeMap<(Origin, ClassId), Labels>,
     pub(super) rosters: Vec<(RosterVersion, Vec<u8>)>,
     pub(super) bodies: Vec<(Origin, Seq, BodyEntry)>,
+    pub(super) contents: Vec<(Origin, Seq, Contents)>,
+    pub(super) holes: Vec<(Origin, Seq, Hole)>,
+    pub(super) purged: Vec<(Origin, Seq, EntryId)>,
     pub(super) ends: Vec<(Origin, Seq, u64)>,
     pub(super) segments: Vec<SegmentEntry>,
     pub(super) tallies: BTreeMap<Origin, Tally>,
@@ -166,6 +213,8 @@ pub(super) struct Loaded {
     pub(super) tallies: BTreeMap<Origin, Tally>,
     pub(super) segments: Vec<SegmentEntry>,
     pub(super) next_segment: u64,
+    /// Of the bodies that were rewritten.
+    pub(super) versions: BTreeMap<(Origin, Seq), u32>,
 }
 
 /// What must be in one folder of bodies.
@@ -193,7 +242,7 @@ impl Control {
             let mut meta = transaction.open_table(META)?;
             let format = meta.get(META_FORMAT)?.map(|row| row.value());
             match format {
-                None => drop(meta.insert(META_FORMAT, FORMAT)?),
+                None | Some(FORMAT_BEFORE) => drop(meta.insert(META_FORMAT, FORMAT)?),
                 Some(FORMAT) => {}
                 Some(got) => return Err(ControlError::Format { got }),
             }
@@ -244,6 +293,26 @@ impl Control {
         self.commit(transaction, "swap segments")
     }
 
+    /// Puts the segments `new` in the place of `old`, which led to `holes`: nothing does any more.
+    pub(super) fn close_holes(
+        &self,
+        holes: &Holes,
+        old: &[SegmentId],
+        new: &[SegmentEntry],
+    ) -> Result<(), ControlError> {
+        let transaction = self.begin()?;
+        write_segments(&transaction, old, new)?;
+        {
+            let mut table = transaction.open_table(HOLES)?;
+            for ((origin, seq), holes) in holes {
+                for hole in holes {
+                    table.remove((origin.as_str(), seq.0, hole.start))?;
+                }
+            }
+        }
+        self.commit(transaction, "close holes")
+    }
+
     /// Puts a rebuilt index and its tallies in the place of all that were.
     pub(super) fn replace_index(
         &self,
@@ -253,6 +322,9 @@ impl Control {
         let transaction = self.begin()?;
         transaction.delete_table(SEGMENTS)?;
         transaction.delete_table(COUNTS)?;
+        // What was just built leads to what is there only.
+        transaction.delete_table(HOLES)?;
+        transaction.open_table(HOLES)?;
         write_segments(&transaction, &[], segments)?;
         write_tallies(&transaction, tallies)?;
         self.commit(transaction, "replace index")
@@ -293,6 +365,15 @@ impl Control {
                 family,
                 rows,
             });
+        }
+        for row in transaction.open_table(CONTENTS)?.iter()? {
+            let (key, bytes) = row?;
+            let (line, seq) = key.value();
+            let version = decode_contents(bytes.value())?.version;
+            if version > 0 {
+                let place = (origin(line, "contents")?, Seq(seq));
+                loaded.versions.insert(place, version);
+            }
         }
         let next = transaction.open_table(META)?.get(META_NEXT_SEGMENT)?;
         loaded.next_segment = next.map_or(0, |next| next.value());
@@ -392,6 +473,57 @@ impl Control {
         Ok(row.map(|(records, bytes)| BodyEntry { records, bytes }))
     }
 
+    /// What a body holds; `None` if it is not stored, or was by a version that did not say.
+    pub(super) fn contents(
+        &self,
+        origin: &Origin,
+        seq: Seq,
+    ) -> Result<Option<Contents>, ControlError> {
+        let table = self.database.begin_read()?.open_table(CONTENTS)?;
+        let row = table.get((origin.as_str(), seq.0))?;
+        row.map(|row| decode_contents(row.value())).transpose()
+    }
+
+    /// The holes of one body.
+    pub(super) fn holes_of(&self, origin: &Origin, seq: Seq) -> Result<Vec<Hole>, ControlError> {
+        let table = self.database.begin_read()?.open_table(HOLES)?;
+        let line = origin.as_str();
+        let rows = table.range((line, seq.0, 0)..=(line, seq.0, u32::MAX))?;
+        let holes = rows.map(|row| {
+            let (key, end) = row?;
+            let (start, end) = (key.value().2, end.value());
+            Ok(Hole { start, end })
+        });
+        holes.collect()
+    }
+
+    /// The entries of a delta whose records were purged, or are to be whenever they come.
+    pub(super) fn purged(
+        &self,
+        origin: &Origin,
+        seq: Seq,
+    ) -> Result<BTreeSet<EntryId>, ControlError> {
+        let table = self.database.begin_read()?.open_table(PURGED)?;
+        let line = origin.as_str();
+        let all = (line, seq.0, [0; 16])..=(line, seq.0, [0xff; 16]);
+        let rows = table.range(all)?;
+        rows.map(|row| Ok(EntryId(row?.0.value().2))).collect()
+    }
+
+    /// Every hole.
+    pub(super) fn holes(&self) -> Result<Holes, ControlError> {
+        let table = self.database.begin_read()?.open_table(HOLES)?;
+        let mut holes = Holes::new();
+        for row in table.iter()? {
+            let (key, end) = row?;
+            let (line, seq, start) = key.value();
+            let end = end.value();
+            let place = (origin(line, "holes")?, Seq(seq));
+            holes.entry(place).or_default().push(Hole { start, end });
+        }
+        Ok(holes)
+    }
+
     pub(super) fn has_ends(&self, origin: &Origin, seq: Seq) -> Result<bool, ControlError> {
         let table = self.database.begin_read()?.open_table(ENDS)?;
         Ok(table.get((origin.as_str(), seq.0))?.is_some())
@@ -428,8 +560,14 @@ impl Control {
         let last = first.saturating_add(FOLDER_WIDTH - 1 - first % FOLDER_WIDTH);
         let range = (line, first)..=(line, last);
         let mut files = Vec::new();
+        let contents = transaction.open_table(CONTENTS)?;
         for row in bodies.range(range.clone())? {
-            files.push((Seq(row?.0.value().1), BodyKind::Body));
+            let seq = row?.0.value().1;
+            let version = match contents.get((line, seq))? {
+                Some(row) => decode_contents(row.value())?.version,
+                None => 0,
+            };
+            files.push((Seq(seq), BodyKind::Body(version)));
         }
         for row in ends.range(range)? {
             files.push((Seq(row?.0.value().1), BodyKind::Ends));

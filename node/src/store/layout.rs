@@ -6,7 +6,8 @@
 //! logs/<origin>/fork                           the proof that the log was forked, if it was
 //! logs/rosters/<version>                       the signed rosters
 //! logs/<origin>/tile/...                       tiles and entry bundles, likewise
-//! bodies/<origin>/<seq / 1000>/<seq>.body      a delta's body, sealed
+//! bodies/<origin>/<seq / 1000>/<seq>.body      a delta's body, sealed, as it was first stored
+//! bodies/<origin>/<seq / 1000>/<seq>.<n>.body  the same after its n-th rewriting
 //! bodies/<origin>/<seq / 1000>/<seq>.ends      the retractions of a delta whose body is not here
 //! index/<id>.seg                               segments
 //! control.redb                                 what is in force
@@ -37,8 +38,8 @@ pub(super) struct Layout {
 /// Which of the two files of a delta.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum BodyKind {
-    /// All of it.
-    Body,
+    /// All of it, rewritten this many times.
+    Body(u32),
     /// Its retractions alone.
     Ends,
 }
@@ -123,17 +124,22 @@ fn folder_name(origin: &Origin) -> String {
 
 pub(super) fn body_name(seq: Seq, kind: BodyKind) -> String {
     match kind {
-        BodyKind::Body => format!("{seq}.body"),
+        BodyKind::Body(0) => format!("{seq}.body"),
+        BodyKind::Body(version) => format!("{seq}.{version}.body"),
         BodyKind::Ends => format!("{seq}.ends"),
     }
 }
 
 /// Whether a name in a folder of bodies is one that this store gives.
 pub(super) fn is_body_name(name: &str) -> bool {
-    let number = name
-        .strip_suffix(".body")
-        .or_else(|| name.strip_suffix(".ends"));
-    number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    let is_number = |n: &str| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
+    match name.strip_suffix(".body") {
+        Some(name) => match name.split_once('.') {
+            Some((seq, version)) => is_number(seq) && is_number(version),
+            None => is_number(name),
+        },
+        None => name.strip_suffix(".ends").is_some_and(is_number),
+    }
 }
 
 /// The segment that a file of this name in the index folder is.
@@ -184,10 +190,19 @@ mod tests {
 
     #[test]
     fn only_names_that_the_store_gives_are_its_own() {
-        for name in ["0.body", "12345.ends"] {
+        for name in ["0.body", "7.2.body", "12345.ends"] {
             assert!(is_body_name(name), "{name}");
         }
-        for name in [".body", "a.body", "1.txt", "1.body.bak", "-1.ends"] {
+        for name in [
+            ".body",
+            "a.body",
+            "1.txt",
+            "1.body.bak",
+            "-1.ends",
+            "1..body",
+            "1.2.3.body",
+            "1.2.ends",
+        ] {
             assert!(!is_body_name(name), "{name}");
         }
         assert_eq!(

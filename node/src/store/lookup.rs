@@ -17,7 +17,7 @@ use hashpact_protocol::record::{EntryId, Record, Revision};
 use hashpact_protocol::view::{LogState, View as _};
 
 use super::Store;
-use super::bodies::{BodyFault, DamagedBody, RecordReader};
+use super::bodies::{DamagedBody, RecordReader};
 use super::control::ControlError;
 use super::index::keys::{entry_key, fingerprint_key};
 use super::index::row::ValueError;
@@ -147,10 +147,28 @@ impl Store {
         let Some(key) = fingerprint_key(&self.keys.index, fingerprint) else {
             return Ok(Vec::new());
         };
-        let (places, retracted) = self.snapshots();
-        let mut found = Vec::new();
-        for value in places_of(&places, &key)? {
-            let entry = self.read_entry(&value, &retracted)?;
+        self.settled(|places, retracted| self.matches(fingerprint, &key, places, retracted))
+    }
+
+    fn matches(
+        &self,
+        fingerprint: &Fingerprint,
+        key: &Key,
+        places: &Index,
+        retracted: &Index,
+    ) -> Result<Vec<FoundEntry>, LookupError> {
+        let mut found: Vec<FoundEntry> = Vec::new();
+        let mut of_log = (0, 0);
+        for value in places_of(places, key)? {
+            if of_log.0 != value.origin {
+                of_log = (value.origin, 0);
+            }
+            if of_log.1 == PLACES_PER_LOG {
+                continue;
+            }
+            let Some(entry) = self.read_entry(&value, retracted)? else {
+                continue;
+            };
             let holds = entry
                 .record
                 .fields
@@ -161,6 +179,7 @@ impl Store {
                 return Err(LookupError::OtherRecord { origin, seq });
             }
             found.push(entry);
+            of_log.1 += 1;
         }
         Ok(found)
     }
@@ -177,21 +196,36 @@ impl Store {
         let Some(key) = self.entry_key(origin, entry) else {
             return Ok(None);
         };
-        let (places, retracted) = self.snapshots();
-        let mut newest: Option<Value> = None;
-        each_value(&places, &key, |value| {
-            let newer = newest.is_none_or(|newest| newest.extra < value.extra);
-            if value.kind == RowKind::Entry && newer {
-                newest = Some(value);
+        self.settled(|places, retracted| self.newest((origin, entry), &key, places, retracted))
+    }
+
+    fn newest(
+        &self,
+        (origin, entry): (&Origin, EntryId),
+        key: &Key,
+        places: &Index,
+        retracted: &Index,
+    ) -> Result<Option<FoundEntry>, LookupError> {
+        let mut values = Vec::new();
+        each_value(places, key, |value| {
+            if value.kind == RowKind::Entry {
+                values.push(value);
             }
         })?;
-        let Some(value) = newest else { return Ok(None) };
-        let found = self.read_entry(&value, &retracted)?;
-        if found.record.entry != entry || u64::from(found.record.revision.0) != value.extra {
-            let (origin, seq) = (found.origin, found.seq);
-            return Err(LookupError::OtherRecord { origin, seq });
+        // Stable: of equal revisions the first.
+        values.sort_by_key(|value| std::cmp::Reverse(value.extra));
+        for value in values {
+            let Some(found) = self.read_entry(&value, retracted)? else {
+                continue;
+            };
+            let is_asked = found.record.entry == entry && found.origin == *origin;
+            if !is_asked || u64::from(found.record.revision.0) != value.extra {
+                let (origin, seq) = (found.origin, found.seq);
+                return Err(LookupError::OtherRecord { origin, seq });
+            }
+            return Ok(Some(found));
         }
-        Ok(Some(found))
+        Ok(None)
     }
 
     /// The newest stored revision of an entry of this node's centre: of its log, or else of the newest earlier line that
@@ -226,7 +260,7 @@ impl Store {
         entry: EntryId,
         revision: Revision,
     ) -> Result<bool, LookupError> {
-        let retracted = self.snapshots().1;
+        let retracted = self.live().retracted.clone();
         Ok(self.retracted_upto(&retracted, origin, entry)? >= revision.0)
     }
 
@@ -260,23 +294,41 @@ impl Store {
         Some(entry_key(&self.keys.index, number, entry))
     }
 
-    fn snapshots(&self) -> (Index, Index) {
-        let live = self.live();
-        (live.places.clone(), live.retracted.clone())
+    /// What `read` finds in an index that led to what is in force all the while: a body that is rewritten meanwhile may
+    /// have moved what the index led to, and the index may have followed it.
+    fn settled<T>(
+        &self,
+        read: impl Fn(&Index, &Index) -> Result<T, LookupError>,
+    ) -> Result<T, LookupError> {
+        loop {
+            let (places, retracted, rewrites) = {
+                let live = self.live();
+                (live.places.clone(), live.retracted.clone(), live.rewrites)
+            };
+            let found = read(&places, &retracted);
+            if self.live().rewrites == rewrites {
+                return found;
+            }
+        }
     }
 
-    /// The record at a place, with what is known about it.
-    fn read_entry(&self, value: &Value, retracted: &Index) -> Result<FoundEntry, LookupError> {
+    /// The record at a place, with what is known about it; `None` if it has gone from there.
+    fn read_entry(
+        &self,
+        value: &Value,
+        retracted: &Index,
+    ) -> Result<Option<FoundEntry>, LookupError> {
         let number = value.origin;
         let origin = self.origin(number).ok_or(LookupError::Origin { number })?;
         let seq = Seq(u64::from(value.seq));
-        let read = || -> Result<(ClassId, Record), BodyFault> {
-            RecordReader::new(self.open_body(&origin, seq)?).record(value.offset)
-        };
-        let (class, record) = read().map_err(|fault| {
+        let read = || RecordReader::new(self.open_body(&origin, seq)?).record(value.offset);
+        let damaged = |fault| {
             let origin = origin.clone();
             DamagedBody { origin, seq, fault }
-        })?;
+        };
+        let Some((class, record)) = read().map_err(damaged)? else {
+            return Ok(None);
+        };
         let labels = self.control.class(&origin, class)?;
         let labels = labels.ok_or_else(|| LookupError::Class {
             origin: origin.clone(),
@@ -285,7 +337,7 @@ impl Store {
         let upto = self.retracted_upto(retracted, &origin, record.entry)?;
         let retracted = upto >= record.revision.0;
         let standing = Standing::of(seq, &self.log(&origin), origin == self.own);
-        Ok(FoundEntry {
+        Ok(Some(FoundEntry {
             origin,
             seq,
             class,
@@ -293,14 +345,14 @@ impl Store {
             record,
             retracted,
             standing,
-        })
+        }))
     }
 }
 
 /// Places read for one fingerprint in one log: an honest log has one, and each costs reading a record.
 const PLACES_PER_LOG: usize = 64;
 
-/// Places worth reading for a fingerprint: for each log the first that did not end, then the first that did.
+/// Places of a fingerprint, log by log: first those that did not end, then those that did.
 fn places_of(places: &Index, key: &Key) -> Result<Vec<Value>, LookupError> {
     let place = |value: &Value| (value.origin, value.seq, value.offset);
     let (mut all, mut ended) = (BTreeSet::new(), BTreeSet::new());
@@ -320,11 +372,7 @@ fn places_of(places: &Index, key: &Key) -> Result<Vec<Value>, LookupError> {
             value.offset,
         )
     });
-    let groups = values.chunk_by(|a, b| a.origin == b.origin);
-    Ok(groups
-        .flat_map(|log| log.iter().take(PLACES_PER_LOG))
-        .copied()
-        .collect())
+    Ok(values)
 }
 
 /// Every value under a key in order, however many there are: the last may be the one that counts.

@@ -14,10 +14,11 @@
 //! | `control` | the control database: what is in force |
 //! | `places`, `lines` | which rows of the index follow from records and retractions, and whose retractions they are |
 //! | `commit`, `published` | the one write order, and what the log folder shows of it |
+//! | `commit/change` | a stored body with more or less in it |
 //! | `view`, `served` | what the core reads, and what other centres are sent |
 //! | `lookup`, `bodies` | look-ups, and one record out of a body |
 //! | `proving` | proofs of a record and of a leaf |
-//! | `upkeep` | merging segments |
+//! | `upkeep`, `holes` | merging segments, and rows that lead to nothing |
 //! | `rebuild`, `sections` | the index from the bodies |
 //! | `sweep` | files that nothing names, and names without a file |
 //!
@@ -29,6 +30,7 @@ mod bodies;
 mod commit;
 mod control;
 pub mod durable;
+mod holes;
 pub mod index;
 mod layout;
 mod lines;
@@ -71,7 +73,7 @@ use control::{Control, Family, Loaded, SegmentEntry, Tally};
 use durable::{Steps, create_dirs, sync_dir};
 use index::{Index, IndexKey, Segment, SegmentId};
 use layout::Layout;
-use sealed::{BodyFile, SealKey, SealedError};
+use sealed::SealKey;
 
 /// The secrets of a store.
 pub struct StoreKeys {
@@ -112,6 +114,10 @@ struct Live {
     tallies: BTreeMap<Origin, Tally>,
     places: Index,
     retracted: Index,
+    /// Of the bodies that were rewritten: how often.
+    versions: BTreeMap<(Origin, Seq), u32>,
+    /// Commits that rewrote bodies: an index that was looked at before one may lead to where a section was.
+    rewrites: u64,
 }
 
 /// Why a data folder cannot be opened.
@@ -131,6 +137,9 @@ pub enum OpenError {
         /// The delta.
         seq: Seq,
     },
+    /// Rows of the index that lead to nothing could not be left out.
+    #[error(transparent)]
+    Upkeep(#[from] UpkeepError),
     /// The index was missing or damaged and cannot be built again.
     #[error("rebuilding the index")]
     Rebuild(#[from] RebuildError),
@@ -192,6 +201,7 @@ impl Store {
             tallies,
             segments,
             next_segment,
+            versions,
         } = control.load()?;
         let numbers = (0..)
             .zip(&origins)
@@ -202,6 +212,7 @@ impl Store {
             numbers,
             logs,
             tallies,
+            versions,
             ..Live::default()
         };
         let store = Self {
@@ -222,6 +233,9 @@ impl Store {
             Some((places, retracted)) => {
                 let mut live = store.live_mut();
                 (live.places, live.retracted) = (places, retracted);
+                drop(live);
+                // Before anything is answered: a commit may have made them and died.
+                store.close_holes()?;
             }
             None => store.rebuild_index(progress)?,
         }
@@ -311,11 +325,6 @@ impl Store {
     /// [`OpenError::Control`].
     pub fn rosters(&self) -> Result<Vec<(u64, Vec<u8>)>, OpenError> {
         Ok(self.control.rosters()?)
-    }
-
-    fn open_body(&self, origin: &Origin, seq: Seq) -> Result<Arc<BodyFile>, SealedError> {
-        self.open_bodies
-            .open(&self.layout, &self.keys.seal, origin, seq)
     }
 
     fn new_segment(&self) -> SegmentId {

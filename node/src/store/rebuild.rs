@@ -128,7 +128,7 @@ impl Store {
         let mut places = Growing::new(self, Family::Places);
         let mut tallies = BTreeMap::new();
         for file in &stored {
-            if file.kind == BodyKind::Body {
+            if matches!(file.kind, BodyKind::Body(_)) {
                 let rows = self.rows_of(file, &retracted, &lines)?;
                 let tally: &mut Tally = tallies.entry(file.origin.clone()).or_default();
                 for added in rows.tallies.values() {
@@ -197,7 +197,6 @@ impl Store {
     ) -> Result<RowBuilder<'a>, RebuildError> {
         let body = self.open_stored(file)?;
         let mut rows = RowBuilder::new(&self.keys.index, retracted, lines);
-        let mut start = 0;
         for info in body.sections() {
             let Ok(class) = u16::try_from(info.class).map(ClassId) else {
                 break;
@@ -206,7 +205,7 @@ impl Store {
             let section = section.map_err(|fault| file.damaged(BodyFault::Sealed(fault)))?;
             let malformed = || file.damaged(BodyFault::Section { class: info.class });
             let within = records_within(&section).ok_or_else(malformed)?;
-            let offset = start + within.start;
+            let offset = info.offset as usize + within.start;
             let items: Option<Vec<_>> = cut(&section[within.clone()]).collect();
             let items = items.ok_or_else(malformed)?;
             if !items.is_empty() {
@@ -217,7 +216,6 @@ impl Store {
                 let put = rows.put(file.place()?, &labels, records);
                 put.map_err(|error| file.fault(error))?;
             }
-            start += section.len();
         }
         Ok(rows)
     }

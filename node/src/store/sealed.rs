@@ -7,8 +7,8 @@
 //!
 //! Layout, integers big-endian:
 //! ```text
-//! "HPBD1\0"  sections u16
-//! section*   class u32, length u32, blocks u32, nonce 24, wrapped data key 32 + 16
+//! "HPBD2\0"  sections u16
+//! section*   class u32, length u32, blocks u32, offset u32, nonce 24, wrapped data key 32 + 16
 //! seal       nonce 24, tag 16          XChaCha20-Poly1305 of nothing; associated: 'T', identity, all the bytes above
 //! block*     ciphertext, tag 16        of 16 KiB, the last of a section shorter; an empty section has one empty block
 //! ```
@@ -17,13 +17,18 @@
 //! data key, with its index (u88) and a byte that is 1 for the last block as nonce, as in STREAM
 //! (Hoang, Reyhanitabar, Rogaway, Vizár 2015); associated: 'B', identity, class u32, length u32. A
 //! counter is a safe nonce because a data key seals one section once. The identity is the origin's
-//! length u64, its bytes, and the seq u64.
+//! length u64, its bytes, and the seq u64. `HPBD1` is the same without offsets.
+//!
+//! Rewriting (`rewrite`) replaces sections and copies the others' blocks as they are. A section that
+//! takes another's place gets an offset of its own, so that whoever refers to what stays finds it,
+//! and whoever refers to what is gone finds a hole.
 //!
 //! In scope: confidentiality and integrity of one file. Out of scope: an old file put back under
 //! its own name (what is purged is recorded in the control database), where the node's key comes
 //! from (`hashpact-keys`), what a section means.
 
 mod error;
+mod rewrite;
 mod table;
 
 use std::fs::File;
@@ -37,6 +42,8 @@ use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit, Tag, XChaCha20Poly1
 use zeroize::Zeroizing;
 
 pub use error::{RewriteBodyError, SealedError, WriteBodyError};
+pub use rewrite::{NewSection, shred};
+pub(super) use table::OFFSETS;
 pub use table::SectionInfo;
 use table::{Table, random, seal_table};
 
@@ -133,21 +140,27 @@ fn describe(sections: &[(u32, &[u8])]) -> Result<Vec<SectionInfo>, WriteBodyErro
         });
     }
     let mut infos: Vec<SectionInfo> = Vec::with_capacity(sections.len());
+    let mut offset = 0;
     for (index, &(class, plaintext)) in sections.iter().enumerate() {
         if class > RETRACTIONS || infos.last().is_some_and(|before| before.class >= class) {
             return Err(WriteBodyError::Class { index, class });
         }
-        match u32::try_from(plaintext.len()) {
-            Ok(len) if plaintext.len() <= SECTION_LEN_MAX => infos.push(SectionInfo { class, len }),
-            Ok(_) | Err(_) => {
-                return Err(WriteBodyError::Length {
-                    class,
-                    got: plaintext.len(),
-                });
-            }
-        }
+        let info = describe_one(class, offset, plaintext)?;
+        offset = info.end();
+        infos.push(info);
     }
     Ok(infos)
+}
+
+fn describe_one(class: u32, offset: u64, plaintext: &[u8]) -> Result<SectionInfo, WriteBodyError> {
+    let got = plaintext.len();
+    let len = u32::try_from(got).ok();
+    let len = len.filter(|_| got <= SECTION_LEN_MAX);
+    let len = len.ok_or(WriteBodyError::Length { class, got })?;
+    let offset = u32::try_from(offset).ok();
+    let offset = offset.filter(|offset| u64::from(*offset) + u64::from(len) <= OFFSETS);
+    let offset = offset.ok_or(WriteBodyError::Offset { class })?;
+    Ok(SectionInfo { class, len, offset })
 }
 
 fn write_section(
@@ -222,6 +235,23 @@ impl BodyFile {
         &self.table.sections
     }
 
+    /// The section in which `offset` lies: `None` in a hole, which a section has left.
+    ///
+    /// # Errors
+    /// [`SealedError::Offset`] beyond all sections, where no record was ever stored.
+    pub(super) fn section_at(&self, offset: u32) -> Result<Option<SectionInfo>, SealedError> {
+        let at = u64::from(offset);
+        let sections = &self.table.sections;
+        let found = sections
+            .iter()
+            .find(|info| info.offset <= offset && at < info.end());
+        match found {
+            Some(info) => Ok(Some(*info)),
+            None if sections.iter().any(|info| at < info.end()) => Ok(None),
+            None => Err(SealedError::Offset { offset }),
+        }
+    }
+
     /// The whole plaintext of the section `class`, at most [`SECTION_LEN_MAX`] bytes.
     ///
     /// # Errors
@@ -262,39 +292,6 @@ impl BodyFile {
         bytes.truncate(skip + (end - start) as usize);
         bytes.drain(..skip);
         Ok(bytes)
-    }
-
-    /// Writes this body to `path` without the section `class` and its data key, in place of what
-    /// was there: a purge.
-    ///
-    /// The other sections' blocks are copied as they are, so damage in them stays and is found when
-    /// they are read.
-    ///
-    /// # Errors
-    /// [`RewriteBodyError`]; as for [`write_body`], the old file then stands.
-    pub fn rewrite_without(
-        &self,
-        path: &Path,
-        class: u32,
-        steps: &Steps,
-    ) -> Result<(), RewriteBodyError> {
-        let (purged, _) = self.section(class)?;
-        let mut kept = self.table.sections.clone();
-        kept.remove(purged);
-        let mut keys = Zeroizing::new(Vec::with_capacity(kept.len()));
-        for index in (0..self.table.sections.len()).filter(|index| *index != purged) {
-            keys.push(*self.table.data_key(&self.key, &self.identity(), index)?);
-        }
-        let table = seal_table(&self.key, &self.identity(), &kept, &keys)?;
-        let mut writer = Writer::create(path, steps)?;
-        writer.write_all(&table)?;
-        let start_of = |index| self.table.start_of(index);
-        self.copy(start_of(0)..start_of(purged), &mut writer)?;
-        self.copy(
-            start_of(purged + 1)..start_of(self.table.sections.len()),
-            &mut writer,
-        )?;
-        Ok(writer.finish()?)
     }
 
     fn copy(&self, range: Range<u64>, writer: &mut Writer) -> io::Result<()> {

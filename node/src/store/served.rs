@@ -46,7 +46,8 @@ impl Store {
     pub fn stored_bodies(&self, origin: &Origin) -> Result<Vec<Seq>, ControlError> {
         let (mut seqs, mut from) = (Vec::new(), 0);
         while let Some(Folder { number, files }) = self.control.next_folder(origin, from)? {
-            let bodies = files.iter().filter(|(_, kind)| *kind == BodyKind::Body);
+            let bodies = files.iter();
+            let bodies = bodies.filter(|(_, kind)| matches!(kind, BodyKind::Body(_)));
             seqs.extend(bodies.map(|(seq, _)| *seq));
             from = number + 1;
         }
@@ -88,6 +89,9 @@ impl Store {
     ) -> Result<Option<Vec<Holding>>, LookupError> {
         if self.control.body(origin, seq)?.is_none() {
             return Ok(None);
+        }
+        if let Some(contents) = self.control.contents(origin, seq)? {
+            return Ok(Some(contents.holdings()));
         }
         let fail = |fault| {
             LookupError::from(DamagedBody {

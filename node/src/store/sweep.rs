@@ -13,8 +13,9 @@ use hashpact_keys::Origin;
 use hashpact_protocol::delta::Seq;
 
 use super::control::{Folder, SegmentEntry};
-use super::durable::sweep_temporary;
+use super::durable::{Steps, sweep_temporary};
 use super::layout::{BodyKind, body_name, is_body_name, segment_of};
+use super::sealed::shred;
 use super::{OpenError, Store};
 
 impl Store {
@@ -37,7 +38,7 @@ impl Store {
             let mut from = 0;
             while let Some(Folder { number, files }) = self.control.next_folder(origin, from)? {
                 let path = self.layout.body_folder(origin, number);
-                sweep_folder(&path, origin, &files)?;
+                sweep_folder(&path, origin, &files, &self.steps)?;
                 known.insert(path);
                 from = number + 1;
             }
@@ -45,7 +46,7 @@ impl Store {
         for folder in folders_within(&self.layout.bodies())? {
             for folder in folders_within(&folder)? {
                 if !known.contains(&folder) {
-                    remove_unnamed(&folder, &BTreeSet::new())?;
+                    remove_unnamed(&folder, &BTreeSet::new(), &self.steps)?;
                 }
             }
         }
@@ -70,6 +71,7 @@ fn sweep_folder(
     folder: &Path,
     origin: &Origin,
     files: &[(Seq, BodyKind)],
+    steps: &Steps,
 ) -> Result<(), OpenError> {
     let named: BTreeSet<String> = files
         .iter()
@@ -79,7 +81,7 @@ fn sweep_folder(
         origin: origin.clone(),
         seq,
     };
-    let present = match remove_unnamed(folder, &named) {
+    let present = match remove_unnamed(folder, &named, steps) {
         Ok(present) => present,
         Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeSet::new(),
         Err(error) => return Err(error.into()),
@@ -94,14 +96,19 @@ fn sweep_folder(
 }
 
 /// Removes the bodies of a folder that are not `named`; the names of the others.
-fn remove_unnamed(folder: &Path, named: &BTreeSet<String>) -> io::Result<BTreeSet<String>> {
+fn remove_unnamed(
+    folder: &Path,
+    named: &BTreeSet<String>,
+    steps: &Steps,
+) -> io::Result<BTreeSet<String>> {
     let mut present = BTreeSet::new();
     sweep_temporary(folder)?;
     for name in names_within(folder)? {
         if named.contains(&name) {
             present.insert(name);
         } else if is_body_name(&name) {
-            fs::remove_file(folder.join(name))?;
+            // It may hold what was withheld or purged just before a crash.
+            shred(&folder.join(name), steps)?;
         }
     }
     Ok(present)

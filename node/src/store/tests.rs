@@ -1,5 +1,6 @@
 //! What the tests of the store share: a data folder, and a centre that grows logs and makes bodies.
 
+mod changes;
 mod commits;
 mod crash;
 mod ending;
@@ -13,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use hashpact_keys::Signer;
-use hashpact_protocol::delta::{Draft, Expected, Retraction};
+use hashpact_protocol::delta::{ClassTable, Draft, Expected, Retraction, Sealed};
 use hashpact_protocol::fingerprint::Fingerprint;
 use hashpact_protocol::labels::{ClassId, Labels};
 use hashpact_protocol::log::{Checkpoint, SignedCheckpoint, grow};
@@ -145,6 +146,18 @@ fn admitted(
     retractions: &[Retraction],
     withheld: &[u16],
 ) -> AdmittedBody {
+    let Sealed { body, table } = sealed(origin, seq, records, retractions);
+    let bytes = body.narrowed(&|class| !withheld.contains(&class.0));
+    admit(origin, seq, table, bytes)
+}
+
+/// A delta whose salts follow from its number: the same content has one table.
+fn sealed(
+    origin: &Origin,
+    seq: u64,
+    records: &[(u16, Record)],
+    retractions: &[Retraction],
+) -> Sealed {
     let encoded: Vec<_> = records
         .iter()
         .map(|(class, record)| (ClassId(*class), record.entry, record.to_bytes()))
@@ -154,21 +167,14 @@ fn admitted(
         .map(|(class, entry, bytes)| (*class, *entry, &bytes[..]));
     let mut rng = ChaCha20Rng::seed_from_u64(seq);
     let draft = Draft::new(items, retractions.to_vec(), &mut rng).unwrap();
-    let sealed = draft.seal(origin, Seq(seq)).unwrap();
-    let mut bytes = Vec::new();
-    for section in sealed.body.sections() {
-        if withheld.contains(&section.class.0) {
-            let entry = sealed.table.class(section.class).unwrap();
-            bytes.extend(hashpact_protocol::delta::withheld_section(entry));
-        } else {
-            bytes.extend_from_slice(&sealed.body.bytes()[section.range.clone()]);
-        }
-    }
-    bytes.extend_from_slice(&sealed.body.bytes()[sealed.body.retraction_range()]);
+    draft.seal(origin, Seq(seq)).unwrap()
+}
+
+fn admit(origin: &Origin, seq: u64, table: ClassTable, bytes: Vec<u8>) -> AdmittedBody {
     let expected = Expected {
         origin: origin.clone(),
         seq: Seq(seq),
-        table: sealed.table,
+        table,
         suspected: BTreeSet::new(),
     };
     Policy::DemoOpen

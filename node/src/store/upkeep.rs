@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::Store;
 use super::control::{ControlError, Family, SegmentEntry};
-use super::index::{MergeError, SegmentId, SnapshotError, merge};
+use super::index::row::ValueError;
+use super::index::{MergeError, SegmentId, SnapshotError, WriteSegmentError, merge};
 
 /// Why segments were not merged. Those that were stay in force.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,12 @@ pub enum UpkeepError {
     /// Reading or writing segments. An input that is corrupt shows here: rebuild the index then.
     #[error("merging segments")]
     Merge(#[from] MergeError),
+    /// Reading or writing a segment, some of whose rows lead to nothing any more.
+    #[error("leaving out rows that lead to nothing")]
+    Filter(#[from] WriteSegmentError),
+    /// A row that does not decode: rebuild the index then.
+    #[error("index row")]
+    Row(#[from] ValueError),
     /// A segment id was given twice.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
@@ -25,14 +32,14 @@ pub enum UpkeepError {
 }
 
 impl Store {
-    /// Merges segments until none need be; how many merges that took. Call it after commits, in a
-    /// blocking task. Commits and reads go on meanwhile; a second caller waits.
+    /// Leaves out rows that lead to nothing any more, and merges segments until none need be; how many of these steps there
+    /// were. Call it after commits, in a blocking task. Commits and reads go on meanwhile; a second caller waits.
     ///
     /// # Errors
     /// [`UpkeepError`].
     pub fn maintain(&self) -> Result<u64, UpkeepError> {
         let _upkeep = Self::lock(&self.upkeep);
-        let mut merges = 0;
+        let mut merges = self.close_holes()?;
         for family in [Family::Places, Family::Retracted] {
             while self.merge_once(family)? {
                 merges += 1;

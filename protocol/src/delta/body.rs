@@ -22,7 +22,7 @@ use std::ops::Range;
 
 use hashpact_keys::{Origin, canonical};
 
-use super::{ClassTable, Retraction, Seq};
+use super::{ClassEntry, ClassTable, Retraction, Seq};
 use crate::b3::Hash;
 use crate::labels::ClassId;
 use crate::limits;
@@ -66,6 +66,16 @@ pub struct Section {
 }
 
 impl Section {
+    /// The row of the class table.
+    #[must_use]
+    pub fn signed(&self) -> ClassEntry {
+        ClassEntry {
+            class: self.class,
+            count: self.count,
+            root: self.root,
+        }
+    }
+
     /// How many of its records are here.
     #[must_use]
     pub fn held(&self) -> u64 {

@@ -190,11 +190,11 @@ impl<'a> ClassSection<'a> {
         }
     }
 
-    /// The section with the class withheld. Its root follows from the records: O(n) hashes.
+    /// What the class's origin signed for: its root follows from the records, O(n) hashes, or stands in a withheld section.
     ///
     /// # Errors
     /// [`SectionError`].
-    pub fn withheld(&self, origin: &Origin, seq: Seq) -> Result<Vec<u8>, SectionError> {
+    pub fn signed(&self, origin: &Origin, seq: Seq) -> Result<ClassEntry, SectionError> {
         let (class, count) = (self.class, self.count);
         let leaves = usize::try_from(count).unwrap_or(usize::MAX);
         let root = match (&self.form, self.opening()?) {
@@ -205,7 +205,15 @@ impl<'a> ClassSection<'a> {
             }
             (_, None) => return Err(SectionError::Shape),
         };
-        Ok(withheld_section(&ClassEntry { class, count, root }))
+        Ok(ClassEntry { class, count, root })
+    }
+
+    /// The section with the class withheld.
+    ///
+    /// # Errors
+    /// As [`ClassSection::signed`].
+    pub fn withheld(&self, origin: &Origin, seq: Seq) -> Result<Vec<u8>, SectionError> {
+        Ok(withheld_section(&self.signed(origin, seq)?))
     }
 
     /// The section with the records of these entries withheld: the class seed and every seed above one of them is gone, the

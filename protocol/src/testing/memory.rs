@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hashpact_keys::{KeyId, Origin, RosterVersion, SignedRoster};
 
 use crate::delta::{
-    ClassEntry, ClassTable, Disclosure, Retraction, Section, Seq, withheld_section,
+    ClassEntry, ClassSection, ClassTable, Disclosure, Retraction, Section, Seq, withheld_section,
 };
 use crate::labels::{ClassId, Labels};
 use crate::log::{Leaf, read_leaves};
@@ -45,6 +45,8 @@ struct Log {
 struct StoredBody {
     classes: Vec<StoredClass>,
     retractions: Vec<u8>,
+    /// Entries that do not come back.
+    purged: BTreeSet<EntryId>,
 }
 
 /// One class of a body: its section, and what it puts.
@@ -52,7 +54,7 @@ struct StoredBody {
 struct StoredClass {
     entry: ClassEntry,
     section: Vec<u8>,
-    is_held: bool,
+    held: Held,
     puts: Vec<(EntryId, Revision)>,
 }
 
@@ -100,9 +102,12 @@ pub enum MemoryError {
         /// The delta.
         got: Seq,
     },
-    /// Single records cannot be destroyed here.
-    #[error("single records are not purged by this store")]
-    Purge,
+    /// A later body of a delta is of another one.
+    #[error("delta {got} is stored with other classes or retractions")]
+    Other {
+        /// The delta.
+        got: Seq,
+    },
 }
 
 impl Memory {
@@ -164,7 +169,14 @@ impl Memory {
                 seq,
                 classes,
             } => self.logs.entry(origin).or_default().narrow(seq, &classes),
-            Write::Purge { .. } => Err(MemoryError::Purge),
+            Write::Purge {
+                origin,
+                seq,
+                entries,
+            } => {
+                let log = self.logs.entry(origin.clone()).or_default();
+                log.purge(&origin, seq, entries)
+            }
             Write::Keep { shelf, key, value } => {
                 match value {
                     Some(value) => self.kept.insert((shelf, key), value),
@@ -305,9 +317,32 @@ impl StoredClass {
         Ok(Self {
             entry,
             section: body.bytes()[range].to_vec(),
-            is_held: section.disclosure != Disclosure::Withheld,
+            held: match section.disclosure {
+                Disclosure::Disclosed(_) => Held::All,
+                Disclosure::Partial { .. } => Held::Some,
+                Disclosure::Withheld => Held::None,
+            },
             puts,
         })
+    }
+
+    /// Without the records of these entries.
+    fn without(
+        &mut self,
+        origin: &Origin,
+        seq: Seq,
+        gone: &BTreeSet<EntryId>,
+    ) -> Result<(), MemoryError> {
+        let cut = ClassSection::read(&self.section).and_then(|s| s.punctured(origin, seq, gone));
+        if let Some(cut) = cut.map_err(|_| MemoryError::Record)? {
+            self.puts.retain(|(entry, _)| !gone.contains(entry));
+            self.held = match self.puts.is_empty() {
+                true => Held::None,
+                false => Held::Some,
+            };
+            self.section = cut;
+        }
+        Ok(())
     }
 }
 
@@ -329,6 +364,7 @@ impl Log {
             StoredBody {
                 classes,
                 retractions,
+                purged: BTreeSet::new(),
             },
         );
         Ok(())
@@ -355,10 +391,32 @@ impl Log {
         let got = body.seq();
         let stored = self.bodies.get_mut(&got);
         let stored = stored.ok_or(MemoryError::Change { got })?;
-        for (stored, section) in stored.classes.iter_mut().zip(body.body().sections()) {
-            if !stored.is_held && section.disclosure != Disclosure::Withheld {
-                *stored = StoredClass::of(body, stored.entry.clone(), section)?;
+        let (sections, classes) = (body.body().sections(), stored.classes.iter());
+        let is_same = classes.map(|class| &class.entry).cloned();
+        let is_same = is_same.eq(sections.iter().map(Section::signed));
+        if !is_same || stored.retractions != body.body().bytes()[body.body().retraction_range()] {
+            return Err(MemoryError::Other { got });
+        }
+        for (class, section) in stored.classes.iter_mut().zip(sections) {
+            if class.held == Held::None && section.disclosure != Disclosure::Withheld {
+                *class = StoredClass::of(body, class.entry.clone(), section)?;
+                class.without(body.origin(), got, &stored.purged)?;
             }
+        }
+        Ok(())
+    }
+
+    fn purge(
+        &mut self,
+        origin: &Origin,
+        got: Seq,
+        entries: Vec<EntryId>,
+    ) -> Result<(), MemoryError> {
+        let stored = self.bodies.get_mut(&got);
+        let stored = stored.ok_or(MemoryError::Change { got })?;
+        stored.purged.extend(entries);
+        for class in &mut stored.classes {
+            class.without(origin, got, &stored.purged)?;
         }
         Ok(())
     }
@@ -371,7 +429,7 @@ impl Log {
             let known = known.find(|known| known.entry.class == *class);
             let known = known.ok_or(MemoryError::Change { got })?;
             known.section = withheld_section(&known.entry);
-            known.is_held = false;
+            known.held = Held::None;
             known.puts.clear();
         }
         Ok(())
@@ -478,10 +536,7 @@ impl View for Memory {
         let holding = |stored: &StoredClass| Holding {
             class: stored.entry.class,
             count: stored.entry.count,
-            held: match stored.is_held {
-                true => Held::All,
-                false => Held::None,
-            },
+            held: stored.held,
         };
         Some(body.classes.iter().map(holding).collect())
     }

@@ -12,7 +12,7 @@ use super::super::control::{ApplyError, ControlError};
 use super::super::index::row::ValueError;
 use super::super::index::{SnapshotError, WriteSegmentError};
 use super::super::places::RowsError;
-use super::super::sealed::WriteBodyError;
+use super::super::sealed::{RewriteBodyError, WriteBodyError};
 
 /// Why a batch was not committed. After any of the disk's faults the store refuses all later ones.
 #[derive(Debug, thiserror::Error)]
@@ -67,9 +67,40 @@ pub enum CommitError {
         /// The class.
         class: ClassId,
     },
-    /// A stored body is to be changed, which this store cannot. Nothing was written.
-    #[error("this store does not change bodies")]
-    Unsupported,
+    /// A body is to be changed that is not stored, or comes with the same batch. Nothing was written.
+    #[error("delta {seq} of {origin}: no body of it is stored")]
+    NotStored {
+        /// The log.
+        origin: Origin,
+        /// The delta.
+        seq: Seq,
+    },
+    /// A class is to be withheld that the delta does not have. Nothing was written.
+    #[error("delta {seq} of {origin}: it has no class {class:?}")]
+    NoClass {
+        /// The log.
+        origin: Origin,
+        /// The delta.
+        seq: Seq,
+        /// The class.
+        class: ClassId,
+    },
+    /// A later body of a delta states other classes, counts, roots or retractions than are stored. Nothing was written.
+    #[error("delta {seq} of {origin}: the body is of another delta than the one that is stored")]
+    OtherBody {
+        /// The log.
+        origin: Origin,
+        /// The delta.
+        seq: Seq,
+    },
+    /// A body was changed so often that no offset is left in it; opening the store again makes room. Nothing was written.
+    #[error("delta {seq} of {origin}: changed too often since the index was tidied")]
+    NoRoom {
+        /// The log.
+        origin: Origin,
+        /// The delta.
+        seq: Seq,
+    },
     /// A record of a verified body that does not parse.
     #[error("a record of a verified body is refused")]
     Record(#[from] RecordError),
@@ -79,6 +110,9 @@ pub enum CommitError {
     /// A body could not be written.
     #[error("writing a body")]
     Body(#[from] WriteBodyError),
+    /// A body could not be written again.
+    #[error("writing a body again")]
+    Rewrite(#[from] RewriteBodyError),
     /// A segment could not be written.
     #[error("writing a segment")]
     Segment(#[from] WriteSegmentError),

@@ -8,18 +8,19 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use hashpact_keys::Origin;
-use hashpact_protocol::delta::{Retraction, Section, Seq};
+use hashpact_protocol::delta::{Disclosure, Retraction, Section, Seq};
 use hashpact_protocol::labels::ClassId;
 use hashpact_protocol::log::LogFile;
-use hashpact_protocol::view::{AdmittedBody, Batch, LogState, Write};
+use hashpact_protocol::view::{AdmittedBody, Batch, Held, LogState, Write};
 
-use super::super::control::{BodyEntry, Change};
+use super::super::control::{BodyEntry, Change, ClassContents, Contents};
 use super::super::index::Key;
 use super::super::index::keys::labels_digest;
 use super::super::places::DeltaPlace;
 use super::super::published::publishable;
 use super::super::{Live, Store};
 use super::CommitError;
+use super::change::{BodyChange, ChangedBody, Rewrite};
 
 /// A batch, checked against what is in force; nothing of it is written yet.
 #[derive(Default)]
@@ -32,6 +33,9 @@ pub(in crate::store) struct Plan {
     pub(in crate::store) ends: Vec<(Origin, Seq, Vec<Retraction>)>,
     pub(in crate::store) retractions: Vec<(DeltaPlace, Retraction)>,
     pub(in crate::store) files: Vec<(PathBuf, Vec<u8>)>,
+    /// Stored bodies while they are changed.
+    pub(super) changed: BTreeMap<(Origin, Seq), ChangedBody>,
+    pub(in crate::store) rewrites: Vec<Rewrite>,
     /// Logs whose `checkpoint` changes.
     pub(in crate::store) checkpoints: Vec<(Origin, Vec<u8>)>,
 }
@@ -46,7 +50,7 @@ impl Store {
     /// Checks a batch; nothing is written.
     pub(super) fn plan(&self, batch: Batch) -> Result<Plan, CommitError> {
         let mut plan = Plan::default();
-        let mut bodies = Vec::new();
+        let (mut bodies, mut changes) = (Vec::new(), Vec::new());
         {
             let live = self.live();
             for write in batch.into_writes() {
@@ -76,9 +80,17 @@ impl Store {
                             .extend(policies.map(|(at, document)| (origin.clone(), at, document)));
                     }
                     Write::Body(body) => bodies.push((plan.number(&live, body.origin())?, body)),
-                    Write::Widen(_) | Write::Narrow { .. } | Write::Purge { .. } => {
-                        return Err(CommitError::Unsupported);
-                    }
+                    Write::Widen(body) => changes.push(BodyChange::Widen(body)),
+                    Write::Narrow {
+                        origin,
+                        seq,
+                        classes,
+                    } => changes.push(BodyChange::Narrow(origin, seq, classes)),
+                    Write::Purge {
+                        origin,
+                        seq,
+                        entries,
+                    } => changes.push(BodyChange::Purge(origin, seq, entries)),
                     Write::Keep { shelf, key, value } => {
                         plan.change.kept.push((shelf, key, value));
                     }
@@ -105,6 +117,10 @@ impl Store {
         for (number, body) in bodies {
             self.plan_body(&mut plan, number, body)?;
         }
+        for change in changes {
+            self.plan_change(&mut plan, change)?;
+        }
+        self.plan_rewrites(&mut plan)?;
         self.plan_ends(&mut plan)?;
         Ok(plan)
     }
@@ -157,15 +173,7 @@ impl Store {
         let mut labels = BTreeMap::new();
         for section in body.sections().iter().filter(|section| section.held() > 0) {
             let class = section.class;
-            let defined = match plan.change.classes.get(&(origin.clone(), class)) {
-                Some(labels) => Some(labels.clone()),
-                None => self.control.class(&origin, class)?,
-            };
-            let undefined = || CommitError::UndefinedClass {
-                origin: origin.clone(),
-                class,
-            };
-            let digest = labels_digest(&self.keys.index, &defined.ok_or_else(undefined)?);
+            let digest = self.labels_of(plan, &origin, class)?;
             labels.insert(class, digest);
         }
         plan.retractions.extend(
@@ -173,6 +181,20 @@ impl Store {
                 .iter()
                 .map(|retraction| (place, *retraction)),
         );
+        let sections = body.sections().iter();
+        let classes = sections.map(|section| ClassContents {
+            signed: section.signed(),
+            held: match section.disclosure {
+                Disclosure::Disclosed(_) => Held::All,
+                Disclosure::Partial { .. } => Held::Some,
+                Disclosure::Withheld => Held::None,
+            },
+        });
+        let contents = Contents {
+            version: 0,
+            classes: classes.collect(),
+        };
+        plan.change.contents.push((origin.clone(), seq, contents));
         plan.change.bodies.push((origin, seq, entry));
         plan.bodies.push(PlannedBody {
             body: admitted,
@@ -180,6 +202,25 @@ impl Store {
             labels,
         });
         Ok(())
+    }
+
+    /// The digest of a class's labels, as this batch or an earlier one defines them.
+    pub(super) fn labels_of(
+        &self,
+        plan: &Plan,
+        origin: &Origin,
+        class: ClassId,
+    ) -> Result<Key, CommitError> {
+        let defined = match plan.change.classes.get(&(origin.clone(), class)) {
+            Some(labels) => Some(labels.clone()),
+            None => self.control.class(origin, class)?,
+        };
+        let undefined = || CommitError::UndefinedClass {
+            origin: origin.clone(),
+            class,
+        };
+        let labels = defined.ok_or_else(undefined)?;
+        Ok(labels_digest(&self.keys.index, &labels))
     }
 
     /// Leaves out the retractions that are stored, or come with their body.
@@ -286,7 +327,7 @@ impl Plan {
         let logs = c.logs.is_empty() && c.deltas.is_empty() && c.classes.is_empty();
         let alarms = c.forks.is_empty() && c.retired.is_empty();
         let bodies = alarms && c.bodies.is_empty() && c.ends.is_empty() && c.segments.is_empty();
-        let kept = c.kept.is_empty() && c.policies.is_empty();
+        let kept = c.kept.is_empty() && c.policies.is_empty() && c.purged.is_empty();
         logs && bodies
             && kept
             && c.rosters.is_empty()
@@ -295,7 +336,11 @@ impl Plan {
     }
 }
 
-fn delta_place(number: u16, origin: &Origin, seq: Seq) -> Result<DeltaPlace, CommitError> {
+pub(super) fn delta_place(
+    number: u16,
+    origin: &Origin,
+    seq: Seq,
+) -> Result<DeltaPlace, CommitError> {
     let bound = || CommitError::Bound {
         origin: origin.clone(),
         seq,

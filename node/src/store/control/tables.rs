@@ -5,11 +5,14 @@
 use std::collections::BTreeMap;
 
 use hashpact_keys::Origin;
-use hashpact_protocol::view::LogState;
+use hashpact_protocol::delta::ClassEntry;
+use hashpact_protocol::labels::ClassId;
+use hashpact_protocol::view::{Held, LogState};
+use minicbor::{Decoder, Encoder};
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
 
 use super::super::index::SegmentId;
-use super::{ApplyError, Change, ControlError, SegmentEntry, Tally};
+use super::{ApplyError, Change, ClassContents, Contents, ControlError, SegmentEntry, Tally};
 
 pub(super) const LOGS: TableDefinition<&str, &[u8]> = TableDefinition::new("logs");
 pub(super) const CLASSES: TableDefinition<(&str, u16), &[u8]> = TableDefinition::new("classes");
@@ -23,6 +26,13 @@ pub(super) const SEGMENTS: TableDefinition<u64, (u8, u64)> = TableDefinition::ne
 pub(super) const COUNTS: TableDefinition<&str, (u64, u64)> = TableDefinition::new("counts");
 /// Bodies stored: records and bytes.
 pub(super) const BODIES: TableDefinition<(&str, u64), (u64, u64)> = TableDefinition::new("bodies");
+/// What a body holds, and how often its file was rewritten.
+pub(super) const CONTENTS: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("contents");
+/// Offsets of a body that a section has left and the index still leads to: log, delta and start to end.
+pub(super) const HOLES: TableDefinition<(&str, u64, u32), u64> = TableDefinition::new("holes");
+/// Entries of a delta whose records were purged: they do not come back.
+pub(super) const PURGED: TableDefinition<(&str, u64, [u8; 16]), ()> =
+    TableDefinition::new("purged");
 /// Deltas of which only the retractions are stored: how many.
 pub(super) const ENDS: TableDefinition<(&str, u64), u64> = TableDefinition::new("ends");
 /// Proofs that a log was forked.
@@ -46,6 +56,9 @@ pub(super) fn open_all(transaction: &WriteTransaction) -> Result<(), ControlErro
     transaction.open_table(SEGMENTS)?;
     transaction.open_table(COUNTS)?;
     transaction.open_table(BODIES)?;
+    transaction.open_table(CONTENTS)?;
+    transaction.open_table(HOLES)?;
+    transaction.open_table(PURGED)?;
     transaction.open_table(ENDS)?;
     transaction.open_table(FORKS)?;
     transaction.open_table(RETIRED)?;
@@ -136,6 +149,18 @@ pub(super) fn write_bodies(
         // The body holds them too.
         ends.remove(key)?;
     }
+    let mut contents = transaction.open_table(CONTENTS)?;
+    for (origin, seq, held) in &change.contents {
+        contents.insert((origin.as_str(), seq.0), encode_contents(held).as_slice())?;
+    }
+    let mut holes = transaction.open_table(HOLES)?;
+    for (origin, seq, hole) in &change.holes {
+        holes.insert((origin.as_str(), seq.0, hole.start), hole.end)?;
+    }
+    let mut purged = transaction.open_table(PURGED)?;
+    for (origin, seq, entry) in &change.purged {
+        purged.insert((origin.as_str(), seq.0, entry.0), ())?;
+    }
     for (origin, seq, count) in &change.ends {
         ends.insert((origin.as_str(), seq.0), count)?;
     }
@@ -170,4 +195,53 @@ pub(super) fn write_segments(
     }
     meta.insert(META_NEXT_SEGMENT, next)?;
     Ok(())
+}
+
+/// `[version, [[class, count, root, held]...]]`.
+fn encode_contents(contents: &Contents) -> Vec<u8> {
+    let mut e = Encoder::new(Vec::with_capacity(16 + contents.classes.len() * 48));
+    // Writing to a Vec cannot fail.
+    let _ = e.array(2).and_then(|e| e.u32(contents.version));
+    let _ = e.array(contents.classes.len() as u64);
+    for ClassContents { signed, held } in &contents.classes {
+        let held = match held {
+            Held::All => 0,
+            Held::None => 1,
+            Held::Some => 2,
+        };
+        let _ = e
+            .array(4)
+            .and_then(|e| e.u16(signed.class.0))
+            .and_then(|e| e.u64(signed.count))
+            .and_then(|e| e.bytes(&signed.root))
+            .and_then(|e| e.u8(held));
+    }
+    e.into_writer()
+}
+
+pub(super) fn decode_contents(bytes: &[u8]) -> Result<Contents, ControlError> {
+    let read = || {
+        let mut d = Decoder::new(bytes);
+        d.array().ok()??;
+        let version = d.u32().ok()?;
+        let mut classes = Vec::new();
+        for _ in 0..d.array().ok()?? {
+            d.array().ok()??;
+            classes.push(ClassContents {
+                signed: ClassEntry {
+                    class: ClassId(d.u16().ok()?),
+                    count: d.u64().ok()?,
+                    root: d.bytes().ok()?.try_into().ok()?,
+                },
+                held: match d.u8().ok()? {
+                    0 => Held::All,
+                    1 => Held::None,
+                    2 => Held::Some,
+                    _ => return None,
+                },
+            });
+        }
+        Some(Contents { version, classes })
+    };
+    read().ok_or(ControlError::Row { table: "contents" })
 }

@@ -84,6 +84,26 @@ pub fn merge(
     writer.finish()
 }
 
+/// Writes `segment` anew as the segment `path`, with the rows that `keep` keeps.
+///
+/// # Errors
+/// As [`merge`]; [`WriteSegmentError::Empty`] if no row is kept.
+pub(in crate::store) fn filter(
+    segment: &Arc<Segment>,
+    path: &Path,
+    steps: &Steps,
+    keep: impl Fn(&Row) -> bool,
+) -> Result<Segment, WriteSegmentError> {
+    let mut writer = SegmentWriter::create(path, steps)?;
+    for row in Rows::checked(Arc::clone(segment), READ_AHEAD_ROWS) {
+        let row = row?;
+        if keep(&row) {
+            writer.push(&row)?;
+        }
+    }
+    writer.finish()
+}
+
 /// Rows to read ahead on each of `streams` read side by side: 16 MiB shared, within 128 KiB and 1
 /// MiB each.
 pub(super) fn read_ahead_among(streams: usize) -> usize {

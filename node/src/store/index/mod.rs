@@ -60,6 +60,9 @@ pub enum SnapshotError {
     },
 }
 
+/// A segment of a snapshot, and what takes its place, if anything does.
+pub(super) type Replaced = (SegmentId, Option<(SegmentId, Arc<Segment>)>);
+
 /// Why segments of a snapshot could not be merged.
 #[derive(Debug, thiserror::Error)]
 pub enum MergeError {
@@ -87,6 +90,34 @@ impl Index {
         self.replace(&[], id, segment)
     }
 
+    /// This snapshot without the segments `old`, each replaced by what is given with it, if anything.
+    ///
+    /// # Errors
+    /// As [`Index::replace`].
+    pub(super) fn replace_each(&self, old: &[Replaced]) -> Result<Self, SnapshotError> {
+        let gone: Vec<_> = old.iter().map(|(id, _)| *id).collect();
+        self.select(&gone)?;
+        let mut next = Self {
+            segments: self.without(&gone).into(),
+        };
+        for (id, segment) in old.iter().filter_map(|(_, new)| new.as_ref()) {
+            next = next.with(*id, Arc::clone(segment))?;
+        }
+        Ok(next)
+    }
+
+    fn without(&self, old: &[SegmentId]) -> Vec<(SegmentId, Arc<Segment>)> {
+        let kept = self.segments.iter();
+        kept.filter(|(kept, _)| !old.contains(kept))
+            .cloned()
+            .collect()
+    }
+
+    /// The segments, each under its id.
+    pub(super) fn segments(&self) -> &[(SegmentId, Arc<Segment>)] {
+        &self.segments
+    }
+
     /// This snapshot with `new` in place of the segments `old`, which it was merged from.
     ///
     /// # Errors
@@ -99,12 +130,7 @@ impl Index {
         new: Arc<Segment>,
     ) -> Result<Self, SnapshotError> {
         self.select(old)?;
-        let kept = self
-            .segments
-            .iter()
-            .filter(|(kept, _)| !old.contains(kept))
-            .cloned();
-        let mut segments: Vec<_> = kept.collect();
+        let mut segments = self.without(old);
         if segments.iter().any(|(kept, _)| *kept == id) {
             return Err(SnapshotError::Taken { id });
         }

@@ -33,6 +33,12 @@ pub enum WriteBodyError {
         /// Its bytes.
         got: usize,
     },
+    /// A section whose offset and length go beyond 32 bits, or into another section.
+    #[error("class {class}: no room at its offset")]
+    Offset {
+        /// Which section.
+        class: u32,
+    },
 }
 
 /// Why a body, or a section of it, cannot be read.
@@ -74,6 +80,12 @@ pub enum SealedError {
     NoSection {
         /// The class asked for.
         class: u32,
+    },
+    /// An offset behind every section.
+    #[error("offset {offset} is behind every section")]
+    Offset {
+        /// The offset.
+        offset: u32,
     },
     /// A range reaches beyond its section.
     #[error("class {class}: {len} bytes at {offset} are not in a section of {have}")]

@@ -1,8 +1,9 @@
 //! What stands before the blocks of a body: its sections, their wrapped data keys, and the seal
 //! over both.
 //!
-//! In scope: making the table, reading it strictly, its data keys. Out of scope: the blocks, whose
-//! layout is the parent's.
+//! A row of the first version has no offset: its sections stand one after the other. In scope:
+//! making the table, reading it strictly, its data keys. Out of scope: the blocks, whose layout is
+//! the parent's.
 
 use std::fs::File;
 use std::io;
@@ -16,11 +17,18 @@ use super::{
     TAG_LEN, WriteBodyError, sealed,
 };
 
-const MAGIC: &[u8; 6] = b"HPBD1\0";
+const MAGIC: &[u8; 6] = b"HPBD2\0";
+const FIRST_MAGIC: &[u8; 6] = b"HPBD1\0";
 pub(super) const PREFIX_LEN: usize = 8;
 const NONCE_LEN: usize = 24;
-/// Class, length and blocks; then the nonce and the wrapped key.
-pub(super) const ROW_LEN: usize = 12 + NONCE_LEN + 32 + TAG_LEN;
+/// The nonce and the wrapped key.
+const WRAP_LEN: usize = NONCE_LEN + 32 + TAG_LEN;
+/// Class, length, blocks and offset; then the wrapped key.
+pub(super) const ROW_LEN: usize = 16 + WRAP_LEN;
+/// As above without an offset.
+const FIRST_ROW_LEN: usize = 12 + WRAP_LEN;
+/// Offsets are of 32 bits.
+pub(in crate::store) const OFFSETS: u64 = 1 << 32;
 pub(super) const SEAL_LEN: usize = NONCE_LEN + TAG_LEN;
 
 /// A section as the table lists it.
@@ -30,9 +38,16 @@ pub struct SectionInfo {
     pub class: u32,
     /// Its plaintext bytes.
     pub len: u32,
+    /// Where it begins for those who refer to it: no two sections overlap, and none moves.
+    pub offset: u32,
 }
 
 impl SectionInfo {
+    /// Where it ends for those who refer to it.
+    pub(in crate::store) fn end(self) -> u64 {
+        u64::from(self.offset) + u64::from(self.len)
+    }
+
     pub(super) fn blocks(self) -> u32 {
         self.len.div_ceil(BLOCK_LEN).max(1)
     }
@@ -56,6 +71,7 @@ impl SectionInfo {
 /// The table of an open file: authenticated, and as long as the file demands.
 pub(super) struct Table {
     pub(super) sections: Vec<SectionInfo>,
+    row_len: usize,
     pub(super) bytes: Vec<u8>,
 }
 
@@ -67,9 +83,9 @@ impl Table {
         identity: &BodyIdentity<'_>,
     ) -> Result<Self, SealedError> {
         let got = file.metadata()?.len();
-        let bytes = read_bytes(file, got)?;
+        let (bytes, row_len) = read_bytes(file, got)?;
         let (bound, seal) = bytes.split_at(bytes.len() - SEAL_LEN);
-        let sections = parse(&bound[PREFIX_LEN..])?;
+        let sections = parse(&bound[PREFIX_LEN..], row_len)?;
         let nonce = XNonce::from(array::<NONCE_LEN>(seal, 0));
         let tag = array::<TAG_LEN>(seal, NONCE_LEN);
         let associated = identity.bind(b'T', &[bound]);
@@ -77,7 +93,11 @@ impl Table {
         key.cipher()
             .decrypt_inout_detached(&nonce, &associated, nothing, &tag.into())
             .map_err(|_| SealedError::Table)?;
-        let table = Self { sections, bytes };
+        let table = Self {
+            sections,
+            row_len,
+            bytes,
+        };
         let expected = table.start_of(table.sections.len());
         if got == expected {
             Ok(table)
@@ -101,7 +121,8 @@ impl Table {
     ) -> Result<Zeroizing<[u8; 32]>, SealedError> {
         let class = self.sections[index].class;
         let failed = || SealedError::DataKey { class };
-        let row = &self.bytes[PREFIX_LEN + index * ROW_LEN..][12..ROW_LEN];
+        let row = &self.bytes[PREFIX_LEN + index * self.row_len..][..self.row_len];
+        let row = &row[self.row_len - WRAP_LEN..];
         let nonce = XNonce::from(array::<NONCE_LEN>(row, 0));
         let mut data_key = Zeroizing::new(array::<32>(row, NONCE_LEN));
         let tag = array::<TAG_LEN>(row, NONCE_LEN + 32);
@@ -136,7 +157,7 @@ pub(super) fn seal_table(
             &associated,
             wrapped.as_mut_slice().into(),
         ));
-        for field in [info.class, info.len, info.blocks()] {
+        for field in [info.class, info.len, info.blocks(), info.offset] {
             table.extend_from_slice(&field.to_be_bytes());
         }
         table.extend_from_slice(&nonce);
@@ -153,8 +174,8 @@ pub(super) fn seal_table(
     Ok(table)
 }
 
-/// Reads everything before the blocks from a file of `got` bytes.
-fn read_bytes(file: &File, got: u64) -> Result<Vec<u8>, SealedError> {
+/// Reads everything before the blocks from a file of `got` bytes, and how long its rows are.
+fn read_bytes(file: &File, got: u64) -> Result<(Vec<u8>, usize), SealedError> {
     let shortest = (PREFIX_LEN + SEAL_LEN) as u64;
     if got < shortest {
         return Err(SealedError::Length {
@@ -165,10 +186,15 @@ fn read_bytes(file: &File, got: u64) -> Result<Vec<u8>, SealedError> {
     let mut prefix = [0; PREFIX_LEN];
     file.read_exact_at(&mut prefix, 0)?;
     let count = usize::from(u16::from_be_bytes(array(&prefix, 6)));
-    if !prefix.starts_with(MAGIC) || count > SECTIONS_MAX {
+    let row_len = match &prefix[..6] {
+        magic if magic == MAGIC => ROW_LEN,
+        magic if magic == FIRST_MAGIC => FIRST_ROW_LEN,
+        _ => return Err(SealedError::BadHeader),
+    };
+    if count > SECTIONS_MAX {
         return Err(SealedError::BadHeader);
     }
-    let len = PREFIX_LEN + count * ROW_LEN + SEAL_LEN;
+    let len = PREFIX_LEN + count * row_len + SEAL_LEN;
     if got < len as u64 {
         return Err(SealedError::Length {
             expected: len as u64,
@@ -177,18 +203,24 @@ fn read_bytes(file: &File, got: u64) -> Result<Vec<u8>, SealedError> {
     }
     let mut table = vec![0; len];
     file.read_exact_at(&mut table, 0)?;
-    Ok(table)
+    Ok((table, row_len))
 }
 
-fn parse(rows: &[u8]) -> Result<Vec<SectionInfo>, SealedError> {
-    let rows = rows.chunks_exact(ROW_LEN);
+fn parse(rows: &[u8], row_len: usize) -> Result<Vec<SectionInfo>, SealedError> {
+    let rows = rows.chunks_exact(row_len);
     let mut sections: Vec<SectionInfo> = Vec::with_capacity(rows.len());
+    let mut running = 0;
     for row in rows {
         let field = |at| u32::from_be_bytes(array(row, at));
         let info = SectionInfo {
             class: field(0),
             len: field(4),
+            offset: match row_len {
+                FIRST_ROW_LEN => u32::try_from(running).map_err(|_| SealedError::BadHeader)?,
+                _ => field(12),
+            },
         };
+        running = info.end();
         let ascends = sections
             .last()
             .is_none_or(|before| before.class < info.class);
@@ -198,7 +230,24 @@ fn parse(rows: &[u8]) -> Result<Vec<SectionInfo>, SealedError> {
         }
         sections.push(info);
     }
-    Ok(sections)
+    if stand_apart(&sections) {
+        Ok(sections)
+    } else {
+        Err(SealedError::BadHeader)
+    }
+}
+
+/// Whether no two sections overlap, and none ends beyond 2^32.
+pub(super) fn stand_apart(sections: &[SectionInfo]) -> bool {
+    let mut ranges: Vec<_> = sections
+        .iter()
+        .map(|info| (info.offset, info.end()))
+        .collect();
+    ranges.sort_unstable();
+    let apart = ranges
+        .windows(2)
+        .all(|pair| pair[0].1 <= u64::from(pair[1].0));
+    apart && ranges.last().is_none_or(|(_, end)| *end <= OFFSETS)
 }
 
 fn wrap_associated(identity: &BodyIdentity<'_>, index: u16, class: u32) -> Vec<u8> {

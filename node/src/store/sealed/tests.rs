@@ -1,10 +1,11 @@
+use std::collections::BTreeMap;
 use std::fs;
 
 use proptest::prelude::*;
 
 use super::table::{PREFIX_LEN, ROW_LEN, SEAL_LEN};
 use super::*;
-use crate::store::durable::{Stopped, sweep_temporary};
+use crate::store::durable::sweep_temporary;
 
 const EU_7: BodyIdentity<'_> = BodyIdentity {
     origin: "eu",
@@ -200,6 +201,7 @@ fn blocks_reordered_or_cut_with_a_table_to_match_are_refused() {
     let shorter = [SectionInfo {
         class: 2,
         len: 2 * BLOCK_LEN,
+        offset: 0,
     }];
     let forged = seal_table(&key(), &EU_7, &shorter, &[data_key]).unwrap();
     fs::write(
@@ -240,7 +242,7 @@ fn a_data_key_is_bound_to_its_place_even_in_a_forged_table() {
     let file = fixture(&[(2, b"abc"), (5, b"ABC")]);
     let mut body = BodyFile::open(&file.path, &key(), &EU_7).unwrap();
     let (one, two) = body.table.bytes[PREFIX_LEN..PREFIX_LEN + 2 * ROW_LEN].split_at_mut(ROW_LEN);
-    one[12..].swap_with_slice(&mut two[12..]);
+    one[16..].swap_with_slice(&mut two[16..]);
     assert!(matches!(
         body.read_section(2),
         Err(SealedError::DataKey { class: 2 })
@@ -328,54 +330,106 @@ proptest! {
     }
 }
 
+fn new_section(offset: u64, bytes: &[u8]) -> NewSection {
+    let bytes = Zeroizing::new(bytes.to_vec());
+    NewSection { offset, bytes }
+}
+
 #[test]
-fn a_purge_takes_one_section_and_leaves_the_others() {
+fn a_rewriting_replaces_one_section_and_moves_no_other() {
     let big = pattern(70 * BLOCK);
     let file = fixture(&[(1, b"one"), (2, b"two"), (3, &big)]);
     let body = BodyFile::open(&file.path, &key(), &EU_7).unwrap();
     let old_row = body.table.bytes[PREFIX_LEN + ROW_LEN..PREFIX_LEN + 2 * ROW_LEN].to_vec();
-    body.rewrite_without(&file.path, 2, &Steps::default())
-        .unwrap();
-    let expected = vec![(1, b"one".to_vec()), (3, big)];
-    assert!(read_all(&file.path, &EU_7).unwrap() == expected);
-    let bytes = fs::read(&file.path).unwrap();
+    let before: Vec<_> = body.sections().to_vec();
+    let next = file.path.with_extension("next");
+    let above = before[2].end();
+    let new = BTreeMap::from([(2, new_section(above, b"withheld"))]);
+    body.rewrite(&next, &new, &Steps::default()).unwrap();
+
+    let expected = vec![(1, b"one".to_vec()), (2, b"withheld".to_vec()), (3, big)];
+    assert!(read_all(&next, &EU_7).unwrap() == expected);
+    let rewritten = BodyFile::open(&next, &key(), &EU_7).unwrap();
+    let after = rewritten.sections();
+    assert_eq!((after[0], after[2]), (before[0], before[2]));
+    assert_eq!(u64::from(after[1].offset), above);
+    assert_eq!(rewritten.section_at(before[1].offset).unwrap(), None);
+    assert_eq!(rewritten.section_at(7).unwrap(), Some(after[2]));
+    let beyond = rewritten.section_at(after[1].offset + 8);
+    assert!(matches!(beyond, Err(SealedError::Offset { .. })));
+    let bytes = fs::read(&next).unwrap();
     assert!(
-        !bytes.windows(32).any(|window| window == &old_row[36..68]),
+        !bytes.windows(32).any(|window| window == &old_row[40..72]),
         "the data key is left"
     );
-    let missing = body
-        .rewrite_without(&file.path, 9, &Steps::default())
-        .unwrap_err();
-    assert!(matches!(
-        missing,
-        RewriteBodyError::Read(SealedError::NoSection { class: 9 })
-    ));
 }
 
 #[test]
-fn a_crash_at_any_step_of_a_purge_leaves_the_old_body_or_the_new_one() {
+fn a_section_is_not_put_where_another_stands_nor_in_a_body_without_it() {
+    let file = fixture(&[(1, b"one"), (2, b"two"), (3, b"three")]);
+    let body = BodyFile::open(&file.path, &key(), &EU_7).unwrap();
+    let next = file.path.with_extension("next");
+    let refuse = |class, offset| {
+        let new = BTreeMap::from([(class, new_section(offset, b"four"))]);
+        body.rewrite(&next, &new, &Steps::default()).unwrap_err()
+    };
+    for offset in [0, 2, 3, 8, OFFSETS - 3] {
+        let error = refuse(2, offset);
+        let refused = RewriteBodyError::Write(WriteBodyError::Offset { class: 2 });
+        assert_eq!(error.to_string(), refused.to_string(), "{offset}");
+    }
+    assert!(matches!(
+        refuse(9, 100),
+        RewriteBodyError::Read(SealedError::NoSection { class: 9 })
+    ));
+    assert!(!next.exists());
+    let last = BTreeMap::from([(2, new_section(OFFSETS - 4, b"four"))]);
+    body.rewrite(&next, &last, &Steps::default()).unwrap();
+    assert_eq!(read_all(&next, &EU_7).unwrap()[1].1, b"four");
+}
+
+#[test]
+fn a_crash_at_any_step_of_a_rewriting_leaves_the_old_body_alone() {
+    let sections: [(u32, &[u8]); 2] = [(1, b"one"), (2, b"two")];
     let old = vec![(1, b"one".to_vec()), (2, b"two".to_vec())];
-    let new = vec![(1, b"one".to_vec())];
-    let mut outcomes = Vec::new();
     for stop in 0.. {
-        let file = fixture(&[(1, b"one"), (2, b"two")]);
+        let file = fixture(&sections);
+        let next = file.path.with_extension("next");
         let body = BodyFile::open(&file.path, &key(), &EU_7).unwrap();
-        let outcome = body.rewrite_without(&file.path, 2, &Steps::stop_at(stop));
-        let read = read_all(&file.path, &EU_7).unwrap();
-        assert!(read == old || read == new, "step {stop}");
-        outcomes.push(read == new);
-        match outcome {
-            Ok(()) => break,
-            Err(
-                RewriteBodyError::Write(WriteBodyError::Io(error)) | RewriteBodyError::Io(error),
-            ) => {
-                assert_eq!(Stopped::of(&error).unwrap().index, stop);
-            }
-            Err(error) => panic!("step {stop}: {error}"),
+        let new = BTreeMap::from([(2, new_section(6, b"2"))]);
+        let steps = Steps::stop_at(stop);
+        let outcome = body.rewrite(&next, &new, &steps);
+        assert!(read_all(&file.path, &EU_7).unwrap() == old, "step {stop}");
+        if next.exists() {
+            assert_eq!(read_all(&next, &EU_7).unwrap()[1].1, b"2", "step {stop}");
+        }
+        if outcome.is_ok() {
+            // create, table, two sections, fsync, rename, folder.
+            assert_eq!((stop, steps.taken()), (7, 7));
+            break;
         }
     }
-    // create, table, one section, fsync, rename; then the name stands.
-    assert_eq!(outcomes, [false, false, false, false, false, true, true]);
+}
+
+#[test]
+fn a_shredded_file_leaves_no_wrapped_key_to_whoever_kept_a_link_to_it() {
+    let file = fixture(&[(1, b"one"), (2, &pattern(3 * BLOCK))]);
+    let kept = file.path.with_extension("kept");
+    fs::hard_link(&file.path, &kept).unwrap();
+    let before = fs::read(&kept).unwrap();
+    let open = BodyFile::open(&file.path, &key(), &EU_7).unwrap();
+    shred(&file.path, &Steps::default()).unwrap();
+    assert!(!file.path.exists());
+    let after = fs::read(&kept).unwrap();
+    let table = PREFIX_LEN + 2 * ROW_LEN + SEAL_LEN;
+    assert!(after[..table].iter().all(|byte| *byte == 0));
+    assert_eq!(after.len(), before.len());
+    assert!(matches!(
+        BodyFile::open(&kept, &key(), &EU_7),
+        Err(SealedError::BadHeader)
+    ));
+    drop(open);
+    shred(&file.path, &Steps::default()).unwrap();
 }
 
 #[test]
@@ -422,4 +476,12 @@ fn a_body_written_by_the_first_version_is_read() {
     fs::write(&file.path, hex::decode(FIRST_VERSION.concat()).unwrap()).unwrap();
     let expected = vec![(2, b"two".to_vec()), (RETRACTIONS, b"retracted".to_vec())];
     assert_eq!(read_all(&file.path, &EU_7).unwrap(), expected);
+    let body = BodyFile::open(&file.path, &key(), &EU_7).unwrap();
+    let offsets: Vec<_> = body.sections().iter().map(|info| info.offset).collect();
+    assert_eq!(offsets, [0, 3]);
+    let next = file.path.with_extension("next");
+    let new = BTreeMap::from([(2, new_section(12, b"2"))]);
+    body.rewrite(&next, &new, &Steps::default()).unwrap();
+    let expected = vec![(2, b"2".to_vec()), (RETRACTIONS, b"retracted".to_vec())];
+    assert_eq!(read_all(&next, &EU_7).unwrap(), expected);
 }

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use super::super::Seq;
 use super::super::section::{ClassSection, withheld_section};
-use super::super::{ClassEntry, Seq};
 use super::{Body, Section};
 use crate::labels::ClassId;
 use crate::record::EntryId;
@@ -18,11 +18,7 @@ impl Body {
     pub fn narrowed(&self, keep: &dyn Fn(ClassId) -> bool) -> Vec<u8> {
         self.rewritten(|section, own| match keep(section.class) {
             true => own.to_vec(),
-            false => withheld_section(&ClassEntry {
-                class: section.class,
-                count: section.count,
-                root: section.root,
-            }),
+            false => withheld_section(&section.signed()),
         })
     }
 
