@@ -13,6 +13,7 @@
 //! | `bodies` | how bodies are fetched, admitted and applied in order |
 //! | `mirror` | what is remembered of a mirrored log |
 //! | `cosign` | witnessing others' logs, and gathering a quorum for our own |
+//! | `transfers` | who gives what to whom under policy, and what both write down of it |
 //! | `restore` | when our disk is an old copy, and how our log is had back |
 //! | `forks` | what a log with two faces brings about |
 //! | `say` | inputs, outputs, jobs and events |
@@ -27,6 +28,7 @@ mod logs;
 mod mirror;
 mod restore;
 mod say;
+mod transfers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,7 +38,7 @@ use rand_core::CryptoRng;
 
 use crate::labels::{ClassId, Labels, State};
 use crate::limits;
-use crate::policy::{Closed, Policy};
+use crate::policy::Closed;
 use crate::view::{Damaged, LogState, View};
 use crate::wire::Message;
 
@@ -49,6 +51,8 @@ pub use cosign::Roles;
 use forks::Dispute;
 use law::Books;
 use mirror::{Mirror, Pace, later};
+pub use transfers::TermsError;
+use transfers::Transfers;
 
 /// The keys that the core signs with.
 pub struct CentreKeys {
@@ -105,6 +109,7 @@ pub struct Centre {
     mirrors: BTreeMap<Origin, Mirror>,
     peers: BTreeMap<CentreId, Peer>,
     books: Books,
+    transfers: Transfers,
     session: u64,
     counter: u64,
     next_job: u64,
@@ -154,6 +159,7 @@ impl Centre {
             mirrors: BTreeMap::new(),
             peers: BTreeMap::new(),
             books: Books::default(),
+            transfers: Transfers::default(),
             session,
             counter: 0,
             next_job: 0,
@@ -163,6 +169,7 @@ impl Centre {
         centre.load_classes(view);
         centre.load_mirrors(view);
         centre.read_law(view, &mut Vec::new());
+        centre.load_transfers(view);
         Ok(centre)
     }
 
@@ -177,17 +184,21 @@ impl Centre {
         let mut out = Vec::new();
         self.read_law(view, &mut out);
         match input {
-            Input::PeerUp(peer) => self.on_peer_up(peer, view, &mut out),
+            Input::PeerUp(peer) => self.on_peer_up(peer, now, view, &mut out),
             Input::PeerDown(peer) => self.on_peer_down(&peer),
             Input::Undelivered(peer) => self.on_undelivered(&peer, view, &mut out),
-            Input::Received(peer, frame) => self.on_received(&peer, &frame, now, view, &mut out),
+            Input::Received(peer, frame) => {
+                self.on_received(&peer, &frame, now, rng, view, &mut out)
+            }
             Input::Command(id, command) => self.on_command(id, command, now, rng, view, &mut out),
             Input::JobDone(id, result) => self.on_job_done(id, result, now, view, &mut out),
             Input::Wake => self.log_rosters(now, view, &mut out),
         }
         self.cosign_what_is_due(now, view, &mut out);
         self.fetch_logs(now, &mut out);
+        self.propose_transfers(now, view, &mut out);
         self.fetch_bodies(now, view, &mut out);
+        self.end_serving(now, &mut out);
         self.settle_disputes(now, view, &mut out);
         self.keep_time(now, rng, &mut out);
         self.tell_heads(&mut out);
@@ -251,7 +262,13 @@ impl Centre {
         self.load_roles();
     }
 
-    fn on_peer_up(&mut self, peer: CentreId, view: &impl View, out: &mut Vec<Output>) {
+    fn on_peer_up(
+        &mut self,
+        peer: CentreId,
+        now: Timestamp,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) {
         if peer == self.id || self.roster().centre(&peer).is_none() {
             return;
         }
@@ -266,6 +283,7 @@ impl Centre {
             },
         );
         self.tell_forks(&peer, view, out);
+        self.transfers_up(&peer, now, out);
         self.tell.insert(peer);
     }
 
@@ -279,6 +297,7 @@ impl Centre {
 
     fn on_peer_down(&mut self, peer: &CentreId) {
         self.peers.remove(peer);
+        self.transfers_down(peer);
         self.tell.remove(peer);
         let origin = self
             .roster()
@@ -312,7 +331,7 @@ impl Centre {
             let seq = mirror
                 .body_jobs
                 .iter()
-                .find(|(_, job)| **job == id)
+                .find(|(_, fetch)| fetch.job == id)
                 .map(|(seq, _)| *seq);
             (log || seq.is_some()).then(|| (origin.clone(), seq))
         });
@@ -403,6 +422,7 @@ impl Centre {
             .filter_map(|pace| pace.not_before)
             .filter(|at| *at > now)
             .chain(self.cosign_wakes(now))
+            .chain(self.transfer_wakes().into_iter().filter(|at| *at > now))
             .min();
         let next = retry.map_or(self.next_round, |at| at.min(self.next_round));
         // What a log names can be fetched once it is durable, and so not in the step that commits it.
@@ -413,10 +433,6 @@ impl Centre {
     fn job(&mut self) -> JobId {
         self.next_job += 1;
         JobId(self.next_job)
-    }
-
-    fn policy(&self, now: Timestamp) -> Policy {
-        Policy::in_force(self.roster(), now)
     }
 }
 

@@ -101,5 +101,28 @@ pub const STATEMENT_DELTAS: usize = 256;
 pub const STATEMENT_PARENTS: usize = 16;
 /// Bytes of all statements behind one of a relay: three hops of one line fit, with the statement itself, a control message.
 pub const CHAIN_BYTES: usize = 192 * 1024;
+/// Statements behind one of a relay in all: at most three hops of sixteen.
+pub const CHAIN_STATEMENTS: usize = 48;
+/// Seconds without an answer after which a message of a transfer's handshake is sent again.
+pub const HANDSHAKE_S: u64 = 10;
+/// Times that it is sent before the handshake has failed.
+pub const HANDSHAKE_TRIES: u32 = 3;
+/// Handshakes and transfers that a taker has open with one giver: one for each log, and this many logs.
+pub const TRANSFERS_PER_GIVER: usize = 8;
+/// Those that it has open in all: each holds a statement in memory.
+pub const TRANSFERS_OPEN: usize = 64;
+/// Proposals of one peer that are answered in a minute: each costs a signature and some evaluations, and may cost a leaf.
+pub const PROPOSALS_A_MINUTE: u32 = 60;
+/// Seconds for which bodies are served under a statement; who needs longer asks again.
+pub const STATEMENT_SERVES_S: u64 = 3_600;
+/// Seconds after which classes that were not given are asked for again, once; it is an alarm if policy allows them and
+/// they are not given then either.
+pub const SURPLUS_S: u64 = 60;
+/// Seconds after which such classes are asked for again from then on.
+pub const ASK_AGAIN_S: u64 = 3_600;
+/// Deltas that are not applied yet and of which one proposal asks: their tables are held in memory.
+pub const PROPOSAL_WINDOW: u64 = 64;
+/// Bytes of rows at which a proposal ends: it fits a control message, and what it asks for fits a statement.
+pub const PROPOSAL_BYTES_CUT: usize = 32 * 1024;
 /// Classes in one recall; further ones go into the next.
 pub const CLASSES_PER_RECALL: usize = 4_096;

@@ -42,7 +42,10 @@ pub use query::{Action, ClassFacts, Decision, Principal, Query};
 
 use hashpact_keys::{Origin, Roster, Timestamp};
 
-use crate::delta::{Body, Seq};
+use std::collections::BTreeSet;
+
+use crate::delta::{Body, Expected, Retraction, Section, Seq};
+use crate::labels::ClassId;
 use crate::view::AdmittedBody;
 
 /// The rule in force.
@@ -60,10 +63,8 @@ pub enum Closed {
     /// The roster expired.
     #[error("the roster has expired: apply its successor")]
     RosterExpired,
-    /// The network is not a demonstration and has no logged policy.
-    #[error(
-        "this network is not flagged demo and has no logged policy yet, so nothing is shared or admitted"
-    )]
+    /// The network is not a demonstration or policies stand in its logs, and this centre has logged none.
+    #[error("no policy of this centre is in its log, so nothing is shared or admitted")]
     NoPolicy,
 }
 
@@ -81,8 +82,37 @@ impl VerifiedBody {
         self.body.withholds()
     }
 
-    /// A body of our own log, which we had before and lost: no policy is asked.
-    pub(crate) fn own(self) -> AdmittedBody {
+    /// The classes of which a record is disclosed.
+    pub(crate) fn disclosed(&self) -> impl Iterator<Item = ClassId> + '_ {
+        let sections = self.body.sections().iter();
+        sections
+            .filter(|section| section.held() > 0)
+            .map(|section| section.class)
+    }
+
+    /// Its classes.
+    pub(crate) fn sections(&self) -> &[Section] {
+        self.body.sections()
+    }
+
+    /// This body with these classes withheld.
+    pub(crate) fn without(self, gone: &BTreeSet<ClassId>) -> Self {
+        let Self { origin, seq, body } = self;
+        let body = body.without(gone);
+        Self { origin, seq, body }
+    }
+
+    /// A body of which nothing is disclosed but its retractions, which were verified.
+    pub(crate) fn withheld(expected: &Expected, list: Vec<Retraction>) -> Self {
+        Self {
+            origin: expected.origin.clone(),
+            seq: expected.seq,
+            body: Body::withheld(expected, list),
+        }
+    }
+
+    /// The body as it may be stored: whoever calls this has decided it, or it is of our own log, which we had before and lost.
+    pub(crate) fn admitted(self) -> AdmittedBody {
         let Self { origin, seq, body } = self;
         AdmittedBody { origin, seq, body }
     }

@@ -10,11 +10,13 @@
 //! | `transfer` | what a statement says, its bytes and its signatures |
 //! | `chain` | did what a relay gives come to it the way that it says |
 //! | `opening` | what each side keeps of a statement, to open its disclosure record |
+//! | `shelf` | the small rows that a centre keeps of transfers |
 //! | `recall` | what a giver asks back, and what a taker says once it is gone |
 
 mod chain;
 mod opening;
 mod recall;
+pub(crate) mod shelf;
 
 use std::collections::BTreeMap;
 
@@ -34,6 +36,7 @@ use crate::lists::ClosedList;
 pub use chain::{Chain, ChainError};
 pub use opening::{Opening, Salt, commitment};
 pub use recall::{Acknowledgement, Recall, RecallError};
+pub use shelf::{Missing, Withholder};
 
 /// The classes that are given of one delta.
 #[derive(Clone, Debug, PartialEq, Eq)]

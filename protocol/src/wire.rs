@@ -2,6 +2,8 @@
 //!
 //! Spec: `docs/protocol.md`, "Wire". In scope: bytes and bounds. Out of scope: streams and chunks (the node).
 
+mod transfers;
+
 use hashpact_keys::{Origin, canonical};
 use minicbor::{Decoder, Encoder};
 
@@ -9,6 +11,7 @@ use crate::Hash;
 use crate::delta::{RETRACTION_SECTION, Seq};
 use crate::limits;
 use crate::log::{decode_bundle, encode_bundle};
+pub use transfers::{Decline, Proposal};
 
 /// A control message as it came; nothing in it is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +32,30 @@ pub enum Message {
     },
     /// The proof that a log was forked, at most [`limits::FORK_PROOF_BYTES`].
     Fork(Vec<u8>),
+    /// A taker asks what it may have.
+    Propose(Proposal),
+    /// What the giver would give, under its signature.
+    Terms {
+        /// The number of the proposal that it answers.
+        ask: u64,
+        /// A transfer statement that the giver has signed.
+        offer: Vec<u8>,
+        /// The statements behind it, where the giver is a relay.
+        chain: Vec<Vec<u8>>,
+    },
+    /// The statement under both signatures: the taker has logged it.
+    Agreed(Vec<u8>),
+    /// The giver has logged the statement with this hash: bodies may be fetched under it.
+    Logged(Hash),
+    /// No transfer comes of this.
+    Declined {
+        /// The number of the proposal, or 0.
+        ask: u64,
+        /// The hash of the agreed statement, if there is one.
+        statement: Option<Hash>,
+        /// Why.
+        why: Decline,
+    },
 }
 
 /// What a bulk transfer is asked for.
@@ -62,6 +89,8 @@ pub enum BulkRequest {
         section: u32,
         /// Bytes of that section to skip.
         offset: u64,
+        /// Hash of the logged transfer statement that it is given under, where policy asks for one.
+        under: Option<Hash>,
     },
 }
 
@@ -106,6 +135,9 @@ pub enum BulkRefusal {
     /// The other side's store failed.
     #[error("the other side's store failed")]
     Store = 6,
+    /// No logged transfer statement gives this to the asker now.
+    #[error("no logged transfer statement gives it now")]
+    Statement = 7,
 }
 
 impl BulkRefusal {
@@ -119,6 +151,7 @@ impl BulkRefusal {
             Self::NotOrigin,
             Self::Closed,
             Self::Store,
+            Self::Statement,
         ]
         .into_iter()
         .find(|refusal| *refusal as u8 == code)
@@ -207,6 +240,11 @@ impl Message {
                 .and_then(|e| e.u8(2))
                 .and_then(|e| e.bytes(proof))
                 .map(drop),
+            Self::Propose(_)
+            | Self::Terms { .. }
+            | Self::Agreed(_)
+            | Self::Logged(_)
+            | Self::Declined { .. } => self.encode_transfer(&mut e),
         };
         e.into_writer()
     }
@@ -228,6 +266,7 @@ impl Message {
                 Ok(Self::Fork(proof.to_vec()))
             }
             (1 | 2, _) => Err(WireError::Shape),
+            (kind @ 3..=7, parts) => Self::transfer(&mut d, kind, parts),
             (got, _) => Err(WireError::Kind { got }),
         }
     }
@@ -279,14 +318,15 @@ impl BulkRequest {
                 seq,
                 section,
                 offset,
+                under,
             } => e
-                .array(5)
+                .array(5 + u64::from(under.is_some()))
                 .and_then(|e| e.u8(2))
                 .and_then(|e| e.str(origin.as_str()))
                 .and_then(|e| e.u64(seq.0))
                 .and_then(|e| e.u32(*section))
                 .and_then(|e| e.u64(*offset))
-                .map(drop),
+                .and_then(|e| under.iter().try_for_each(|hash| e.bytes(hash).map(drop))),
         };
         e.into_writer()
     }
@@ -306,7 +346,7 @@ impl BulkRequest {
                     to: uint(&mut d)?,
                 })
             }
-            (2, 5) => {
+            (2, parts @ (5 | 6)) => {
                 let (origin, seq) = (origin(&mut d)?, Seq(uint(&mut d)?));
                 let section = d
                     .u32()
@@ -318,6 +358,7 @@ impl BulkRequest {
                     seq,
                     section,
                     offset: uint(&mut d)?,
+                    under: (parts == 6).then(|| hash(&mut d)).transpose()?,
                 })
             }
             (3, 4) => {
@@ -452,6 +493,14 @@ mod tests {
                 seq: Seq(4),
                 section: 65_536,
                 offset: 7,
+                under: None,
+            },
+            BulkRequest::Body {
+                origin: "eu.example/eu/1".parse().unwrap(),
+                seq: Seq(4),
+                section: 0,
+                offset: 0,
+                under: Some([9; 32]),
             },
         ] {
             assert_eq!(BulkRequest::from_bytes(&request.to_bytes()), Ok(request));
@@ -500,6 +549,7 @@ mod tests {
             seq: Seq(0),
             section: 65_537,
             offset: 0,
+            under: None,
         };
         assert_eq!(
             BulkRequest::from_bytes(&request.to_bytes()),

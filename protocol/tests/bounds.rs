@@ -233,6 +233,7 @@ fn the_largest_request_fits_its_bound() {
         seq,
         section: 65_536,
         offset: u64::MAX,
+        under: None,
     };
     assert!(request.to_bytes().len() <= BulkRequest::BYTES_MAX);
     assert_eq!(BulkRequest::from_bytes(&request.to_bytes()), Ok(request));

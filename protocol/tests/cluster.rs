@@ -7,7 +7,7 @@ use hashpact_protocol::centre::{Command, CommandError, Event, Reason};
 use hashpact_protocol::delta::{BodyError, Seq};
 use hashpact_protocol::limits;
 use hashpact_protocol::log::SignedCheckpoint;
-use hashpact_protocol::serve;
+use hashpact_protocol::serve::{self, Answer};
 use hashpact_protocol::testing::keys::{CentreSetup, LIFETIME_S};
 use hashpact_protocol::testing::memory::Memory;
 use hashpact_protocol::testing::sim::{Fuse, Sim, Violation, class_labels};
@@ -521,12 +521,20 @@ fn a_network_without_policy_that_is_no_demonstration_opens_nothing() -> Done {
             seq: Seq(0),
             section,
             offset: 0,
+            under: None,
         };
-        serve::may_answer(&request, asker, own, sim.roster().roster(), sim.now())
+        serve::may_answer(
+            &request,
+            asker,
+            own,
+            sim.roster().roster(),
+            sim.now(),
+            sim.memory(0),
+        )
     };
     assert_eq!(answer(0), Err(BulkRefusal::Closed));
     assert_eq!(answer(65_535), Err(BulkRefusal::Closed));
-    assert_eq!(answer(65_536), Ok(()));
+    assert_eq!(answer(65_536), Ok(Answer::Whole));
     Ok(())
 }
 
@@ -541,13 +549,21 @@ fn strangers_get_nothing_and_bodies_come_from_their_origin_only() -> Done {
             seq: Seq(0),
             section: 0,
             offset: 0,
+            under: None,
         }
     };
     let ask = |request: &BulkRequest, asker: &CentreSetup| {
-        serve::may_answer(request, &asker.id, &sim.setup(1).origin, roster, sim.now())
+        serve::may_answer(
+            request,
+            &asker.id,
+            &sim.setup(1).origin,
+            roster,
+            sim.now(),
+            sim.memory(1),
+        )
     };
     assert_eq!(ask(&body(0), sim.setup(2)), Err(BulkRefusal::NotOrigin));
-    assert_eq!(ask(&body(1), sim.setup(2)), Ok(()));
+    assert_eq!(ask(&body(1), sim.setup(2)), Ok(Answer::Whole));
     assert_eq!(
         ask(&body(1), &CentreSetup::numbered(9)),
         Err(BulkRefusal::NotOnRoster)
@@ -558,7 +574,7 @@ fn strangers_get_nothing_and_bodies_come_from_their_origin_only() -> Done {
         from: 0,
         to: 1,
     };
-    assert_eq!(ask(&suffix, sim.setup(2)), Ok(()));
+    assert_eq!(ask(&suffix, sim.setup(2)), Ok(Answer::Whole));
     assert_eq!(
         ask(&suffix, &CentreSetup::numbered(9)),
         Err(BulkRefusal::NotOnRoster)

@@ -685,6 +685,7 @@ fn a_peer_that_withholds_our_own_records_is_not_what_we_get_back() -> Done {
             seq: *seq,
             section: RETRACTION_SECTION,
             offset: 0,
+            under: None,
         };
         let withheld = table.classes.iter().flat_map(withheld_section);
         Some(withheld.chain(disk.read(&retractions).ok()?).collect())

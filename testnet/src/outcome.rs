@@ -243,6 +243,7 @@ pub(crate) mod tests {
             own,
             mirrored,
             peers: Vec::new(),
+            withheld: Vec::new(),
             events: Vec::new(),
         }
     }

@@ -1,11 +1,12 @@
 //! What is read off the disk to answer other centres' bulk requests.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
 use hashpact_keys::Origin;
-use hashpact_protocol::delta::Seq;
-use hashpact_protocol::serve;
+use hashpact_protocol::delta::{Seq, withheld_section};
+use hashpact_protocol::serve::{self, Answer};
 use hashpact_protocol::wire::{BulkRefusal, BulkRequest};
 
 use super::peers::Directory;
@@ -38,7 +39,8 @@ impl Library {
             .centre(&peer)
             .ok_or(BulkRefusal::NotOnRoster)?;
         let roster = self.directory.roster().ok_or(BulkRefusal::NotOnRoster)?;
-        serve::may_answer(&request, &asker, &self.own, &roster, clock::now())?;
+        let (now, store) = (clock::now(), &*self.store);
+        let answer = serve::may_answer(&request, &asker, &self.own, &roster, now, store)?;
         match request {
             BulkRequest::Suffix { origin, from, to } => {
                 let bytes = serve::suffix(&*self.store, &origin, from, to)?;
@@ -53,7 +55,13 @@ impl Library {
                 seq,
                 section,
                 offset,
-            } => Ok(Box::new(self.body(&origin, seq, section, offset)?)),
+                ..
+            } => Ok(Box::new(self.body(
+                &origin,
+                seq,
+                (section, offset),
+                &answer,
+            )?)),
         }
     }
 
@@ -61,14 +69,24 @@ impl Library {
         &self,
         origin: &Origin,
         seq: Seq,
-        section: u32,
-        offset: u64,
+        (section, offset): (u32, u64),
+        answer: &Answer,
     ) -> Result<Sections, BulkRefusal> {
         let body = self
             .store
             .served_body(origin, seq)
             .map_err(|_| BulkRefusal::Store)?;
         let body = body.ok_or(BulkRefusal::NotFound)?;
+        let withheld = match answer {
+            Answer::Whole => BTreeMap::new(),
+            Answer::Classes(_) => {
+                let table = serve::class_table(&*self.store, origin, seq)?;
+                let rows = table.classes.into_iter();
+                let rows = rows.filter(|row| !answer.has(row.class));
+                rows.map(|row| (u32::from(row.class.0), withheld_section(&row)))
+                    .collect()
+            }
+        };
         let todo = body
             .sections()
             .into_iter()
@@ -77,6 +95,7 @@ impl Library {
             .collect();
         Ok(Sections {
             body,
+            withheld,
             todo,
             skip: offset,
             current: Whole {
@@ -114,6 +133,8 @@ impl BulkRead for Whole {
 /// A body's sections, read and unsealed one at a time.
 struct Sections {
     body: ServedBody,
+    /// What stands for the classes that are not given.
+    withheld: BTreeMap<u32, Vec<u8>>,
     /// Still to send, the next one last.
     todo: Vec<u32>,
     /// Bytes of the first section that the asker has already.
@@ -130,7 +151,10 @@ impl BulkRead for Sections {
             let Some(class) = self.todo.pop() else {
                 return Ok(None);
             };
-            let bytes = self.body.section(class).map_err(io::Error::other)?;
+            let bytes = match self.withheld.remove(&class) {
+                Some(bytes) => bytes,
+                None => self.body.section(class).map_err(io::Error::other)?,
+            };
             let at = usize::try_from(std::mem::take(&mut self.skip)).unwrap_or(usize::MAX);
             self.current = Whole { bytes, at };
         }

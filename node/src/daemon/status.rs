@@ -1,8 +1,11 @@
 //! What an operator is told: one picture of the node, and what it has seen lately.
 
+use std::collections::BTreeMap;
+
 use hashpact_keys::{CentreId, Origin, Timestamp};
 use hashpact_protocol::centre::{Event, PolicyStanding, Reason};
 use hashpact_protocol::log::{Cosigners, SignedCheckpoint};
+use hashpact_protocol::transfer::Withholder;
 use hashpact_protocol::view::LogState;
 use serde::{Deserialize, Serialize};
 
@@ -130,8 +133,26 @@ pub struct Status {
     pub mirrored: Vec<LogStatus>,
     /// The other centres.
     pub peers: Vec<PeerStatus>,
+    /// Classes that are missing of applied deltas, summed over each log.
+    #[serde(default)]
+    pub withheld: Vec<WithheldStatus>,
     /// What it saw lately, oldest first.
     pub events: Vec<Seen>,
+}
+
+/// A class of a log of which records are missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithheldStatus {
+    /// The log.
+    pub origin: String,
+    /// The class.
+    pub class: u16,
+    /// Records that its origin signed for and that are not here.
+    pub records: u64,
+    /// Whose decision it is: `own`, `origin`, `giver` by its policy, or `surplus`: policy allows it, and it is not given.
+    pub by: String,
+    /// That giver.
+    pub giver: Option<String>,
 }
 
 impl Seen {
@@ -165,6 +186,10 @@ impl Seen {
             Event::LeafRefused { origin, .. } => ("leaf_refused", Some(origin)),
             Event::SuffixRefused { origin, .. } => ("suffix_refused", Some(origin)),
             Event::BodyRefused { origin, .. } => ("body_refused", Some(origin)),
+            Event::TransferLogged { origin, .. } => ("transfer_logged", Some(origin)),
+            Event::DeltaWidened { origin, .. } => ("delta_widened", Some(origin)),
+            Event::TransferRefused { origin, .. } => ("transfer_refused", Some(origin)),
+            Event::SurplusWithheld { origin, .. } => ("surplus_withheld", Some(origin)),
             Event::Closed { .. } => ("closed", None),
             Event::PolicyLogged {
                 origin,
@@ -236,6 +261,10 @@ impl Seen {
             } => {
                 format!("{origin}: delta {seq} from {from} refused: {error}")
             }
+            Event::TransferLogged { .. }
+            | Event::DeltaWidened { .. }
+            | Event::TransferRefused { .. }
+            | Event::SurplusWithheld { .. } => Self::text_of_transfer(event),
             Event::Closed { why } => why.to_string(),
             Event::PolicyLogged {
                 origin,
@@ -251,6 +280,52 @@ impl Seen {
             },
             Event::RosterApplied { version } => format!("roster {version} is in force"),
         }
+    }
+
+    fn text_of_transfer(event: &Event) -> String {
+        if let Event::TransferLogged {
+            origin,
+            from,
+            to,
+            deltas,
+            records,
+        } = event
+        {
+            return format!(
+                "{origin}: {from} gives {to} {records} records of {deltas} deltas: signed by both and logged here"
+            );
+        }
+        if let Event::DeltaWidened {
+            origin,
+            seq,
+            records,
+            withheld,
+        } = event
+        {
+            return format!(
+                "{origin}: more of delta {seq} came: {records} records, {withheld} are withheld still"
+            );
+        }
+        if let Event::SurplusWithheld {
+            origin,
+            class,
+            count,
+            from,
+        } = event
+        {
+            return format!(
+                "{origin}: {from} withholds {count} records of class {class} that policy allows"
+            );
+        }
+        if let Event::TransferRefused {
+            origin,
+            from,
+            error,
+        } = event
+        {
+            return format!("{origin}: what {from} offers is refused: {error}");
+        }
+        String::new()
     }
 
     pub(super) fn dropped(peer: &CentreId, reason: &Reason) -> Self {
@@ -276,6 +351,8 @@ impl Seen {
                 | "retractions_applied"
                 | "roster_applied"
                 | "policy_logged"
+                | "transfer_logged"
+                | "delta_widened"
                 | "witnessed"
         )
     }
@@ -333,8 +410,34 @@ impl Daemon {
                 .map(|(origin, state)| log(origin, state))
                 .collect(),
             peers: peers.collect(),
+            withheld: self.withheld(),
             events: self.seen.iter().cloned().collect(),
         }
+    }
+
+    /// What is missing, by log, class and whose decision it is.
+    fn withheld(&self) -> Vec<WithheldStatus> {
+        let mut sums: BTreeMap<(&Origin, u16, &Withholder), u64> = BTreeMap::new();
+        for (origin, _, row) in self.centre.missing() {
+            *sums.entry((origin, row.class.0, &row.by)).or_default() += row.count;
+        }
+        let status = |((origin, class, by), records): ((&Origin, u16, &Withholder), u64)| {
+            let (by, giver) = match by {
+                Withholder::Own => ("own", None),
+                Withholder::Origin => ("origin", None),
+                Withholder::Giver(id) => ("giver", Some(id.to_string())),
+                Withholder::Surplus(id) => ("surplus", Some(id.to_string())),
+            };
+            let (origin, by) = (origin.to_string(), by.to_owned());
+            WithheldStatus {
+                origin,
+                class,
+                records,
+                by,
+                giver,
+            }
+        };
+        sums.into_iter().map(status).collect()
     }
 
     /// How one log stands, but for the entries in it.

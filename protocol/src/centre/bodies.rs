@@ -1,81 +1,105 @@
-//! How bodies arrive: fetched from their origin, several at once, admitted and applied in order.
+//! How bodies arrive: fetched several at once, admitted and applied in order.
 //!
 //! In order, so that a retraction never acts before the put that it ends. Puts act once their delta stands under a witnessed
 //! checkpoint. Where a delta's records must wait, for that or for policy, its retractions are fetched alone: they act at once.
+//! Where policies speak, a body comes under a transfer statement with what that gives; what else may come of the delta later
+//! is added to it then.
 
-use hashpact_keys::{Origin, Timestamp};
+use hashpact_keys::{CentreId, Origin, Timestamp};
 
 use super::heads::drop_peer;
+use super::mirror::{Fetch, Fetched};
+use super::transfers::{Arrived, Course, Regime};
 use super::{Centre, Event, Job, JobResult, Output, Pace, Reason};
 use crate::delta::{BodyError, Expected, RETRACTION_SECTION, Retraction, Seq};
 use crate::limits;
 use crate::log::{Leaf, read_leaves};
-use crate::policy::Policy;
+use crate::policy::VerifiedBody;
 use crate::view::{AdmittedBody, Batch, View, Write};
 use crate::wire::BulkRequest;
 
 impl Centre {
     /// Starts transfers for deltas that the logs name and that are not applied yet.
     pub(super) fn fetch_bodies(&mut self, now: Timestamp, view: &impl View, out: &mut Vec<Output>) {
-        let policy = self.policy(now);
-        let closed = match policy {
-            Policy::DemoOpen => None,
-            Policy::Closed(why) => Some(why),
-        };
-        if let Some(why) = closed.filter(|_| self.told_closed != closed) {
-            out.push(Output::Emit(Event::Closed { why }));
-        }
-        self.told_closed = closed;
-        if closed.is_some() {
-            // They could not be stored, and would stand in for the retractions that are fetched alone.
-            self.mirrors
-                .values_mut()
-                .for_each(|mirror| mirror.ready.clear());
-        }
         let origins: Vec<Origin> = self.mirrors.keys().cloned().collect();
+        let mut told = None;
         for origin in origins {
-            let Some(peer) = self.body_source(&origin) else {
-                continue;
-            };
-            self.skip_quiet(&origin, policy, view, out);
-            while let Some((seq, alone)) = self.next_body(&origin, policy, now) {
-                let Some(expected) = self.expected(&origin, seq, view) else {
+            let regime = self.regime(&origin, now);
+            if let Regime::Closed(why) = regime {
+                told = told.or(Some(why));
+                if let Some(mirror) = self.mirrors.get_mut(&origin) {
+                    // They could not be stored, and would stand in for the retractions that are fetched alone.
+                    mirror.ready.clear();
+                }
+            }
+            self.skip_quiet(&origin, regime, view, out);
+            while let Some((seq, from, what)) = self.next_body(&origin, regime, now, view) {
+                if !self.fetch_body(&origin, seq, from, what, view, out) {
                     break;
-                };
-                let id = self.job();
-                let section = if alone { RETRACTION_SECTION } else { 0 };
-                let Some(mirror) = self.mirrors.get_mut(&origin) else {
-                    break;
-                };
-                mirror.body_jobs.insert(seq, id);
-                let origin = origin.clone();
-                let request = BulkRequest::Body {
-                    origin,
-                    seq,
-                    section,
-                    offset: 0,
-                };
-                let peer = peer.clone();
-                let job = if alone {
-                    Job::FetchRetractions {
-                        peer,
-                        request,
-                        expected,
-                    }
-                } else {
-                    Job::FetchBody {
-                        peer,
-                        request,
-                        expected,
-                    }
-                };
-                out.push(Output::Spawn(id, job));
+                }
             }
         }
+        if let Some(why) = told.filter(|_| self.told_closed != told) {
+            out.push(Output::Emit(Event::Closed { why }));
+        }
+        self.told_closed = told;
     }
 
-    /// The next delta worth a transfer, within the bounds of what may be in flight, and whether its retractions alone.
-    fn next_body(&self, origin: &Origin, policy: Policy, now: Timestamp) -> Option<(Seq, bool)> {
+    fn fetch_body(
+        &mut self,
+        origin: &Origin,
+        seq: Seq,
+        from: CentreId,
+        what: Fetched,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) -> bool {
+        let Some(expected) = self.expected(origin, seq, view) else {
+            return false;
+        };
+        let id = self.job();
+        let Some(mirror) = self.mirrors.get_mut(origin) else {
+            return false;
+        };
+        let peer = from.clone();
+        let (job, section, under) = (id, 0, None);
+        mirror.body_jobs.insert(seq, Fetch { job, from, what });
+        let (section, under) = match what {
+            Fetched::Whole => (section, under),
+            Fetched::Ends | Fetched::Empty => (RETRACTION_SECTION, under),
+            Fetched::Under(hash) => (section, Some(hash)),
+        };
+        let request = BulkRequest::Body {
+            origin: origin.clone(),
+            seq,
+            section,
+            offset: 0,
+            under,
+        };
+        let job = match what {
+            Fetched::Ends | Fetched::Empty => Job::FetchRetractions {
+                peer,
+                request,
+                expected,
+            },
+            Fetched::Whole | Fetched::Under(_) => Job::FetchBody {
+                peer,
+                request,
+                expected,
+            },
+        };
+        out.push(Output::Spawn(id, job));
+        true
+    }
+
+    /// The next delta worth a transfer, within the bounds of what may be in flight, from whom, and how much of it.
+    fn next_body(
+        &mut self,
+        origin: &Origin,
+        regime: Regime,
+        now: Timestamp,
+        view: &impl View,
+    ) -> Option<(Seq, CentreId, Fetched)> {
         let mirror = self.mirrors.get(origin)?;
         if mirror.body_pace.is_waiting(now) {
             return None;
@@ -86,7 +110,7 @@ impl Centre {
             return None;
         }
         let state = &mirror.state;
-        let alone = self.retractions_alone(origin, policy);
+        let alone = self.retractions_alone(origin, regime);
         let (first, last) = if alone {
             (state.retracted, state.next_seq)
         } else {
@@ -98,17 +122,49 @@ impl Centre {
         } else {
             limits::BODIES_IN_FLIGHT
         };
-        let mut next = (first.0..last.0).map(Seq).take(ahead);
-        let next = next
-            .find(|seq| !mirror.body_jobs.contains_key(seq) && !mirror.ready.contains_key(seq))?;
+        let next = (first.0..last.0).map(Seq).take(ahead);
+        let idle =
+            |seq: &Seq| !mirror.body_jobs.contains_key(seq) && !mirror.ready.contains_key(seq);
+        let next: Vec<Seq> = next.filter(idle).collect();
+        if regime == Regime::Governed && !alone {
+            return self.next_governed(origin, &next, now, view);
+        }
+        let next = *next.first()?;
         // A pending delta without a retraction is nobody's business yet.
-        let waits = alone && self.is_pending(origin, policy) && next < mirror.quiet_to;
-        (!waits).then_some((next, alone))
+        if alone && self.is_pending(origin, regime) && next < mirror.quiet_to {
+            return None;
+        }
+        let what = if alone { Fetched::Ends } else { Fetched::Whole };
+        Some((next, self.body_source(origin)?, what))
+    }
+
+    /// As [`Centre::next_body`], of what comes under statements.
+    fn next_governed(
+        &mut self,
+        origin: &Origin,
+        next: &[Seq],
+        now: Timestamp,
+        view: &impl View,
+    ) -> Option<(Seq, CentreId, Fetched)> {
+        for seq in next {
+            match self.course(origin, *seq, now, view) {
+                Course::Under(giver, hash) => return Some((*seq, giver, Fetched::Under(hash))),
+                Course::Empty => {
+                    let source = self.body_source(origin);
+                    return source.map(|from| (*seq, from, Fetched::Empty));
+                }
+                Course::Wait => {}
+            }
+        }
+        let mirror = self.mirrors.get(origin)?;
+        let under_way = |seq| mirror.body_jobs.contains_key(&seq);
+        let (seq, giver, hash) = self.wider(origin, mirror.state.applied, under_way)?;
+        Some((seq, giver, Fetched::Under(hash)))
     }
 
     /// Deltas below this number may put: those that a quorum witnessed, of a log that is not in dispute. Of our own log,
     /// when we lost it, all.
-    fn acting(&self, origin: &Origin) -> Seq {
+    pub(super) fn acting(&self, origin: &Origin) -> Seq {
         let Some(mirror) = self.mirrors.get(origin) else {
             return Seq(0);
         };
@@ -123,21 +179,21 @@ impl Centre {
 
     /// Whether retractions are fetched without the records: nothing may be opened, a body before them cannot be had, or
     /// what is left to apply is pending.
-    fn retractions_alone(&self, origin: &Origin, policy: Policy) -> bool {
+    fn retractions_alone(&self, origin: &Origin, regime: Regime) -> bool {
         let Some(mirror) = self.mirrors.get(origin) else {
             return false;
         };
         let left = mirror.state.retracted < mirror.state.next_seq;
-        let closed = !policy.is_open() && *origin != self.origin;
-        closed || (left && (mirror.body_stuck || self.is_pending(origin, policy)))
+        let stuck = mirror.body_stuck || self.is_pending(origin, regime);
+        !regime.is_open() || (left && stuck)
     }
 
     /// Whether nothing is left to apply but deltas that wait for their witnesses.
-    fn is_pending(&self, origin: &Origin, policy: Policy) -> bool {
+    fn is_pending(&self, origin: &Origin, regime: Regime) -> bool {
         self.mirrors.get(origin).is_some_and(|mirror| {
             let state = &mirror.state;
             let left = state.retracted < state.next_seq;
-            let open = policy.is_open() && !mirror.body_stuck;
+            let open = regime.is_open() && !mirror.body_stuck;
             open && left && state.applied >= self.acting(origin)
         })
     }
@@ -147,14 +203,14 @@ impl Centre {
     fn skip_quiet(
         &mut self,
         origin: &Origin,
-        policy: Policy,
+        regime: Regime,
         view: &impl View,
         out: &mut Vec<Output>,
     ) {
         let Some(mirror) = self
             .mirrors
             .get(origin)
-            .filter(|_| self.is_pending(origin, policy))
+            .filter(|_| self.is_pending(origin, regime))
         else {
             return;
         };
@@ -221,7 +277,9 @@ impl Centre {
         let Some(mirror) = self.mirrors.get_mut(origin) else {
             return;
         };
-        mirror.body_jobs.remove(&seq);
+        let Some(fetch) = mirror.body_jobs.remove(&seq) else {
+            return;
+        };
         // Our own records must come back whole, from somebody: who withholds them, or brings others, is merely not asked next.
         let is_own = *origin == self.origin;
         let is_lost = match &result {
@@ -235,80 +293,144 @@ impl Centre {
             | JobResult::Failed => false,
         };
         let result = if is_lost { JobResult::Failed } else { result };
-        match result {
-            JobResult::Body(body) => {
-                if seq == mirror.state.applied {
-                    (mirror.body_pace, mirror.body_stuck) = (Pace::default(), false);
-                } else if mirror.body_stuck {
-                    // The one before it cannot be had: kept, it would stand in the way of the retractions.
-                    return;
+        match (result, fetch.what) {
+            (JobResult::Body(body), Fetched::Under(hash)) => {
+                match self.arrived(origin, body, (fetch.from, hash), out) {
+                    Some(arrived) => self.on_arrived(origin, seq, arrived, now, view, out),
+                    None => self.not_had(origin, now),
                 }
-                mirror.ready.insert(seq, body);
-                self.apply_ready(origin, now, out);
-                self.regain(now, view, out);
             }
-            JobResult::Retractions(list) => {
+            (JobResult::Body(body), _) => {
+                self.on_arrived(origin, seq, Arrived::without(body), now, view, out);
+            }
+            (JobResult::Retractions(list), Fetched::Empty) => {
+                if let Some(expected) = self.expected(origin, seq, view) {
+                    let body = VerifiedBody::withheld(&expected, list);
+                    self.on_arrived(origin, seq, Arrived::without(body), now, view, out);
+                }
+            }
+            (JobResult::Retractions(list), _) => {
                 mirror.body_pace = Pace::default();
                 self.apply_retractions(origin, seq, list, out);
             }
-            JobResult::Failed => {
-                mirror.body_pace.fail(now, None);
-                if mirror.body_pace.failures > 1 {
-                    mirror.stick();
+            (JobResult::Failed, what) => {
+                self.not_had(origin, now);
+                if let Fetched::Under(_) = what {
+                    self.not_arrived(origin, &fetch.from, now, out);
                 }
             }
-            JobResult::Bad(error) => {
-                mirror.body_pace.fail(now, None);
-                mirror.stick();
-                let Some(centre) = self.roster.roster().by_origin(origin) else {
-                    return;
-                };
-                let from = centre.id.clone();
-                let refused = Event::BodyRefused {
-                    origin: origin.clone(),
-                    seq,
-                    from: from.clone(),
-                    error: error.clone(),
-                };
-                out.push(Output::Emit(refused));
-                // A record that this version does not take is no reason to part: its retractions are still wanted.
-                if matches!(
-                    error,
-                    BodyError::Record { .. } | BodyError::Classifier { .. }
-                ) {
-                    return;
-                }
-                drop_peer(&from, Reason::Body(error), out);
+            (JobResult::Bad(error), _) => {
+                self.refuse_body(origin, seq, &fetch.from, error, now, out)
             }
-            JobResult::Suffix(_)
-            | JobResult::Roots(_)
-            | JobResult::Cosigned(_)
-            | JobResult::Ahead(_) => {}
+            (
+                JobResult::Suffix(_)
+                | JobResult::Roots(_)
+                | JobResult::Cosigned(_)
+                | JobResult::Ahead(_),
+                _,
+            ) => {}
         }
     }
 
-    fn apply_ready(&mut self, origin: &Origin, now: Timestamp, out: &mut Vec<Output>) {
-        let policy = self.policy(now);
+    fn not_had(&mut self, origin: &Origin, now: Timestamp) {
+        if let Some(mirror) = self.mirrors.get_mut(origin) {
+            mirror.body_pace.fail(now, None);
+            if mirror.body_pace.failures > 1 {
+                mirror.stick();
+            }
+        }
+    }
+
+    fn refuse_body(
+        &mut self,
+        origin: &Origin,
+        seq: Seq,
+        from: &CentreId,
+        error: BodyError,
+        now: Timestamp,
+        out: &mut Vec<Output>,
+    ) {
+        if let Some(mirror) = self.mirrors.get_mut(origin) {
+            mirror.body_pace.fail(now, None);
+            mirror.stick();
+        }
+        out.push(Output::Emit(Event::BodyRefused {
+            origin: origin.clone(),
+            seq,
+            from: from.clone(),
+            error: error.clone(),
+        }));
+        // A record that this version does not take is no reason to part: its retractions are still wanted.
+        if matches!(
+            error,
+            BodyError::Record { .. } | BodyError::Classifier { .. }
+        ) {
+            return;
+        }
+        drop_peer(from, Reason::Body(error), out);
+    }
+
+    fn on_arrived(
+        &mut self,
+        origin: &Origin,
+        seq: Seq,
+        arrived: Arrived,
+        now: Timestamp,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(mirror) = self.mirrors.get_mut(origin) else {
+            return;
+        };
+        if seq < mirror.state.applied {
+            mirror.body_pace = Pace::default();
+            return self.widen(origin, arrived, now, view, out);
+        }
+        if seq == mirror.state.applied {
+            (mirror.body_pace, mirror.body_stuck) = (Pace::default(), false);
+        } else if mirror.body_stuck {
+            // The one before it cannot be had: kept, it would stand in the way of the retractions.
+            return;
+        }
+        mirror.ready.insert(seq, arrived);
+        self.apply_ready(origin, now, view, out);
+        self.regain(now, view, out);
+    }
+
+    fn apply_ready(
+        &mut self,
+        origin: &Origin,
+        now: Timestamp,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) {
+        let regime = self.regime(origin, now);
         let acting = self.acting(origin);
         while let Some(mirror) = self.mirrors.get_mut(origin) {
             let mut state = mirror.state.clone();
-            let Some(body) = mirror
+            let Some(arrived) = mirror
                 .ready
                 .remove(&state.applied)
                 .filter(|_| state.applied < acting)
             else {
                 return;
             };
-            let admitted = if *origin == self.origin {
-                Ok(body.own())
-            } else {
-                policy.admit(body)
+            let taken = match regime {
+                Regime::Open => Some((arrived.body.admitted(), Vec::new(), Vec::new())),
+                Regime::Governed => self.take(origin, arrived, now, view, out),
+                Regime::Closed(_) => None,
             };
-            // Said once, when policy closed.
-            let Ok(admitted) = admitted else {
-                return mirror.ready.clear();
+            let Some((admitted, mut rows, missing)) = taken else {
+                // Said once, when policy closed; else it is fetched again as policy has it now.
+                if let Some(mirror) = self.mirrors.get_mut(origin) {
+                    mirror.ready.clear();
+                }
+                return;
             };
             let applied = applied(&admitted);
+            if regime == Regime::Governed {
+                self.taken(origin, state.applied, missing, &mut rows);
+            }
             state.applied = Seq(state.applied.0 + 1);
             state.retracted = state.retracted.max(state.applied);
             // With the last body comes our receipt.
@@ -321,11 +443,46 @@ impl Centre {
             mirror.state = state.clone();
             let mut batch = Batch::default();
             batch.push(Write::Body(admitted));
+            batch.extend(rows);
             let origin = origin.clone();
             batch.push(Write::State { origin, state });
             out.push(Output::Commit(batch));
             out.push(Output::Emit(applied));
         }
+    }
+
+    /// More of a delta that is applied.
+    fn widen(
+        &mut self,
+        origin: &Origin,
+        arrived: Arrived,
+        now: Timestamp,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) {
+        if self.regime(origin, now) != Regime::Governed {
+            return;
+        }
+        let Some((admitted, mut rows, missing)) = self.take(origin, arrived, now, view, out) else {
+            return;
+        };
+        let seq = admitted.seq();
+        let withheld = missing.iter().map(|row| row.count).sum();
+        let sections = admitted.body().sections().iter();
+        let records = sections.map(crate::delta::Section::held).sum();
+        self.taken(origin, seq, missing, &mut rows);
+        let mut batch = Batch::default();
+        if records > 0 {
+            batch.push(Write::Widen(admitted));
+        }
+        batch.extend(rows);
+        out.push(Output::Commit(batch));
+        out.push(Output::Emit(Event::DeltaWidened {
+            origin: origin.clone(),
+            seq,
+            records,
+            withheld,
+        }));
     }
 
     fn apply_retractions(

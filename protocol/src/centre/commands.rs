@@ -128,6 +128,8 @@ struct Extension {
     policies: Vec<(u64, Vec<u8>)>,
     body: Option<AdmittedBody>,
     rosters: Vec<SignedRoster>,
+    /// Small objects that go with it.
+    rows: Vec<Write>,
 }
 
 impl Centre {
@@ -583,6 +585,7 @@ impl Centre {
             mut policies,
             body,
             rosters,
+            rows,
         } = extension;
         let mut missing = self.unlogged(&state, &rosters, view)?;
         deltas
@@ -624,10 +627,31 @@ impl Centre {
         });
         batch.extend(body.map(Write::Body));
         batch.extend(rosters.into_iter().map(Write::Roster));
+        batch.extend(rows);
         batch.push(Write::State { origin, state });
         out.push(Output::Commit(batch));
         self.propose(now);
         Ok(())
+    }
+
+    /// Logs one leaf that seals something, with the rows that go with it.
+    pub(super) fn log_leaf(
+        &mut self,
+        leaf: &Leaf,
+        rows: Vec<Write>,
+        now: Timestamp,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CommandError> {
+        self.may_sign()?;
+        self.would_be_taken(now)?;
+        let extension = Extension {
+            state: self.own.clone(),
+            leaves: leaf.to_bytes().into_iter().collect(),
+            rows,
+            ..Extension::default()
+        };
+        self.extend(extension, now, view, out)
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use hashpact_keys::{CentreId, Origin, Timestamp};
+use rand_core::CryptoRng;
 
 use super::{Centre, Event, Output, Reason, later};
 use crate::Hash;
@@ -20,6 +21,7 @@ impl Centre {
         peer: &CentreId,
         frame: &Frame,
         now: Timestamp,
+        rng: &mut impl CryptoRng,
         view: &impl View,
         out: &mut Vec<Output>,
     ) {
@@ -33,6 +35,21 @@ impl Centre {
                 notes,
             }) => (session, counter, notes),
             Ok(Message::Fork(proof)) => return self.on_fork_proof(peer, &proof, now, view, out),
+            Ok(Message::Propose(proposal)) => {
+                return self.on_proposal(peer, &proposal, now, rng, view, out);
+            }
+            Ok(Message::Terms { ask, offer, chain }) => {
+                return self.on_terms(peer, (ask, &offer, &chain), now, rng, view, out);
+            }
+            Ok(Message::Agreed(signed)) => {
+                return self.on_agreed(peer, &signed, now, rng, view, out);
+            }
+            Ok(Message::Logged(hash)) => return self.on_logged(peer, hash, now),
+            Ok(Message::Declined {
+                ask,
+                statement,
+                why,
+            }) => return self.on_declined(peer, (ask, statement, why), now, view, out),
             Err(error) => return drop_peer(peer, Reason::Malformed(error), out),
         };
         // Streams may overtake each other: an older message must not look like a rollback.

@@ -41,6 +41,13 @@ struct Book {
     note: Vec<u8>,
 }
 
+/// Which documents stand where, and whether they are witnessed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LawMark {
+    roster: RosterVersion,
+    logs: Vec<(Option<u64>, bool)>,
+}
+
 /// Whether a class may go from one centre to another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flow {
@@ -224,11 +231,35 @@ impl Centre {
         InForce::of(&documents, witnessed, self.time(now), fallback)
     }
 
-    fn standing_of(&self, origin: &Origin) -> Option<&LogState> {
+    pub(super) fn standing_of(&self, origin: &Origin) -> Option<&LogState> {
         if *origin == self.origin {
             return Some(&self.own);
         }
         self.mirrors.get(origin).map(|mirror| &mirror.state)
+    }
+
+    /// What decisions rest on, but for time: they hold while this is the same. `None` while a document is named and not read.
+    pub(super) fn law_mark(&self) -> Option<LawMark> {
+        let roster = self.roster();
+        let mut logs = Vec::with_capacity(roster.centres.len());
+        for centre in &roster.centres {
+            let Some(state) = self.standing_of(&centre.origin) else {
+                continue;
+            };
+            let book = self.books.logs.get(&centre.origin);
+            if book.and_then(|book| book.newest) != state.policy {
+                return None;
+            }
+            let witnessed = state.witnessed.as_ref();
+            let witnessed = witnessed.map_or(0, |head| head.checkpoint().size);
+            let witnessed = witnessed.min(state.frozen.unwrap_or(u64::MAX));
+            let is_seen = state.policy.is_some_and(|index| index < witnessed);
+            logs.push((state.policy, is_seen));
+        }
+        Some(LawMark {
+            roster: roster.version,
+            logs,
+        })
     }
 
     /// Reads the documents that came since the last step, and what time others have seen.

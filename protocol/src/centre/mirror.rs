@@ -6,11 +6,32 @@ use hashpact_keys::{CentreId, Timestamp};
 
 use super::JobId;
 use super::cosign::OwnLines;
+use super::transfers::Arrived;
+use crate::Hash;
 use crate::delta::Seq;
 use crate::limits;
 use crate::log::SignedCheckpoint;
-use crate::policy::VerifiedBody;
 use crate::view::LogState;
+
+/// A body job under way.
+pub(super) struct Fetch {
+    pub(super) job: JobId,
+    pub(super) from: CentreId,
+    pub(super) what: Fetched,
+}
+
+/// What a body job brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fetched {
+    /// A whole body, without a statement.
+    Whole,
+    /// Retractions alone; the records wait.
+    Ends,
+    /// Retractions alone, which is all that may come of the delta.
+    Empty,
+    /// What the statement with this hash gives.
+    Under(Hash),
+}
 
 /// A log that this node mirrors, as far as memory goes.
 #[derive(Default)]
@@ -25,9 +46,9 @@ pub(super) struct Mirror {
     /// A size whose next leaf was refused: asked for again only when the roster changes.
     pub(super) refused_at: Option<u64>,
     /// Body jobs under way.
-    pub(super) body_jobs: BTreeMap<Seq, JobId>,
+    pub(super) body_jobs: BTreeMap<Seq, Fetch>,
     /// Bodies that arrived before their turn.
-    pub(super) ready: BTreeMap<Seq, VerifiedBody>,
+    pub(super) ready: BTreeMap<Seq, Arrived>,
     /// When the log is asked for again.
     pub(super) log_pace: Pace,
     /// When bodies are asked for again.

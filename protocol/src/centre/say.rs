@@ -2,7 +2,7 @@
 
 use hashpact_keys::{CentreId, Origin, Timestamp};
 
-use super::CommandError;
+use super::{CommandError, TermsError};
 use crate::delta::{BodyError, Draft, Expected, Retraction, Seq};
 use crate::labels::{ClassId, Labels};
 use crate::log::{CheckpointError, ForkError, SignedCheckpoint};
@@ -270,6 +270,50 @@ pub enum Event {
         /// Why.
         error: BodyError,
     },
+    /// A transfer statement under both signatures is logged here, as giver or as taker.
+    TransferLogged {
+        /// The log.
+        origin: Origin,
+        /// Who gives.
+        from: CentreId,
+        /// Who takes.
+        to: CentreId,
+        /// Deltas in it.
+        deltas: u64,
+        /// Records in it.
+        records: u64,
+    },
+    /// Classes of a delta that was applied without them are stored now.
+    DeltaWidened {
+        /// The log.
+        origin: Origin,
+        /// The delta.
+        seq: Seq,
+        /// Records that are here now.
+        records: u64,
+        /// Records that are not.
+        withheld: u64,
+    },
+    /// What a giver offered or sent is refused; nothing of it is stored.
+    TransferRefused {
+        /// The log.
+        origin: Origin,
+        /// The giver.
+        from: CentreId,
+        /// Why.
+        error: TermsError,
+    },
+    /// A giver does not give what the policies of all sides allow, by our own reading of them.
+    SurplusWithheld {
+        /// The log.
+        origin: Origin,
+        /// The class.
+        class: ClassId,
+        /// Records.
+        count: u64,
+        /// The giver.
+        from: CentreId,
+    },
     /// Bodies wait because nothing may be opened.
     Closed {
         /// Why.
@@ -320,4 +364,7 @@ pub enum Reason {
     /// A body that its signature does not cover.
     #[error("bad body: {0}")]
     Body(BodyError),
+    /// It offers or gives what it may not.
+    #[error("bad transfer: {0}")]
+    Transfer(TermsError),
 }

@@ -14,7 +14,7 @@ use crate::delta::{
 use crate::labels::{ClassId, Labels};
 use crate::log::{Leaf, read_leaves};
 use crate::record::{EntryId, Record, Revision};
-use crate::serve;
+use crate::serve::{self, Answer};
 use crate::view::{AdmittedBody, Batch, Held, Holding, LogState, Shelf, View, Write};
 use crate::wire::{BulkRefusal, BulkRequest};
 
@@ -255,14 +255,33 @@ impl Memory {
     /// The stored body of a delta.
     #[must_use]
     pub fn body(&self, origin: &Origin, seq: Seq) -> Option<Vec<u8>> {
-        Some(self.logs.get(origin)?.bodies.get(&seq)?.bytes_from(0, None))
+        Some(
+            self.logs
+                .get(origin)?
+                .bodies
+                .get(&seq)?
+                .bytes_from(0, &Answer::Whole),
+        )
     }
 
-    /// What a bulk request asks for, as a node reads it off its disk. Whether it may be answered is not asked here.
+    /// What a bulk request asks for, as a node reads it off its disk. Whether it may be answered, and how much of it, is not
+    /// asked here.
     ///
     /// # Errors
     /// [`BulkRefusal`].
     pub fn read(&self, request: &BulkRequest) -> Result<Vec<u8>, BulkRefusal> {
+        self.read_part(request, &Answer::Whole)
+    }
+
+    /// As [`Memory::read`], as much of it as may be answered.
+    ///
+    /// # Errors
+    /// [`BulkRefusal`].
+    pub fn read_part(
+        &self,
+        request: &BulkRequest,
+        answer: &Answer,
+    ) -> Result<Vec<u8>, BulkRefusal> {
         match request {
             BulkRequest::Suffix { origin, from, to } => serve::suffix(self, origin, *from, *to),
             BulkRequest::Proof { origin, from, to } => serve::proof(self, origin, *from, *to),
@@ -271,10 +290,11 @@ impl Memory {
                 seq,
                 section,
                 offset,
+                ..
             } => {
                 let body = self.logs.get(origin).and_then(|log| log.bodies.get(seq));
                 let body = body.ok_or(BulkRefusal::NotFound)?;
-                let bytes = body.bytes_from(*section, None);
+                let bytes = body.bytes_from(*section, answer);
                 let skip = usize::try_from(*offset).unwrap_or(usize::MAX);
                 bytes
                     .get(skip..)
@@ -286,16 +306,14 @@ impl Memory {
 }
 
 impl StoredBody {
-    /// The body from a section on, with these classes only; none stands for all.
-    fn bytes_from(&self, first: u32, keep: Option<&[ClassId]>) -> Vec<u8> {
+    /// The body from a section on, as much of it as may be answered.
+    fn bytes_from(&self, first: u32, answer: &Answer) -> Vec<u8> {
         let classes = self.classes.iter();
         let wanted = classes.filter(|stored| u32::from(stored.entry.class.0) >= first);
         let mut bytes: Vec<u8> = wanted
-            .flat_map(|stored| match keep {
-                Some(keep) if !keep.contains(&stored.entry.class) => {
-                    withheld_section(&stored.entry)
-                }
-                Some(_) | None => stored.section.clone(),
+            .flat_map(|stored| match answer.has(stored.entry.class) {
+                true => stored.section.clone(),
+                false => withheld_section(&stored.entry),
             })
             .collect();
         bytes.extend(&self.retractions);

@@ -165,6 +165,8 @@ pub struct Sim {
     tamper: Option<Tamper>,
     /// Whether somebody may be dropped or accused: a test that plays an evil part says so.
     faults_expected: bool,
+    /// Whether a policy was logged, so that centres may hold less than there is.
+    is_ruled: bool,
     audit: Audit,
     auditor: Auditor,
     /// Disks from which a centre answers for one log: another branch that it was shown.
@@ -230,6 +232,7 @@ impl Sim {
             records: 0,
             tamper: None,
             faults_expected: false,
+            is_ruled: false,
             audit: Audit::default(),
             auditor: Auditor::default(),
             branches: BTreeMap::new(),

@@ -6,6 +6,7 @@ use hashpact_protocol::delta::{
     Body, ClassEntry, ClassTable, Disclosure, Expected, Header, Retraction, RetractionEntry, Seq,
 };
 use hashpact_protocol::labels::ClassId;
+use hashpact_protocol::lists::ClosedList as _;
 use hashpact_protocol::log::{Leaf, SignedCheckpoint};
 use hashpact_protocol::record::{PrintValue, Record};
 use hashpact_protocol::wire::{BulkRefusal, BulkRequest, Message, Suffix};
@@ -236,6 +237,34 @@ pub(crate) fn wire(bytes: &[u8], context: &Value) -> Result<Value, Value> {
                     notes,
                 } => json!({ "session": session, "counter": counter, "notes": notes.len() }),
                 Message::Fork(proof) => json!({ "fork": proof.len() }),
+                Message::Propose(proposal) => json!({
+                    "propose": proposal.ask,
+                    "origin": proposal.origin.as_str(),
+                    "purpose": proposal.purpose.name(),
+                    "policies": proposal.policies,
+                    "wanted": proposal
+                        .wanted
+                        .iter()
+                        .map(|(seq, classes)| {
+                            let classes = classes.iter().map(|class| json!(class.0));
+                            json!([seq.0, classes.collect::<Value>()])
+                        })
+                        .collect::<Value>(),
+                }),
+                Message::Terms { ask, offer, chain } => {
+                    json!({ "terms": ask, "offer": offer.len(), "chain": chain.len() })
+                }
+                Message::Agreed(signed) => json!({ "agreed": signed.len() }),
+                Message::Logged(hash) => json!({ "logged": hex::encode(hash) }),
+                Message::Declined {
+                    ask,
+                    statement,
+                    why,
+                } => json!({
+                    "declined": ask,
+                    "statement": statement.map(hex::encode),
+                    "why": why as u8,
+                }),
             })
         }
         "request" => {
@@ -253,8 +282,10 @@ pub(crate) fn wire(bytes: &[u8], context: &Value) -> Result<Value, Value> {
                     seq,
                     section,
                     offset,
+                    under,
                 } => {
-                    json!({ "body": [origin.as_str(), seq.0, section, offset] })
+                    let under = under.map(hex::encode);
+                    json!({ "body": [origin.as_str(), seq.0, section, offset, under] })
                 }
             })
         }

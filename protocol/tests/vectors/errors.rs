@@ -288,5 +288,6 @@ pub(crate) fn refusal(refusal: BulkRefusal) -> &'static str {
         BulkRefusal::NotOrigin => "NotOrigin",
         BulkRefusal::Closed => "Closed",
         BulkRefusal::Store => "Store",
+        BulkRefusal::Statement => "Statement",
     }
 }

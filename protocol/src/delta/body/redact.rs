@@ -5,9 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use super::super::Seq;
-use super::super::section::{ClassSection, withheld_section};
-use super::{Body, Section};
+use super::super::section::{ClassSection, retraction_section, withheld_section};
+use super::super::{Retraction, Seq};
+use super::{Body, Disclosure, Expected, Section};
 use crate::labels::ClassId;
 use crate::record::EntryId;
 use hashpact_keys::Origin;
@@ -46,6 +46,69 @@ impl Body {
                 None => own.to_vec(),
             }
         })
+    }
+
+    /// This body with these classes withheld; no byte of their sections is left. Nothing is verified again.
+    pub(crate) fn without(self, gone: &BTreeSet<ClassId>) -> Self {
+        if self
+            .sections
+            .iter()
+            .all(|section| !gone.contains(&section.class))
+        {
+            return self;
+        }
+        let bytes = self.narrowed(&|class| !gone.contains(&class));
+        let mut at = 0;
+        let place = |mut section: Section| {
+            let before = section.range.clone();
+            let len = match gone.contains(&section.class) {
+                true => withheld_section(&section.signed()).len(),
+                false => before.len(),
+            };
+            let moved = |range: &std::ops::Range<usize>| {
+                let skipped = range.start - before.start;
+                at + skipped..at + skipped + range.len()
+            };
+            section.disclosure = match &section.disclosure {
+                _ if gone.contains(&section.class) => Disclosure::Withheld,
+                Disclosure::Withheld => Disclosure::Withheld,
+                Disclosure::Disclosed(records) => Disclosure::Disclosed(moved(records)),
+                Disclosure::Partial { records, held } => Disclosure::Partial {
+                    records: moved(records),
+                    held: *held,
+                },
+            };
+            section.range = at..at + len;
+            at += len;
+            section
+        };
+        let sections = self.sections.into_iter().map(place).collect();
+        Self {
+            retraction_range: at..bytes.len(),
+            retractions: self.retractions,
+            sections,
+            bytes,
+        }
+    }
+
+    /// The body of a delta of which nothing is disclosed but its retractions; they were verified.
+    pub(crate) fn withheld(expected: &Expected, list: Vec<Retraction>) -> Self {
+        let mut bytes = Vec::new();
+        let mut sections = Vec::with_capacity(expected.table.classes.len());
+        for entry in &expected.table.classes {
+            let start = bytes.len();
+            bytes.extend(withheld_section(entry));
+            sections.push(Section {
+                class: entry.class,
+                count: entry.count,
+                root: entry.root,
+                range: start..bytes.len(),
+                disclosure: Disclosure::Withheld,
+            });
+        }
+        let at = bytes.len();
+        bytes.extend(retraction_section(&list));
+        Self::from_parts(bytes, sections, at, list)
     }
 
     fn rewritten(&self, cut: impl Fn(&Section, &[u8]) -> Vec<u8>) -> Vec<u8> {

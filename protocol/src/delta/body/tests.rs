@@ -93,3 +93,22 @@ proptest! {
         prop_assert_eq!(refused, (ids.len() < all).then_some(BodyError::RepeatedEntry));
     }
 }
+
+#[test]
+fn a_body_without_some_classes_is_what_a_receiver_would_read() {
+    let (bytes, expected) = signed(&[vec![1, 2], vec![4], vec![5, 6]]);
+    let body = || Body::verify(bytes.clone(), &expected).unwrap();
+    for gone in [vec![], vec![0], vec![1], vec![0, 2], vec![0, 1, 2]] {
+        let gone: BTreeSet<_> = gone.into_iter().map(ClassId).collect();
+        let without = body().without(&gone);
+        let read = Body::verify(without.bytes().to_vec(), &expected).unwrap();
+        assert!(read == without, "{gone:?}");
+    }
+    let all = expected
+        .table
+        .classes
+        .iter()
+        .map(|entry| entry.class)
+        .collect();
+    assert!(Body::withheld(&expected, Vec::new()) == body().without(&all));
+}

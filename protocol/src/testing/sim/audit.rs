@@ -118,6 +118,8 @@ impl Sim {
             | Event::OwnLogRegained { .. }
             | Event::KeysRetired
             | Event::PolicyLogged { .. }
+            | Event::TransferLogged { .. }
+            | Event::DeltaWidened { .. }
             | Event::RosterApplied { .. } => false,
             Event::LeafRefused {
                 error: SuffixError::Leaf { source, .. },
@@ -129,7 +131,9 @@ impl Sim {
             | Event::OwnLogBehind { .. }
             | Event::LeafRefused { .. }
             | Event::SuffixRefused { .. }
-            | Event::BodyRefused { .. } => true,
+            | Event::BodyRefused { .. }
+            | Event::TransferRefused { .. }
+            | Event::SurplusWithheld { .. } => true,
         };
         if accuses && !self.faults_expected {
             return Err(Violation::HonestAccused {
@@ -194,10 +198,21 @@ impl Sim {
         if held.applied > held.retracted || held.retracted > held.next_seq {
             return Err(broken("applied what the log does not name"));
         }
-        if mirror.live(origin) != self.audit.live(origin, &held) {
+        if !self.agrees(&mirror.live(origin), &self.audit.live(origin, &held)) {
             return Err(broken("does not hold what the deltas that it applied make"));
         }
         Ok(())
+    }
+
+    /// Whether what a centre holds is what it ought to; where policies speak, it may be less, and must not be anything else.
+    pub(super) fn agrees(
+        &self,
+        held: &BTreeMap<EntryId, Revision>,
+        truth: &BTreeMap<EntryId, Revision>,
+    ) -> bool {
+        let mut rows = held.iter();
+        let is_part = rows.all(|(entry, revision)| truth.get(entry) == Some(revision));
+        is_part && (self.is_ruled || held.len() == truth.len())
     }
 
     /// Each centre knows who is connected to it, and nobody else.

@@ -148,6 +148,7 @@ impl Sim {
             issued_at: self.now,
             files,
         };
+        self.is_ruled = true;
         let [a, b] = documents::signers(&setup);
         let document = document.sign(&[&a, &b]);
         self.must(n, Command::Policy { document }).map(drop)

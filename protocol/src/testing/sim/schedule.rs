@@ -296,8 +296,10 @@ impl Sim {
         for log in 0..self.len() {
             let origin = &self.nodes[log].setup.origin;
             let (root, held) = (self.memory(log).log(origin).root, self.live(log, log));
-            let differs =
-                |n: &usize| self.memory(*n).log(origin).root != root || self.live(*n, log) != held;
+            let differs = |n: &usize| {
+                let same = self.memory(*n).log(origin).root == root;
+                !same || !self.agrees(&self.live(*n, log), &held)
+            };
             if let Some(centre) = (0..self.len()).find(differs) {
                 let rule = "healed and still holds something else than the origin";
                 return Err(Violation::Rule { centre, rule });

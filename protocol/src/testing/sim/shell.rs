@@ -4,7 +4,7 @@ use hashpact_keys::CentreId;
 
 use super::{Flight, Fuse, Mail, Node, Sim, Violation, pair};
 use crate::centre::{Centre, Command, Input, Job, JobResult, Output};
-use crate::serve;
+use crate::serve::{self, Answer};
 use crate::verify::ReceivedBody;
 use crate::view::View as _;
 use crate::wire::{BulkRequest, Frame, Message};
@@ -164,15 +164,17 @@ impl Sim {
             is_puppet,
             ..
         } = &self.nodes[server];
-        if !is_puppet {
+        let answer = if *is_puppet {
+            Answer::Whole
+        } else {
             let (asker, roster) = (&self.nodes[asker].setup.id, centre.as_ref()?.roster());
-            serve::may_answer(&request, asker, &setup.origin, roster, self.now).ok()?;
-        }
+            serve::may_answer(&request, asker, &setup.origin, roster, self.now, memory).ok()?
+        };
         let (BulkRequest::Suffix { origin, .. }
         | BulkRequest::Proof { origin, .. }
         | BulkRequest::Body { origin, .. }) = &request;
         let branch = self.branches.get(&(server, origin.clone()));
-        let bytes = branch.unwrap_or(memory).read(&request).ok()?;
+        let bytes = branch.unwrap_or(memory).read_part(&request, &answer).ok()?;
         let bytes = match &self.tamper {
             Some(tamper) => tamper(server, &request, bytes)?,
             None => bytes,
