@@ -12,6 +12,7 @@
 //! | `profile`, `facts`, `grant` | what a document says |
 //! | `load`, `forms`, `words`, `fault` | is it safe to rely on, and else what is wrong and where |
 //! | `engine` | the bridge to Cedar |
+//! | `hearing` | many decisions about the same classes and peers |
 //! | `floor` | what no profile can allow |
 //! | `in_force` | which documents of a log must allow |
 //!
@@ -24,6 +25,7 @@ mod fault;
 mod floor;
 mod forms;
 mod grant;
+mod hearing;
 mod in_force;
 mod load;
 mod profile;
@@ -36,6 +38,7 @@ pub use facts::{Counsel, Fact, Mark, Topic};
 pub use fault::{FaultKind, FormFault, PolicyFault};
 pub use floor::FLOOR;
 pub use grant::{Grant, With};
+pub use hearing::Hearing;
 pub use in_force::{Fallback, InForce, Logged, Ruling, open};
 pub use profile::{Basis, Profile};
 pub use query::{Action, ClassFacts, Decision, Principal, Query};

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use cedar_policy::{
     Authorizer, Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicyId,
-    PolicySet, Request, RestrictedExpression as Expr, Schema,
+    PolicySet, Request, RestrictedExpression as Expr, Schema, validate_scope_variables,
 };
 use hashpact_keys::{Jurisdiction, Timestamp};
 
@@ -112,21 +112,45 @@ impl Subjects {
         Ok(made)
     }
 
+    /// How many classes there are.
+    pub(super) fn classes(&self) -> usize {
+        self.classes.len()
+    }
+
     /// The principals, in the order in which they were given.
-    pub(super) fn principal(&self, index: usize) -> Option<&Principal> {
-        self.principals.get(index).map(|(principal, _)| principal)
+    pub(super) fn principals(&self) -> impl Iterator<Item = &Principal> {
+        self.principals.iter().map(|(principal, _)| principal)
+    }
+
+    /// The principal at this place.
+    pub(super) fn principal(&self, index: usize) -> Result<&Principal, EngineError> {
+        let found = self.principals.get(index);
+        found
+            .map(|(principal, _)| principal)
+            .ok_or_else(EngineError::nobody)
+    }
+
+    fn uid(&self, index: usize) -> Result<&EntityUid, EngineError> {
+        let found = self.principals.get(index);
+        found.map(|(_, uid)| uid).ok_or_else(EngineError::nobody)
+    }
+
+    /// Whether the schema lets a principal of this type do this.
+    pub(super) fn fit(&self, principal: usize, action: Action) -> bool {
+        let (Ok(principal), Some(class)) = (self.uid(principal), self.classes.first()) else {
+            return false;
+        };
+        validate_scope_variables(principal, MODEL.action(action), class, &MODEL.schema).is_ok()
     }
 }
 
-/// One question about the subjects, by their places in the lists.
+/// One question about every class of the subjects.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask {
     /// What would be done.
     pub action: Action,
     /// With whom: index of the principal.
     pub principal: usize,
-    /// With what: index of the class.
-    pub class: usize,
     /// As in [`Query`](super::Query).
     pub purpose: Purpose,
     /// As in [`Query`](super::Query).
@@ -144,7 +168,7 @@ pub struct Replay {
     pub request: String,
 }
 
-/// Writes a question down. The same question gives the same text.
+/// Writes a question about the one class of the subjects down. The same question gives the same text.
 pub(super) fn replay(
     subjects: &Subjects,
     ask: &Ask,
@@ -154,14 +178,13 @@ pub(super) fn replay(
     // Cedar yields entities in hash order.
     let mut entities: Vec<_> = entities.as_array().into_iter().flatten().collect();
     entities.sort_by_cached_key(ToString::to_string);
-    let request = request(subjects, ask, context)?;
     let uid = |uid: Option<&EntityUid>| uid.map(ToString::to_string);
-    let context = request.context().map(Context::to_json_value);
+    let principal = subjects.principals.get(ask.principal).map(|(_, uid)| uid);
     let request = serde_json::json!({
-        "principal": uid(request.principal()),
-        "action": uid(request.action()),
-        "resource": uid(request.resource()),
-        "context": context.transpose().map_err(said)?,
+        "principal": uid(principal),
+        "action": uid(Some(MODEL.action(ask.action))),
+        "resource": uid(subjects.classes.first()),
+        "context": context.to_json_value().map_err(said)?,
     });
     Ok(Replay {
         entities: serde_json::to_string_pretty(&entities).map_err(said)?,
@@ -169,52 +192,80 @@ pub(super) fn replay(
     })
 }
 
-/// Evaluates policies. An error while evaluating denies, whatever else was decided.
-pub(super) fn evaluate(
-    policies: &PolicySet,
-    subjects: &Subjects,
-    ask: &Ask,
-    context: Context,
-) -> Decision {
-    let request = match request(subjects, ask, context) {
-        Ok(request) => request,
-        Err(EngineError(said)) => {
-            return Decision {
-                errors: vec![said],
-                ..Decision::default()
-            };
+/// What some policies say to one question.
+pub(super) struct Said {
+    permits: bool,
+    /// Ids of the forbids that fired, else of the permits that did.
+    policies: Vec<String>,
+    errors: Vec<String>,
+}
+
+impl Said {
+    /// What they decide together: a forbid beats every permit, and an error denies, whatever else was said.
+    pub(super) fn all(parts: &[&Self]) -> Decision {
+        let forbidden = parts
+            .iter()
+            .any(|part| !part.permits && !part.policies.is_empty());
+        let determining = parts.iter().filter(|part| part.permits != forbidden);
+        let mut policies: Vec<String> = determining
+            .flat_map(|part| part.policies.iter().cloned())
+            .collect();
+        policies.sort_unstable();
+        let mut errors: Vec<String> = parts
+            .iter()
+            .flat_map(|part| part.errors.iter().cloned())
+            .collect();
+        errors.sort_unstable();
+        let permitted = parts.iter().any(|part| part.permits);
+        Decision {
+            allowed: permitted && !forbidden && errors.is_empty(),
+            policies,
+            valid_until: None,
+            errors,
         }
-    };
-    let response = MODEL
-        .authorizer
-        .is_authorized(&request, policies, &subjects.entities);
-    let reasons = response.diagnostics().reason();
-    // Cedar yields both in hash order.
-    let mut decided: Vec<String> = reasons.map(PolicyId::to_string).collect();
-    decided.sort_unstable();
-    let errors = response.diagnostics().errors();
-    let mut errors: Vec<String> = errors.map(ToString::to_string).collect();
-    errors.sort_unstable();
-    Decision {
-        allowed: response.decision() == cedar_policy::Decision::Allow && errors.is_empty(),
-        policies: decided,
-        valid_until: None,
-        errors,
     }
 }
 
-fn request(subjects: &Subjects, ask: &Ask, context: Context) -> Result<Request, EngineError> {
-    let nobody = EngineError::nobody;
-    let (_, principal) = subjects.principals.get(ask.principal).ok_or_else(nobody)?;
-    let class = subjects.classes.get(ask.class).ok_or_else(nobody)?;
-    Request::new(
-        principal.clone(),
-        MODEL.action(ask.action).clone(),
-        class.clone(),
-        context,
-        Some(&MODEL.schema),
-    )
-    .map_err(said)
+/// Checks against the schema what is the same for every class: they are of one type.
+pub(super) fn check(
+    subjects: &Subjects,
+    principal: usize,
+    action: Action,
+    context: &Context,
+) -> Result<(), EngineError> {
+    let action = MODEL.action(action);
+    if let Some(class) = subjects.classes.first() {
+        let principal = subjects.uid(principal)?;
+        validate_scope_variables(principal, action, class, &MODEL.schema).map_err(said)?;
+    }
+    context.validate(&MODEL.schema, action).map_err(said)
+}
+
+/// Evaluates policies for one principal, action and class, of which the schema was asked before.
+pub(super) fn ask(
+    policies: &PolicySet,
+    subjects: &Subjects,
+    (principal, action, class): (usize, Action, usize),
+    context: &Context,
+) -> Result<Said, EngineError> {
+    let principal = subjects.uid(principal)?.clone();
+    let action = MODEL.action(action).clone();
+    let class = subjects
+        .classes
+        .get(class)
+        .ok_or_else(EngineError::nobody)?;
+    let request = Request::new(principal, action, class.clone(), context.clone(), None);
+    let response =
+        MODEL
+            .authorizer
+            .is_authorized(&request.map_err(said)?, policies, &subjects.entities);
+    let diagnostics = response.diagnostics();
+    let name = |id: &PolicyId| AsRef::<str>::as_ref(id).to_owned();
+    Ok(Said {
+        permits: response.decision() == cedar_policy::Decision::Allow,
+        policies: diagnostics.reason().map(name).collect(),
+        errors: diagnostics.errors().map(ToString::to_string).collect(),
+    })
 }
 
 /// The context of a request. `now` is for the record: no condition reads it.
@@ -255,6 +306,8 @@ fn principal_entity(principal: &Principal) -> Result<Entity, EngineError> {
 }
 
 fn class_entity(class: ClassFacts<'_>) -> Result<Entity, EngineError> {
+    // A label that could be nothing would meet every condition on all that it could be.
+    class.labels.check().map_err(said)?;
     let Labels {
         media_kind,
         content_class,

@@ -4,15 +4,24 @@
 //! domain 2.2: only what is effectively assessed is ever released. In scope: releases to members. Out of scope: all that a
 //! profile may decide.
 
-use super::query::{Action, Principal};
+use super::engine::Ask;
+use super::query::{Action, Decision, Principal};
 use crate::assess::EntryFacts;
 use crate::labels::State;
 
 /// Stands in the place of a policy's `@id` where the floor denies what the profile permits.
 pub const FLOOR: &str = "hashpact-floor";
 
+/// Denies what a profile permits below the floor.
+pub(super) fn hold(decision: &mut Decision, principal: &Principal, ask: &Ask) {
+    if decision.allowed && !passes(ask.action, principal, ask.entry) {
+        decision.allowed = false;
+        decision.policies = vec![FLOOR.to_owned()];
+    }
+}
+
 /// Whether the floor lets this pass. A quorum holds only with a person's attestation.
-pub(super) fn passes(action: Action, principal: &Principal, entry: Option<EntryFacts>) -> bool {
+fn passes(action: Action, principal: &Principal, entry: Option<EntryFacts>) -> bool {
     match principal {
         Principal::Member { .. } => {}
         Principal::Centre { .. } | Principal::Auditor { .. } => return true,

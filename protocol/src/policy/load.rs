@@ -18,6 +18,7 @@ use super::facts::{self, is_prose};
 use super::fault::{FaultKind, PolicyFault};
 use super::forms;
 use super::grant::Grant;
+use super::hearing::Rules;
 use super::profile::Basis;
 use super::query::Action;
 use crate::labels::is_token;
@@ -27,7 +28,7 @@ use crate::lists::ClosedList;
 /// The policies of a document.
 pub(super) struct Loaded {
     pub(super) policies: BTreeMap<String, Basis>,
-    pub(super) by_action: Vec<PolicySet>,
+    pub(super) by_action: Vec<Rules>,
 }
 
 /// Checks what is known before anything is read: length, number and names.
@@ -86,7 +87,9 @@ pub(super) fn read<'a>(
     }
     reading.validate();
     if !reading.faults.is_empty() {
-        reading.faults.sort_by(|a, b| place(a).cmp(&place(b)));
+        // Cedar yields them in hash order.
+        reading.faults.sort_by_cached_key(place);
+        reading.faults.dedup();
         return Err(reading.faults);
     }
     let by_action = Action::VALUES.iter().map(|(action, _)| reading.of(*action));
@@ -99,8 +102,14 @@ pub(super) fn read<'a>(
     }
 }
 
-fn place(fault: &PolicyFault) -> (&str, u32, u32) {
-    (&fault.file, fault.line, fault.column)
+fn place(fault: &PolicyFault) -> (String, u32, u32, String) {
+    let PolicyFault {
+        file,
+        line,
+        column,
+        kind,
+    } = fault;
+    (file.clone(), *line, *column, kind.to_string())
 }
 
 struct Reading<'a> {
@@ -233,10 +242,10 @@ impl<'a> Reading<'a> {
     }
 
     /// The policies that could decide about this action.
-    fn of(&self, action: Action) -> Option<PolicySet> {
+    fn of(&self, action: Action) -> Option<Rules> {
         let uid = MODEL.action(action);
         let those = self.set.policies().filter(|policy| concerns(policy, uid));
-        PolicySet::from_policies(those.cloned()).ok()
+        Rules::of(those.cloned())
     }
 }
 

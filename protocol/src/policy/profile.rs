@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use cedar_policy::{Context, PolicySet};
-use hashpact_keys::Jurisdiction;
+use cedar_policy::Context;
+use hashpact_keys::{Jurisdiction, Timestamp};
 
-use super::engine::{self, Ask, EngineError, Replay, Subjects};
+use super::engine::{self, Ask, EngineError, Replay, Said, Subjects};
 use super::facts::{self, Counsel, Fact, Facts};
 use super::fault::{FaultKind, PolicyFault};
 use super::floor;
 use super::grant::Grant;
+use super::hearing::Rules;
 use super::load;
-use super::query::{Decision, Principal, Query};
+use super::query::{Action, Decision, Principal, Query};
 use crate::labels::Purpose;
 use crate::lists::ClosedList;
 
@@ -21,7 +22,7 @@ pub struct Profile {
     facts: Facts,
     policies: BTreeMap<String, Basis>,
     /// By number of the action: those that could decide it.
-    by_action: Vec<PolicySet>,
+    by_action: Vec<Rules>,
 }
 
 /// What a policy says of itself.
@@ -131,34 +132,24 @@ impl Profile {
         self.policies.get(id)
     }
 
-    /// Decides one question. The default is no.
+    /// Decides one question. The default is no. For many about the same subjects there is [`Profile::hear`].
     #[must_use]
     pub fn decide(&self, query: &Query<'_>) -> Decision {
-        match Subjects::new([query.principal], [query.class]) {
-            Ok(subjects) => self.decide_on(&subjects, &ask(query)),
-            Err(error) => failed(&error),
-        }
+        let decided = self.decide_alone(query);
+        decided.unwrap_or_else(|error| failed(&error))
     }
 
-    /// As [`Profile::decide`], about subjects that were made before: for many decisions about the same ones.
-    #[must_use]
-    pub fn decide_on(&self, subjects: &Subjects, ask: &Ask) -> Decision {
-        let Some(principal) = subjects.principal(ask.principal) else {
-            return failed(&EngineError::nobody());
-        };
-        let context = self.context(principal, ask);
-        let mut decision = match (context, self.by_action.get(usize::from(ask.action.bit()))) {
-            (Ok(context), Some(policies)) => engine::evaluate(policies, subjects, ask, context),
-            (Err(error), _) => failed(&error),
-            (Ok(_), None) => Decision::default(),
-        };
-        let covering = self.covering(principal, ask);
-        decision.valid_until = covering.filter_map(|grant| grant.changes(ask.now)).min();
-        if decision.allowed && !floor::passes(ask.action, principal, ask.entry) {
-            decision.allowed = false;
-            decision.policies = vec![floor::FLOOR.to_owned()];
-        }
-        decision
+    fn decide_alone(&self, query: &Query<'_>) -> Result<Decision, EngineError> {
+        let subjects = Subjects::new([query.principal], [query.class])?;
+        let ask = ask(query);
+        let context = self.context(query.principal, &ask)?;
+        engine::check(&subjects, 0, query.action, &context)?;
+        let policies = &self.rules(query.action)?.all;
+        let said = engine::ask(policies, &subjects, (0, query.action, 0), &context)?;
+        let mut decision = Said::all(&[&said]);
+        decision.valid_until = self.valid_until(query.principal, &ask);
+        floor::hold(&mut decision, query.principal, &ask);
+        Ok(decision)
     }
 
     /// Writes a question down for the `cedar` command line, which answers it from the same files with
@@ -182,7 +173,19 @@ impl Profile {
         grants.filter(|grant| grant.covers(ask.action, principal, ask.purpose))
     }
 
-    fn context(&self, principal: &Principal, ask: &Ask) -> Result<Context, EngineError> {
+    /// The policies that could decide about an action.
+    pub(super) fn rules(&self, action: Action) -> Result<&Rules, EngineError> {
+        let rules = self.by_action.get(usize::from(action.bit()));
+        rules.ok_or_else(EngineError::nobody)
+    }
+
+    /// When a grant that was looked at opens or ends next.
+    pub(super) fn valid_until(&self, principal: &Principal, ask: &Ask) -> Option<Timestamp> {
+        let covering = self.covering(principal, ask);
+        covering.filter_map(|grant| grant.changes(ask.now)).min()
+    }
+
+    pub(super) fn context(&self, principal: &Principal, ask: &Ask) -> Result<Context, EngineError> {
         let covering = self.covering(principal, ask);
         let open = covering.filter(|grant| grant.is_open(ask.now));
         engine::context(ask, open.map(|grant| grant.id.as_str()))
@@ -193,14 +196,13 @@ fn ask(query: &Query<'_>) -> Ask {
     Ask {
         action: query.action,
         principal: 0,
-        class: 0,
         purpose: query.purpose,
         now: query.now,
         entry: query.entry,
     }
 }
 
-fn failed(error: &EngineError) -> Decision {
+pub(super) fn failed(error: &EngineError) -> Decision {
     Decision {
         errors: vec![error.to_string()],
         ..Decision::default()

@@ -1,6 +1,10 @@
 //! Small profiles, and what they decide.
 
+mod bad_input;
+mod classes;
+mod dates;
 mod profiles;
+mod uncertain;
 
 use hashpact_keys::{CentreId, Jurisdiction, Timestamp};
 

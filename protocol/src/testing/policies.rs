@@ -9,7 +9,7 @@ use crate::labels::{
     SelfGenerated, State, Tlp,
 };
 use crate::lists::{ClosedList, Set};
-use crate::policy::{Action, Ask, ClassFacts, EngineError, Principal, Profile, Subjects};
+use crate::policy::{Action, Ask, ClassFacts, EngineError, Principal, Profile, Query, Subjects};
 
 /// The names of the profiles, which are those of their folders and of the centres that they are written for.
 pub const PROFILES: [&str; 6] = ["eu", "us", "ca", "au", "uk", "nz"];
@@ -70,7 +70,7 @@ pub fn profile(name: &str) -> Profile {
     }
 }
 
-/// Every action about many classes and centres, under the profile of the EU.
+/// Every action about many classes, with many centres and, where something is published, with a member under each one's law.
 pub struct PolicyBench {
     profile: Profile,
     subjects: Subjects,
@@ -79,7 +79,7 @@ pub struct PolicyBench {
 }
 
 impl PolicyBench {
-    /// Makes the entities, once.
+    /// Makes the entities, once, under the profile of the EU. The first six peers are those of its grants.
     ///
     /// # Errors
     /// [`EngineError`] never: the names differ.
@@ -87,24 +87,14 @@ impl PolicyBench {
     /// # Panics
     /// Never: the profile has no fault.
     pub fn new(classes: u16, peers: usize) -> Result<Self, EngineError> {
-        let profile = profile("eu");
         let labels: Vec<_> = (0..classes).map(varied).collect();
-        let known = PROFILES.len();
-        let peers: Vec<_> = (0..peers)
-            .filter_map(|n| {
-                let id = format!(
-                    "{}{}",
-                    PROFILES[n % known],
-                    (n / known)
-                        .checked_sub(1)
-                        .map_or(String::new(), |n| n.to_string())
-                );
-                Some(Principal::Centre {
-                    id: id.parse().ok()?,
-                    jurisdiction: law(PROFILES[n % known])?,
-                })
-            })
-            .collect();
+        let centres: Vec<_> = (0..peers).filter_map(peer).collect();
+        let members = centres.iter().map(|centre| Principal::Member {
+            id: format!("member-of-{}", centre.id()),
+            jurisdiction: centre.jurisdiction().clone(),
+            sector: "hosting".to_owned(),
+        });
+        let members: Vec<_> = members.collect();
         let origin: Option<CentreId> = "eu".parse().ok();
         let law = law("eu");
         let facts = (0..classes).zip(&labels).filter_map(|(n, labels)| {
@@ -116,9 +106,9 @@ impl PolicyBench {
             })
         });
         Ok(Self {
-            subjects: Subjects::new(&peers, facts)?,
-            profile,
-            peers: peers.len(),
+            subjects: Subjects::new(centres.iter().chain(&members), facts)?,
+            profile: profile("eu"),
+            peers: centres.len(),
             classes: labels.len(),
         })
     }
@@ -129,38 +119,85 @@ impl PolicyBench {
         self.peers * self.classes * Action::VALUES.len()
     }
 
-    /// Takes every decision once; how many of them allow.
-    #[must_use]
-    pub fn run(&self, now: Timestamp) -> usize {
+    /// Takes every decision once; how many of them allow, and how many met an error.
+    ///
+    /// # Errors
+    /// [`EngineError`] never.
+    pub fn run(&self, now: Timestamp) -> Result<(usize, usize), EngineError> {
+        let hearing = self.profile.hear(&self.subjects)?;
         let entry = EntryFacts {
             state: State::Assessed,
             quorum: true,
             baseline: false,
             hold: false,
         };
-        let mut allowed = 0;
-        for principal in 0..self.peers {
-            for class in 0..self.classes {
-                for (action, _) in Action::VALUES {
-                    let entry = match action {
-                        Action::Share | Action::Reshare | Action::Admit => None,
-                        Action::Publish | Action::Match | Action::Reveal => Some(entry),
-                    };
-                    let ask = Ask {
-                        action: *action,
-                        principal,
-                        class,
-                        purpose: Purpose::Triage,
-                        now,
-                        entry,
-                    };
-                    let decision = self.profile.decide_on(&self.subjects, &ask);
-                    allowed += usize::from(decision.allowed);
-                }
+        let (mut allowed, mut erred) = (0, 0);
+        for centre in 0..self.peers {
+            for (action, _) in Action::VALUES {
+                let (principal, entry) = match action {
+                    Action::Share | Action::Reshare | Action::Admit => (centre, None),
+                    Action::Publish => (self.peers + centre, Some(entry)),
+                    Action::Match | Action::Reveal => (centre, Some(entry)),
+                };
+                let ask = Ask {
+                    action: *action,
+                    principal,
+                    purpose: Purpose::Triage,
+                    now,
+                    entry,
+                };
+                let decisions = hearing.decide(&ask);
+                allowed += decisions.iter().filter(|it| it.allowed).count();
+                erred += decisions.iter().filter(|it| !it.errors.is_empty()).count();
             }
         }
-        allowed
+        Ok((allowed, erred))
     }
+}
+
+/// Decides about `n` classes, each question alone and with its entities made for it, as for one transfer. Returns how many
+/// were allowed.
+///
+/// # Panics
+/// Never: the profile has no fault, and the names parse.
+#[must_use]
+#[expect(clippy::expect_used, reason = "constants")]
+pub fn decide_alone(n: u16, now: Timestamp) -> usize {
+    let profile = profile("eu");
+    let origin: CentreId = "eu".parse().expect("a name");
+    let jurisdiction = law("eu").expect("a law");
+    let principal = peer(2).expect("a centre");
+    let allowed = (0..n).filter(|n| {
+        let labels = varied(*n);
+        let query = Query {
+            action: Action::Share,
+            principal: &principal,
+            class: ClassFacts {
+                origin: &origin,
+                jurisdiction: &jurisdiction,
+                class: ClassId(*n),
+                labels: &labels,
+            },
+            purpose: Purpose::Triage,
+            now,
+            entry: None,
+        };
+        profile.decide(&query).allowed
+    });
+    allowed.count()
+}
+
+/// Centre number `n`: one for each profile, then more under the same laws.
+fn peer(n: usize) -> Option<Principal> {
+    let name = PROFILES[n % PROFILES.len()];
+    let id = match n / PROFILES.len() {
+        0 => name.to_owned(),
+        more => format!("{name}{more}"),
+    };
+    Some(Principal::Centre {
+        id: id.parse().ok()?,
+        jurisdiction: law(name)?,
+    })
 }
 
 /// The law of a profile: the United Kingdom is `GB` in ISO 3166.

@@ -1,0 +1,172 @@
+//! Many decisions about the same subjects.
+//!
+//! Why: who asks for what is decided for every class and every peer, and most policies look either at the class or at who
+//! asks, not at both. What looks at one of the two is evaluated once for it, and only the rest for each pair. In scope:
+//! evaluating less. Out of scope: what comes out, which is that of [`Profile::decide`] (a test compares them).
+
+use std::collections::BTreeMap;
+
+use cedar_policy::{Context, Policy, PolicySet, PrincipalConstraint, ResourceConstraint};
+use cedar_policy_core::ast::{ExprKind, Var};
+
+use super::engine::{self, Ask, EngineError, Said, Subjects};
+use super::floor;
+use super::profile::{Profile, failed};
+use super::query::{Action, Decision, Principal};
+use crate::lists::ClosedList;
+
+/// The policies that could decide about one action.
+#[derive(Debug)]
+pub(super) struct Rules {
+    /// All of them.
+    pub(super) all: PolicySet,
+    /// Those that look at the class alone, and at the type of the principal.
+    class: PolicySet,
+    /// Those that do not look at the class.
+    asker: PolicySet,
+    /// The rest.
+    both: PolicySet,
+}
+
+impl Rules {
+    /// Sorts policies by what they look at; nothing if two have one id.
+    pub(super) fn of(policies: impl Iterator<Item = Policy>) -> Option<Self> {
+        let (mut class, mut asker, mut both) = (Vec::new(), Vec::new(), Vec::new());
+        let all: Vec<Policy> = policies.collect();
+        for policy in &all {
+            let place = match (looks_at_asker(policy), looks_at_class(policy)) {
+                (false, true) => &mut class,
+                (_, false) => &mut asker,
+                (true, true) => &mut both,
+            };
+            place.push(policy.clone());
+        }
+        let set = |policies| PolicySet::from_policies(policies).ok();
+        Some(Self {
+            all: set(all)?,
+            class: set(class)?,
+            asker: set(asker)?,
+            both: set(both)?,
+        })
+    }
+}
+
+fn looks_at_class(policy: &Policy) -> bool {
+    let scope = match policy.resource_constraint() {
+        ResourceConstraint::Any | ResourceConstraint::Is(_) => false,
+        ResourceConstraint::In(_) | ResourceConstraint::Eq(_) | ResourceConstraint::IsIn(..) => {
+            true
+        }
+    };
+    scope || reads(policy, |var| var == Var::Resource)
+}
+
+fn looks_at_asker(policy: &Policy) -> bool {
+    let scope = match policy.principal_constraint() {
+        PrincipalConstraint::Any | PrincipalConstraint::Is(_) => false,
+        PrincipalConstraint::In(_) | PrincipalConstraint::Eq(_) | PrincipalConstraint::IsIn(..) => {
+            true
+        }
+    };
+    scope || reads(policy, |var| matches!(var, Var::Principal | Var::Context))
+}
+
+/// Whether the condition has a variable like this.
+fn reads(policy: &Policy, like: impl Fn(Var) -> bool) -> bool {
+    let condition = policy.as_ref().non_scope_constraints();
+    let mut parts = condition
+        .into_iter()
+        .flat_map(|condition| condition.subexpressions());
+    parts.any(|part| matches!(part.expr_kind(), ExprKind::Var(var) if like(*var)))
+}
+
+/// A profile and the subjects that it is asked about.
+pub struct Hearing<'a> {
+    profile: &'a Profile,
+    subjects: &'a Subjects,
+    /// For each action and type of principal: what is said of each class by the policies that look at it alone.
+    of_classes: BTreeMap<(u8, Kind), Vec<Said>>,
+}
+
+/// The type of a principal.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Centre,
+    Member,
+    Auditor,
+}
+
+impl Kind {
+    fn of(principal: &Principal) -> Self {
+        match principal {
+            Principal::Centre { .. } => Self::Centre,
+            Principal::Member { .. } => Self::Member,
+            Principal::Auditor { .. } => Self::Auditor,
+        }
+    }
+}
+
+impl Profile {
+    /// Prepares decisions about every class and principal of these subjects.
+    ///
+    /// # Errors
+    /// [`EngineError`] if a question cannot be asked.
+    pub fn hear<'a>(&'a self, subjects: &'a Subjects) -> Result<Hearing<'a>, EngineError> {
+        let mut of_classes = BTreeMap::new();
+        let nothing = Context::empty();
+        for (index, principal) in subjects.principals().enumerate() {
+            let kind = Kind::of(principal);
+            for (action, _) in Action::VALUES {
+                let key = (action.bit(), kind);
+                if of_classes.contains_key(&key) || !subjects.fit(index, *action) {
+                    continue;
+                }
+                let rules = self.rules(*action)?;
+                let said = (0..subjects.classes()).map(|class| {
+                    engine::ask(&rules.class, subjects, (index, *action, class), &nothing)
+                });
+                of_classes.insert(key, said.collect::<Result<_, _>>()?);
+            }
+        }
+        Ok(Hearing {
+            profile: self,
+            subjects,
+            of_classes,
+        })
+    }
+}
+
+impl Hearing<'_> {
+    /// Decides one question about every class, in the order of the subjects. The default is no.
+    #[must_use]
+    pub fn decide(&self, ask: &Ask) -> Vec<Decision> {
+        let decided = self.each(ask);
+        decided.unwrap_or_else(|error| vec![failed(&error); self.subjects.classes()])
+    }
+
+    fn each(&self, ask: &Ask) -> Result<Vec<Decision>, EngineError> {
+        let (
+            subjects,
+            Ask {
+                principal, action, ..
+            },
+        ) = (self.subjects, *ask);
+        let asker = subjects.principal(principal)?;
+        let context = self.profile.context(asker, ask)?;
+        engine::check(subjects, principal, action, &context)?;
+        let rules = self.profile.rules(action)?;
+        let Some(of_classes) = self.of_classes.get(&(action.bit(), Kind::of(asker))) else {
+            return Ok(Vec::new());
+        };
+        let valid_until = self.profile.valid_until(asker, ask);
+        let of_asker = engine::ask(&rules.asker, subjects, (principal, action, 0), &context)?;
+        let decide = |(class, of_class): (usize, &Said)| {
+            let of_both = engine::ask(&rules.both, subjects, (principal, action, class), &context)?;
+            let mut decision = Said::all(&[of_class, &of_asker, &of_both]);
+            decision.valid_until = valid_until;
+            floor::hold(&mut decision, asker, ask);
+            Ok(decision)
+        };
+        of_classes.iter().enumerate().map(decide).collect()
+    }
+}
