@@ -11,6 +11,7 @@
 
 mod provenance;
 mod reference;
+pub mod serving;
 mod stream;
 mod witnessing;
 

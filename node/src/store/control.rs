@@ -484,6 +484,15 @@ impl Control {
         row.map(|row| decode_contents(row.value())).transpose()
     }
 
+    /// As an earlier version left the data folder: no table says what bodies hold.
+    #[cfg(test)]
+    pub(super) fn forget_contents(&self) -> Result<(), ControlError> {
+        let transaction = self.begin()?;
+        transaction.delete_table(CONTENTS)?;
+        transaction.open_table(CONTENTS)?;
+        self.commit(transaction, "forget contents")
+    }
+
     /// The holes of one body.
     pub(super) fn holes_of(&self, origin: &Origin, seq: Seq) -> Result<Vec<Hole>, ControlError> {
         let table = self.database.begin_read()?.open_table(HOLES)?;

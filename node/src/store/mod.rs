@@ -64,7 +64,7 @@ pub use control::{ControlError, FORMAT};
 pub use lookup::{FoundEntry, LookupError, Standing};
 pub use proving::{LeafProofError, LoggedLeaf, ProveError, StoredProof, prove_leaf};
 pub use rebuild::{Progress, RebuildError};
-pub use served::ServedBody;
+pub use served::{ServedBody, ServingCost};
 pub use upkeep::UpkeepError;
 
 use crate::ingest::OwnLine;

@@ -6,6 +6,7 @@ mod crash;
 mod ending;
 mod families;
 mod look_ups;
+mod model;
 mod proofs;
 mod published;
 mod rebuilding;
@@ -14,13 +15,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use hashpact_keys::Signer;
-use hashpact_protocol::delta::{ClassTable, Draft, Expected, Retraction, Sealed};
+use hashpact_protocol::delta::{ClassTable, Draft, Expected, Header, Retraction, Sealed};
 use hashpact_protocol::fingerprint::Fingerprint;
 use hashpact_protocol::labels::{ClassId, Labels};
-use hashpact_protocol::log::{Checkpoint, SignedCheckpoint, grow};
+use hashpact_protocol::log::{Checkpoint, Leaf, SignedCheckpoint, grow};
 use hashpact_protocol::policy::Policy;
 use hashpact_protocol::record::{EntryId, Record, Revision};
 use hashpact_protocol::testing;
+use hashpact_protocol::testing::keys::{CentreSetup, START, network};
 use hashpact_protocol::verify::ReceivedBody;
 use hashpact_protocol::view::{AdmittedBody, View as _, Write};
 use rand_chacha::ChaCha20Rng;
@@ -168,6 +170,24 @@ fn sealed(
     let mut rng = ChaCha20Rng::seed_from_u64(seq);
     let draft = Draft::new(items, retractions.to_vec(), &mut rng).unwrap();
     draft.seal(origin, Seq(seq)).unwrap()
+}
+
+/// The leaf of a delta, signed by the first centre.
+fn delta_leaf(origin: &Origin, seq: u64, table: ClassTable) -> Vec<u8> {
+    let setup = CentreSetup::numbered(0);
+    let header = Header {
+        network: network(1, true).0.roster().network,
+        origin: origin.clone(),
+        roster_version: hashpact_keys::RosterVersion::FIRST,
+        seq: Seq(seq),
+        prev: [0; 32],
+        table: table.root(),
+        total: table.records(),
+        issued_at: START,
+        policy_ref: None,
+    };
+    let header = header.sign(&setup.signer(hashpact_keys::KeyUse::Delta));
+    Leaf::Delta { header, table }.to_bytes().unwrap()
 }
 
 fn admit(origin: &Origin, seq: u64, table: ClassTable, bytes: Vec<u8>) -> AdmittedBody {

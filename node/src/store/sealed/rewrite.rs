@@ -15,8 +15,8 @@ use zeroize::Zeroizing;
 
 use super::table::stand_apart;
 use super::{
-    BodyFile, RewriteBodyError, SECTIONS_MAX, WriteBodyError, describe_one, random, seal_table,
-    table, write_section,
+    BodyFile, RewriteBodyError, WriteBodyError, describe_one, random, seal_table, table,
+    write_section,
 };
 use crate::store::durable::{Steps, Writer};
 
@@ -81,7 +81,8 @@ impl BodyFile {
 }
 
 /// Destroys a body file: its wrapped data keys are overwritten before its name goes, so that blocks which the disk keeps
-/// cannot be read with the node's key. A file that is not there is no error.
+/// cannot be read with the node's key. A file that is not there is no error. Whoever has the file open reads it to its end:
+/// the blocks are left alone.
 ///
 /// What a file system or a disk keeps of earlier writes is out of reach.
 ///
@@ -89,11 +90,10 @@ impl BodyFile {
 /// Those of writing and removing.
 pub fn shred(path: &Path, steps: &Steps) -> io::Result<()> {
     steps.pass("shred")?;
-    match OpenOptions::new().write(true).open(path) {
+    match OpenOptions::new().read(true).write(true).open(path) {
         Ok(file) => {
-            let longest = table::PREFIX_LEN + SECTIONS_MAX * table::ROW_LEN + table::SEAL_LEN;
-            let len = file.metadata()?.len().min(longest as u64);
-            let zeros = vec![0; usize::try_from(len).unwrap_or(longest)];
+            let len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+            let zeros = vec![0; len.min(table::len_in(&file))];
             file.write_all_at(&zeros, 0)?;
             file.sync_all()?;
         }

@@ -186,11 +186,7 @@ fn read_bytes(file: &File, got: u64) -> Result<(Vec<u8>, usize), SealedError> {
     let mut prefix = [0; PREFIX_LEN];
     file.read_exact_at(&mut prefix, 0)?;
     let count = usize::from(u16::from_be_bytes(array(&prefix, 6)));
-    let row_len = match &prefix[..6] {
-        magic if magic == MAGIC => ROW_LEN,
-        magic if magic == FIRST_MAGIC => FIRST_ROW_LEN,
-        _ => return Err(SealedError::BadHeader),
-    };
+    let row_len = row_len(&prefix).ok_or(SealedError::BadHeader)?;
     if count > SECTIONS_MAX {
         return Err(SealedError::BadHeader);
     }
@@ -204,6 +200,25 @@ fn read_bytes(file: &File, got: u64) -> Result<(Vec<u8>, usize), SealedError> {
     let mut table = vec![0; len];
     file.read_exact_at(&mut table, 0)?;
     Ok((table, row_len))
+}
+
+/// How long the table of a file is, by its first bytes; of a file that is no body as long as a table can be.
+pub(super) fn len_in(file: &File) -> usize {
+    let mut prefix = [0; PREFIX_LEN];
+    let read = file.read_exact_at(&mut prefix, 0).ok();
+    let stated = read.and_then(|()| {
+        let count = usize::from(u16::from_be_bytes(array(&prefix, 6)));
+        row_len(&prefix).map(|row_len| count * row_len)
+    });
+    PREFIX_LEN + stated.unwrap_or(SECTIONS_MAX * ROW_LEN) + SEAL_LEN
+}
+
+fn row_len(prefix: &[u8; PREFIX_LEN]) -> Option<usize> {
+    match &prefix[..6] {
+        magic if magic == MAGIC => Some(ROW_LEN),
+        magic if magic == FIRST_MAGIC => Some(FIRST_ROW_LEN),
+        _ => None,
+    }
 }
 
 fn parse(rows: &[u8], row_len: usize) -> Result<Vec<SectionInfo>, SealedError> {

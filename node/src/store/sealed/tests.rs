@@ -428,6 +428,7 @@ fn a_shredded_file_leaves_no_wrapped_key_to_whoever_kept_a_link_to_it() {
         BodyFile::open(&kept, &key(), &EU_7),
         Err(SealedError::BadHeader)
     ));
+    assert_eq!(open.read_section(2).unwrap().len(), 3 * BLOCK);
     drop(open);
     shred(&file.path, &Steps::default()).unwrap();
 }

@@ -305,3 +305,182 @@ fn a_change_of_what_is_not_stored_or_of_another_delta_is_refused_and_changes_not
         ));
     }
 }
+
+/// Everything that a caller can see of delta 0 of us.
+fn seen(store: &Store) -> (Vec<u64>, Vec<Held>, (u64, u64), Vec<u8>) {
+    let body = verified(store).bytes().to_vec();
+    (found(store), held(store), retracted_of_us(store), body)
+}
+
+#[test]
+fn a_crash_at_any_step_of_a_change_leaves_the_body_before_or_after_and_nothing_of_what_went() {
+    let home = tempfile::tempdir().unwrap();
+    drop(stored(home.path(), &[3]));
+    let change = || vec![narrow(&[1]), purge(&[4]), later(&[1])];
+    let (before, after, opening, all) = {
+        let dir = tempfile::tempdir().unwrap();
+        crash::copy(home.path(), dir.path());
+        let steps = Steps::default();
+        let store = open_with(dir.path(), steps.clone()).unwrap();
+        let (before, opening) = (seen(&store), steps.taken());
+        commit(&store, change());
+        store.maintain().unwrap();
+        (before, seen(&store), opening, steps.taken())
+    };
+    assert_ne!(before, after);
+    assert_eq!(after.0, [0, 2, 3, 6, 7, 8, 10, 11]);
+    let secret = wrapped_keys(&home.path().join("bodies/us.example_us_1/0/0.body"));
+
+    let (mut committed, mut shredded) = (0, 0);
+    for stop in opening..all {
+        let dir = tempfile::tempdir().unwrap();
+        crash::copy(home.path(), dir.path());
+        let store = open_with(dir.path(), Steps::stop_at(stop)).unwrap();
+        let outcome = store.commit(testing::batch(change()));
+        if outcome.is_ok() {
+            shredded += 1;
+            // The segments may wait; what is answered does not.
+            drop(store.maintain());
+        }
+        drop(store);
+
+        let store = open(dir.path());
+        let now = seen(&store);
+        if now == after {
+            committed += 1;
+            assert_eq!(bodies_of_us(dir.path()), ["0.1.body"], "step {stop}");
+            for path in files_below(dir.path()) {
+                let bytes = std::fs::read(&path).unwrap();
+                let holds = bytes.windows(secret.len()).any(|window| window == secret);
+                assert!(
+                    !holds,
+                    "step {stop}: {} holds a key of the old file",
+                    path.display()
+                );
+            }
+            for n in [1, 4, 5, 9] {
+                assert_eq!(rows_of(&store, n), 0, "step {stop}: record {n}");
+            }
+        } else {
+            assert_eq!((committed, &now), (0, &before), "step {stop}");
+            assert_eq!(bodies_of_us(dir.path()), ["0.body"], "step {stop}");
+            commit(&store, change());
+            assert_eq!(seen(&store), after, "repeated after step {stop}");
+        }
+    }
+    assert!(
+        committed > shredded && shredded > 3,
+        "{committed} {shredded}"
+    );
+}
+
+/// The wrapped data key of the first section of a body file.
+fn wrapped_keys(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap()[8 + 40..][..32].to_vec()
+}
+
+#[test]
+fn a_body_that_others_read_while_it_is_rewritten_is_served_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = stored(dir.path(), &[]);
+    let begun = store.served_body(&us(), Seq(0)).unwrap().unwrap();
+    let first = begun.section(0).unwrap();
+    commit(&store, vec![narrow(&[0, 1, 2, 3])]);
+    assert_eq!(begun.section(0).unwrap(), first);
+    assert!(begun.section(2).unwrap().len() > 100);
+    let now = store.served_body(&us(), Seq(0)).unwrap().unwrap();
+    assert!(now.section(2).unwrap().len() < 45);
+}
+
+#[test]
+fn look_ups_beside_changes_find_what_stays_every_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = stored(dir.path(), &[]);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..15 {
+                // Class 0 moves with each purge of a record of it, and class 1 comes and goes.
+                commit(&store, vec![narrow(&[1, 0])]);
+                commit(&store, vec![later(&[])]);
+                commit(&store, vec![purge(&[1000 + n])]);
+                store.maintain().unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        let mut looked = 0;
+        while !done.load(Ordering::Relaxed) || looked == 0 {
+            for n in [2, 3, 6, 7, 10, 11] {
+                let of_us = |found: &FoundEntry| found.origin == us();
+                let found = store.lookup(&prints(n)[0]).unwrap();
+                assert_eq!(found.into_iter().filter(of_us).count(), 1, "record {n}");
+                assert!(store.lookup_entry(&us(), entry(n)).unwrap().is_some());
+            }
+            for n in [0, 1, 4, 5] {
+                assert!(store.lookup(&prints(n)[1]).unwrap().len() <= 2);
+            }
+            looked += 1;
+        }
+    });
+    assert_eq!(found(&store).len(), 12);
+}
+
+#[test]
+fn a_body_stored_before_holdings_were_kept_is_changed_and_served_narrowed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = stored(dir.path(), &[3]);
+    store.control.forget_contents().unwrap();
+    let keep = BTreeSet::from([ClassId(0), ClassId(3)]);
+    let served = store.serve_body(&us(), Seq(0), &keep).unwrap().unwrap();
+    let sizes: Vec<_> = [0, 1, 2, 3, SECTION_OF_RETRACTIONS]
+        .map(|class| served.section(class).unwrap().len())
+        .into();
+    assert!(sizes[0] > 100 && sizes[1..4].iter().all(|size| *size < 45));
+    assert_eq!(held(&store), [Held::All, Held::All, Held::All, Held::None]);
+    commit(&store, vec![narrow(&[0]), purge(&[1]), later(&[])]);
+    in_every_way(dir.path(), store, |store| {
+        assert_eq!(held(store), [Held::All, Held::Some, Held::All, Held::All]);
+        assert_eq!(found(store).len(), 11);
+        assert_eq!(verified(store).records().count(), 11);
+    });
+}
+
+#[test]
+fn what_is_served_narrowed_verifies_and_holds_the_classes_that_were_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = stored(dir.path(), &[3]);
+    commit(&store, vec![purge(&[1])]);
+    for keep in [&[0, 1][..], &[1], &[], &[0, 1, 2, 3], &[7]] {
+        let keep: BTreeSet<_> = keep.iter().map(|class| ClassId(*class)).collect();
+        let served = store.serve_body(&us(), Seq(0), &keep).unwrap().unwrap();
+        let sections = served.sections().into_iter();
+        let bytes = sections.flat_map(|class| served.section(class).unwrap());
+        let sealed = sealed(&us(), 0, &records(), &retractions());
+        let expected = Expected {
+            origin: us(),
+            seq: Seq(0),
+            table: sealed.table,
+            suspected: BTreeSet::new(),
+        };
+        let body = Body::verify(bytes.collect(), &expected).unwrap();
+        for section in body.sections() {
+            let here = match section.class.0 {
+                0 | 2 => 3,
+                1 => 2,
+                _ => 0,
+            };
+            let expected = if keep.contains(&section.class) {
+                here
+            } else {
+                0
+            };
+            assert_eq!(section.held(), expected);
+        }
+    }
+    assert!(
+        store
+            .serve_body(&us(), Seq(1), &BTreeSet::new())
+            .unwrap()
+            .is_none()
+    );
+}

@@ -1,42 +1,18 @@
 //! Record proofs out of a store: what is stored is proven as its origin signed it.
 
-use hashpact_protocol::delta::{Header, MakeRecordProofError};
-use hashpact_protocol::log::Leaf;
-use hashpact_protocol::testing::keys::{CentreSetup, START, network};
+use hashpact_protocol::delta::MakeRecordProofError;
+use hashpact_protocol::testing::keys::CentreSetup;
 
 use super::*;
 
 /// Delta 0 of eu, signed, in the log and with its body: records 1 to 3 in class 0, 4 in class 2.
 fn with_a_delta(dir: &Path, withheld: &[u16]) -> Store {
     let store = with_classes(dir);
-    let setup = CentreSetup::numbered(0);
     let records: Vec<_> = [(0, 1), (0, 2), (0, 3), (2, 4)]
         .map(|(class, n)| (class, record(n, 1)))
         .into();
-    // The salts follow from the number of the delta, so the table is that of the body which is stored.
     let (seq, origin) = (Seq(0), eu());
-    let encoded: Vec<_> = records
-        .iter()
-        .map(|(class, record)| (ClassId(*class), record.entry, record.to_bytes()))
-        .collect();
-    let items = encoded
-        .iter()
-        .map(|(class, entry, bytes)| (*class, *entry, &bytes[..]));
-    let draft = Draft::new(items, Vec::new(), &mut ChaCha20Rng::seed_from_u64(seq.0)).unwrap();
-    let table = draft.seal(&origin, seq).unwrap().table;
-    let header = Header {
-        network: network(1, true).0.roster().network,
-        origin: origin.clone(),
-        roster_version: hashpact_keys::RosterVersion::FIRST,
-        seq,
-        prev: [0; 32],
-        table: table.root(),
-        total: table.records(),
-        issued_at: START,
-        policy_ref: None,
-    };
-    let header = header.sign(&setup.signer(hashpact_keys::KeyUse::Delta));
-    let leaf = Leaf::Delta { header, table }.to_bytes().unwrap();
+    let leaf = delta_leaf(&origin, seq.0, sealed(&origin, seq.0, &records, &[]).table);
     commit(&store, grown(&store, &origin, &[leaf], &[]));
     let body = admitted(&origin, seq.0, &records, &[], withheld);
     commit(&store, vec![Write::Body(body)]);
