@@ -5,6 +5,7 @@
 
 mod check;
 mod explain;
+mod matrix;
 
 use clap::Subcommand;
 
@@ -17,11 +18,14 @@ pub(super) enum PolicyCommand {
     Check(check::CheckArgs),
     /// Say whether a class may go from one to another, who denies it, and on what basis.
     Explain(explain::ExplainArgs),
+    /// Show every class and everybody who could receive it: allowed or denied, by which policy, on what basis.
+    Matrix(matrix::MatrixArgs),
 }
 
 pub(super) fn policy(home: &Home, command: &PolicyCommand) -> Result<Answer, Failure> {
     match command {
         PolicyCommand::Check(args) => check::run(args),
         PolicyCommand::Explain(args) => explain::run(home, args),
+        PolicyCommand::Matrix(args) => matrix::run(home, args),
     }
 }

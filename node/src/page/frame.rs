@@ -111,7 +111,7 @@ impl Frame {
 }
 
 /// A choice that the style sheet reads; keyboards and screen readers know it as radio buttons.
-fn switch(html: &mut Html, name: &str, title: Text, choices: &[(&str, Text, bool)]) {
+pub(crate) fn switch(html: &mut Html, name: &str, title: Text, choices: &[(&str, Text, bool)]) {
     html.inside("fieldset", &[], |html| {
         html.said("legend", &[], title, &[]);
         for (value, text, chosen) in choices {

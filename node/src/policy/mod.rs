@@ -5,6 +5,7 @@
 //! | [`files`] | where a profile is read from: a folder, or a signed document |
 //! | [`check`] | is a profile safe to rely on, and what counsel must confirm |
 //! | [`class`] | the labels of a class, as a person types and reads them |
+//! | [`matrix`] | the same of every class and everybody who could receive it, as a table and as a page |
 //! | [`scene`] | which centres there are, and what each of them lets happen |
 //! | [`explain`] | may a class go from one centre to another, and if not, who says no and on what basis |
 //!
@@ -14,4 +15,5 @@ pub mod check;
 pub mod class;
 pub mod explain;
 pub mod files;
+pub mod matrix;
 pub mod scene;

@@ -1,15 +1,14 @@
 //! Reports as files.
 //!
-//! Why: half a page must not pass for a whole one, so each file appears under its name when it is complete. In scope: paths
-//! and flags. Out of scope: what is in the files.
+//! In scope: paths and flags. Out of scope: what is in the files.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::{JSON_BYTES_MAX, Language, ReadResultError, html, json, read_json};
 use crate::audit::result::AuditResult;
+use crate::page::file::{WriteError, replace};
 
 /// Where a report goes: a part of a command's flags.
 #[derive(Clone, Debug, clap::Args)]
@@ -55,12 +54,13 @@ impl Outputs {
     /// # Errors
     /// [`ReportFileError::Io`] with the file that cannot be written; files named before it are written.
     pub fn write(&self, result: &AuditResult) -> Result<(), ReportFileError> {
+        let io = |WriteError { path, source }| ReportFileError::Io { path, source };
         if let Some(path) = &self.json_file {
             let text = json(result).map_err(ReportFileError::Json)?;
-            replace(path, &text)?;
+            replace(path, &text).map_err(io)?;
         }
         if let Some(path) = &self.html {
-            replace(path, &html(result, self.language))?;
+            replace(path, &html(result, self.language)).map_err(io)?;
         }
         Ok(())
     }
@@ -82,22 +82,6 @@ pub fn read_result(path: &Path) -> Result<AuditResult, ReportFileError> {
         .and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut bytes))
         .map_err(io)?;
     read_json(&bytes).map_err(|source| ReportFileError::Read {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn replace(path: &Path, text: &str) -> Result<(), ReportFileError> {
-    let mut partial: OsString = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    let written = File::create(&partial)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())
-                .and_then(|()| file.sync_all())
-        })
-        .and_then(|()| fs::rename(&partial, path));
-    written.map_err(|source| ReportFileError::Io {
         path: path.to_owned(),
         source,
     })

@@ -16,6 +16,7 @@ use super::{
     read_result,
 };
 use crate::audit::result::{AuditResult, SeverityName};
+use crate::page::check::{attributes, contrast, pair, parse};
 use sample::sample;
 
 const ATTACK: &str = "</title><script>alert('1')</script><img src=x onerror=\"alert(2)\">&lt;";
@@ -42,42 +43,6 @@ fn everywhere(text: &str) -> AuditResult {
     }
     replace(&mut value, text);
     serde_json::from_value(value).unwrap()
-}
-
-/// Start tags, and what stands between tags. Panics where the page is not balanced.
-fn parse(page: &str) -> (Vec<String>, String) {
-    let (mut tags, mut texts, mut open) = (Vec::new(), String::new(), Vec::<&str>::new());
-    let mut rest = page.strip_prefix("<!DOCTYPE html>\n").unwrap();
-    while let Some((text, after)) = rest.split_once('<') {
-        if open.last() != Some(&"style") {
-            assert!(!text.contains('>'), "a bare > in {text:?}");
-            texts.push_str(text);
-        }
-        let (tag, after) = after.split_once('>').unwrap();
-        assert!(!tag.contains('<'), "a bare < in {tag:?}");
-        assert_eq!(tag.matches('"').count() % 2, 0, "an open quote in {tag:?}");
-        let name = tag.split(' ').next().unwrap();
-        if let Some(name) = name.strip_prefix('/') {
-            assert_eq!(open.pop(), Some(name), "closed before {after:.60}");
-        } else {
-            tags.push(tag.to_owned());
-            if !matches!(name, "meta" | "input") {
-                open.push(name);
-            }
-        }
-        rest = after;
-    }
-    assert!(open.is_empty(), "left open: {open:?}");
-    texts.push_str(rest);
-    (tags, texts)
-}
-
-fn attributes<'a>(tags: &'a [String], name: &str) -> Vec<&'a str> {
-    let start = format!(" {name}=\"");
-    let values = tags.iter().filter_map(|tag| tag.split_once(&start));
-    values
-        .map(|(_, rest)| rest.split('"').next().unwrap())
-        .collect()
 }
 
 #[test]
@@ -335,33 +300,9 @@ fn a_command_names_one_source_and_at_least_one_file() {
     assert!(!folder.path().join("no.html").exists());
 }
 
-/// Contrast of two colours `#rrggbb`: WCAG 2.2, "contrast ratio".
-fn contrast(one: &str, other: &str) -> f64 {
-    let luminance = |colour: &str| -> f64 {
-        let part = |at: usize| {
-            let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
-            if value <= 0.04045 {
-                value / 12.92
-            } else {
-                ((value + 0.055) / 1.055).powf(2.4)
-            }
-        };
-        0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5)
-    };
-    let (one, other) = (luminance(one) + 0.05, luminance(other) + 0.05);
-    one.max(other) / one.min(other)
-}
-
 #[test]
 fn every_colour_of_both_themes_stands_out_as_aa_demands() {
-    let pair = |name: &str| -> [&str; 2] {
-        let (_, rest) = page::STYLE
-            .split_once(&format!("--{name}:light-dark("))
-            .unwrap();
-        let (pair, _) = rest.split_once(')').unwrap();
-        let (light, dark) = pair.split_once(',').unwrap();
-        [light, dark]
-    };
+    let pair = |name: &str| pair(page::STYLE, name);
     for theme in [0, 1] {
         for name in [
             "text",

@@ -87,7 +87,8 @@ pub(super) fn word<T: ClosedList>(text: &str) -> Result<T, String> {
     T::from_name(text).ok_or_else(|| format!("expected one of {}", names::<T>()))
 }
 
-fn facts(text: &str) -> Result<EntryFacts, String> {
+/// Facts of an entry.
+pub(super) fn facts(text: &str) -> Result<EntryFacts, String> {
     let mut facts = EntryFacts {
         state: State::Suspected,
         quorum: false,

@@ -1,0 +1,122 @@
+//! `hashpact policy matrix`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use hashpact_keys::{CentreId, Jurisdiction};
+use hashpact_protocol::assess::EntryFacts;
+use hashpact_protocol::labels::Purpose;
+use serde_json::json;
+
+use super::super::{Answer, Failure};
+use super::explain::{OfCentre, facts, given, word};
+use crate::audit::at::At;
+use crate::audit::report::Language;
+use crate::clock;
+use crate::home::Home;
+use crate::page::file::replace;
+use crate::policy::matrix::{self, Class, Matrix, MemberKind, Plan, RELEASABLE, read_classes};
+use crate::policy::scene::Scene;
+
+#[derive(Args)]
+#[command(
+    after_help = "A cell between centres needs the origin's share (and the reshare of --via) and the recipient's admit; a member's cell is\nthe decision of the centre that made the class. A file of classes holds TOML tables such as\n  [[class]]\n  name = \"assessed, real\"\n  labels = \"state=assessed, content_class=csam, tlp=AMBER, recipients=centre|provider, purposes=*\"\n  origin = \"eu\"        # without it: every centre whose policy is given\nExit code 0 whatever the cells say: `policy explain` answers one of them.\n\nExamples:\n  hashpact policy matrix --policy eu=profiles/eu --policy us=profiles/us --policy ca=profiles/ca --classes profiles/classes.toml\n  hashpact policy matrix --policy eu=profiles/eu --policy us=profiles/us --classes profiles/classes.toml \\\n    --member hosting:US:remove --html matrix.html --language fr"
+)]
+pub(in super::super) struct MatrixArgs {
+    /// A centre's profile: a folder or a document.
+    #[arg(long = "policy", value_name = "CENTRE=DIR")]
+    policies: Vec<OfCentre<PathBuf>>,
+    /// The law of a centre whose profile is not given.
+    #[arg(long = "centre", value_name = "CENTRE=LAW")]
+    centres: Vec<OfCentre<Jurisdiction>>,
+    /// The classes to ask about.
+    #[arg(long, value_name = "FILE")]
+    classes: Option<PathBuf>,
+    /// Show the classes of these centres only.
+    #[arg(long = "from", value_name = "CENTRE")]
+    from: Vec<CentreId>,
+    /// A centre that gives on what the others made.
+    #[arg(long, value_name = "CENTRE")]
+    via: Option<CentreId>,
+    /// A kind of member that entries could be released to: what it does, its law, and what it would use them for.
+    #[arg(long = "member", value_name = "SECTOR:LAW:PURPOSE")]
+    members: Vec<Kind>,
+    /// What centres would use entries for; without it what each profile asks for.
+    #[arg(long, value_name = "PURPOSE", value_parser = word::<Purpose>)]
+    purpose: Option<Purpose>,
+    /// What is computed of the entry, for releases: state=assessed,quorum,baseline,hold, of which you name what holds;
+    /// without it an assessed one with a quorum.
+    #[arg(long, value_name = "FACTS", value_parser = facts)]
+    facts: Option<EntryFacts>,
+    /// As of this time, in place of the clock: a date such as 2027-01-31.
+    #[arg(long, value_name = "TIME")]
+    at: Option<At>,
+    /// Write the matrix as one page, for a browser or a printer.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// The language in which the page opens; it holds both.
+    #[arg(long, value_enum, default_value = "en")]
+    language: Language,
+}
+
+/// `SECTOR:LAW:PURPOSE`.
+#[derive(Clone, Debug)]
+struct Kind(MemberKind);
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts: Vec<&str> = text.split(':').collect();
+        let [sector, law, purpose] = parts.as_slice() else {
+            return Err("expected SECTOR:LAW:PURPOSE, as in hosting:US:remove".to_owned());
+        };
+        if sector.is_empty() || sector.len() > 64 {
+            return Err("a sector has 1 to 64 bytes".to_owned());
+        }
+        Ok(Self(MemberKind {
+            sector: (*sector).to_owned(),
+            jurisdiction: law.parse().map_err(|error| format!("{law}: {error}"))?,
+            purpose: word(purpose)?,
+        }))
+    }
+}
+
+pub(super) fn run(home: &Home, args: &MatrixArgs) -> Result<Answer, Failure> {
+    let mut scene = Scene::default();
+    given(&mut scene, &args.policies, &args.centres)?;
+    let mut classes = classes(home, args, &scene)?;
+    if !args.from.is_empty() {
+        for origin in &args.from {
+            scene.party(origin).map_err(Failure::input)?;
+        }
+        classes.retain(|class| args.from.contains(&class.origin));
+    }
+    let plan = Plan {
+        members: args.members.iter().map(|kind| kind.0.clone()).collect(),
+        purpose: args.purpose,
+        via: args.via.clone(),
+        entry: args.facts.unwrap_or(RELEASABLE),
+        now: args.at.map_or_else(clock::now, |at| at.0),
+    };
+    let matrix = Matrix::ask(&scene, classes, plan).map_err(Failure::input)?;
+    let mut text = matrix::text(&matrix);
+    let mut json = matrix::json(&matrix);
+    if let Some(path) = &args.html {
+        replace(path, &matrix::page(&matrix, args.language)).map_err(Failure::failed)?;
+        let file = path.display().to_string();
+        text.push_str(&format!("\nWritten: {file}\n"));
+        if let Some(object) = json.as_object_mut() {
+            object.insert("html".to_owned(), json!(file));
+        }
+    }
+    Ok(Answer::new(json, text))
+}
+
+fn classes(_home: &Home, args: &MatrixArgs, scene: &Scene) -> Result<Vec<Class>, Failure> {
+    match &args.classes {
+        Some(file) => read_classes(file, scene).map_err(Failure::input),
+        None => Ok(Vec::new()),
+    }
+}
