@@ -458,3 +458,15 @@ fn a_new_country_needs_files_only() {
     labels.residency.insert(law("za"));
     assert!(admit(&labels).allowed);
 }
+
+#[test]
+fn the_profile_in_the_docs_is_read() {
+    let docs = include_str!("../../../../docs/policy.md");
+    let blocks: Vec<_> = docs.split("```").collect();
+    let toml = blocks[1].strip_prefix("toml").unwrap();
+    let files = [("profile.toml", toml), ("share.cedar", blocks[3])];
+    let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let profile = Profile::from_files(&files).unwrap_or_else(|faults| panic!("{}", list(&faults)));
+    assert_eq!(profile.grants().len(), 1);
+    assert_eq!(profile.policies().count(), 1);
+}
