@@ -53,7 +53,7 @@ fn longest() -> Vec<(String, String)> {
     files.retain(|(name, _)| name == "profile.toml" || name == "share.cedar");
     let mut text = String::new();
     for n in 0..limits::POLICY_COUNT {
-        let condition = vec!["resource.hops<1"; 7].join("||");
+        let condition = ["resource.hops<1"; 7].join("||");
         text += &format!(
             "@id(\"p{n}\")@basis(\"x\")@counsel(\"confirm\")permit(principal,action,resource)when{{{condition}}};\n"
         );
