@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use crate::canonical;
 use crate::context::Context;
 use crate::cose::{CoseError, MAX_MULTI_SIGNED, MultiSigned, sign_multi};
-use crate::id::{CentreId, Jurisdiction, Origin, Timestamp};
+use crate::id::{CentreId, Jurisdiction, KeyId, Origin, Timestamp};
 use crate::reader::Reader;
 use crate::roster::{CentreEntry, KeyEntry, KeyUse, MAX_KEYS, RosterPayloadError};
 use crate::roster::{check_addresses, check_sorted, read_addresses, read_list, write_list};
@@ -56,6 +56,12 @@ pub enum EnrolmentError {
         /// Signatures.
         got: usize,
     },
+    /// A key that is asked to sign and is not listed.
+    #[error("the enrolment does not list key {key}")]
+    NotListed {
+        /// The key.
+        key: KeyId,
+    },
 }
 
 impl Enrolment {
@@ -70,9 +76,26 @@ impl Enrolment {
         addresses: Vec<String>,
         keys: &[(KeyUse, &Signer)],
     ) -> Result<Vec<u8>, EnrolmentError> {
+        Self::draft(id, jurisdiction, origin, addresses, keys, &[])
+    }
+
+    /// As [`Enrolment::sign`], with keys of `others` listed too, who sign with [`Enrolment::add_signature`]: until all of
+    /// them have, [`Enrolment::open`] refuses it.
+    ///
+    /// # Errors
+    /// As [`Enrolment::sign`].
+    pub fn draft(
+        id: CentreId,
+        jurisdiction: Jurisdiction,
+        origin: Origin,
+        addresses: Vec<String>,
+        keys: &[(KeyUse, &Signer)],
+        others: &[(KeyUse, PublicKey)],
+    ) -> Result<Vec<u8>, EnrolmentError> {
         let mut public: Vec<_> = keys
             .iter()
             .map(|(use_, signer)| (*use_, signer.public()))
+            .chain(others.iter().copied())
             .collect();
         public.sort_unstable();
         let enrolment = Self {
@@ -93,6 +116,36 @@ impl Enrolment {
             .into());
         }
         Ok(bytes)
+    }
+
+    /// The same draft with one more signature, by a key that it lists.
+    ///
+    /// # Errors
+    /// [`EnrolmentError`] if it is no enrolment, does not list the key, or is signed by it.
+    pub fn add_signature(bytes: &[u8], signer: &Signer) -> Result<Vec<u8>, EnrolmentError> {
+        let (enrolment, _) = Self::read_draft(bytes)?;
+        let key = signer.public();
+        if !enrolment.keys.iter().any(|(_, listed)| *listed == key) {
+            let key = key.key_id();
+            return Err(EnrolmentError::NotListed { key });
+        }
+        let signed = MultiSigned::parse_draft(bytes, Context::Enrolment)?;
+        Ok(signed.add_signature(signer)?)
+    }
+
+    /// Reads an enrolment that not everybody need have signed: what it says, and the ids of the listed keys that have not.
+    /// No signature is checked.
+    ///
+    /// # Errors
+    /// [`EnrolmentError`]: envelope or payload.
+    pub fn read_draft(bytes: &[u8]) -> Result<(Self, Vec<KeyId>), EnrolmentError> {
+        let signed = MultiSigned::parse_draft(bytes, Context::Enrolment)?;
+        let enrolment = Self::decode(signed.payload())?;
+        enrolment.check()?;
+        let has_signed = |id: &KeyId| signed.signers().any(|signer| signer == *id);
+        let listed = enrolment.keys.iter().map(|(_, key)| key.key_id());
+        let missing = listed.filter(|id| !has_signed(id)).collect();
+        Ok((enrolment, missing))
     }
 
     /// Opens an enrolment and checks that exactly the listed keys signed it.

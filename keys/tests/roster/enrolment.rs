@@ -75,6 +75,43 @@ fn a_listed_key_that_did_not_sign_is_not_enrolled() {
     );
 }
 
+/// Two people hold keys that the node never sees.
+#[test]
+fn an_enrolment_opens_once_everybody_on_it_has_signed() {
+    let (own, others) = (
+        key(10),
+        [(KeyUse::Policy, public(11)), (KeyUse::Policy, public(12))],
+    );
+    let draft = Enrolment::draft(
+        "eu".parse().unwrap(),
+        "EU".parse().unwrap(),
+        "x/eu/0".parse().unwrap(),
+        Vec::new(),
+        &[(KeyUse::Delta, &own)],
+        &others,
+    )
+    .unwrap();
+    let missing = |bytes: &[u8]| Enrolment::read_draft(bytes).unwrap().1.len();
+    assert_eq!(missing(&draft), 2);
+    let stranger = Enrolment::add_signature(&draft, &key(13));
+    let id = public(13).key_id();
+    assert_eq!(stranger, Err(EnrolmentError::NotListed { key: id }));
+    let one = Enrolment::add_signature(&draft, &key(12)).unwrap();
+    assert_eq!(missing(&one), 1);
+    assert!(matches!(
+        Enrolment::open(&one),
+        Err(EnrolmentError::Cose(_))
+    ));
+    let again = Enrolment::add_signature(&one, &key(12));
+    let kid = public(12).key_id();
+    assert_eq!(
+        again,
+        Err(EnrolmentError::Cose(CoseError::RepeatedSigner { kid }))
+    );
+    let all = Enrolment::add_signature(&one, &key(11)).unwrap();
+    assert_eq!(Enrolment::open(&all).unwrap().keys.len(), 3);
+}
+
 #[test]
 fn a_signature_by_a_key_that_is_not_listed_is_refused() {
     let more = sign_multi(
@@ -105,7 +142,9 @@ fn a_signature_for_another_use_proves_no_possession() {
 fn what_no_roster_could_take_is_not_signed() {
     let error = |result: Result<Vec<u8>, EnrolmentError>| match result.unwrap_err() {
         EnrolmentError::Payload(error) => error,
-        other @ (EnrolmentError::Cose(_) | EnrolmentError::Signatures { .. }) => panic!("{other}"),
+        other @ (EnrolmentError::Cose(_)
+        | EnrolmentError::Signatures { .. }
+        | EnrolmentError::NotListed { .. }) => panic!("{other}"),
     };
     assert_eq!(
         error(enrol("x/eu/0", &[])),
