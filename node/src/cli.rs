@@ -77,8 +77,8 @@ struct Global {
 enum Command {
     /// Make a node's home with fresh keys, and print its enrolment.
     Init(init::InitArgs),
-    /// Print the enrolment again, after a change of addresses in the configuration.
-    Enrol,
+    /// Print the enrolment again, after a change of addresses in the configuration or with the policy keys of two people.
+    Enrol(init::EnrolArgs),
     /// Run the node until it is told to stop (ctrl-C).
     Run(run::RunArgs),
     /// What the running node holds, mirrors and has seen.
@@ -227,7 +227,7 @@ fn dispatch(cli: Cli) -> Result<Answer, Failure> {
     let source = PassphraseSource::of_process(cli.global.passphrase_file);
     match cli.command {
         Command::Init(args) => init::init(&home, &source, &args),
-        Command::Enrol => init::enrol(&home, &source),
+        Command::Enrol(args) => init::enrol(&home, &source, &args),
         Command::Run(args) => run::run(home, &source, &args),
         Command::Status => ask::status(&home),
         Command::Ingest(args) => ask::ingest(&home, &args, json),
@@ -235,7 +235,7 @@ fn dispatch(cli: Cli) -> Result<Answer, Failure> {
         Command::Lookup(args) => ask::lookup(&home, &args),
         Command::Key(command) => key::key(&home, &source, &command),
         Command::Audit(command) => audit::audit(&home, &source, &command),
-        Command::Policy(command) => policy::policy(&home, &command),
+        Command::Policy(command) => policy::policy(&home, &source, &command),
         Command::Roster(command) => roster::roster(&home, &source, command),
         Command::Witness(command) => witness::witness(&home, &source, command),
     }

@@ -43,7 +43,7 @@ use crate::view::{Damaged, LogState, View};
 use crate::wire::Message;
 
 pub use commands::CommandError;
-pub use law::{Flow, PolicyStanding};
+pub use law::{Flow, PolicyStanding, documents as policy_documents};
 pub use say::{Command, CommandId, Event, Input, Job, JobId, JobResult, Outcome, Output, Reason};
 
 use cosign::Gathering;

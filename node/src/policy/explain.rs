@@ -44,6 +44,8 @@ pub struct Question {
     pub action: Option<Action>,
     /// For which purpose; without it the one for which the recipient asks.
     pub purpose: Option<Purpose>,
+    /// For which purpose, if nobody says.
+    pub default_purpose: Option<Purpose>,
     /// When.
     pub now: Timestamp,
     /// What is computed of the entry.
@@ -219,6 +221,7 @@ impl Question {
         };
         self.purpose
             .or_else(|| of_taker().map(|profile| profile.purpose()))
+            .or(self.default_purpose)
             .ok_or(QuestionError::NoPurpose)
     }
 

@@ -59,7 +59,7 @@ fn every_fault_of_every_profile_is_told_at_once() -> Result<()> {
     let nz = POLICIES.replace("@basis(\"a synthetic treaty\")\n", "");
     profile(folder.path(), "nz", "NZ", "CA", &nz)?;
     let facts = folder.path().join("nz/profile.toml");
-    let broken = fs::read_to_string(&facts)?.replace("\"triage\"]", "\"traige\"]");
+    let broken = fs::read_to_string(&facts)?.replace("\"triage\",", "\"traige\",");
     fs::write(&facts, broken)?;
     let answer = hashpact(["policy", "check", &text(folder.path())])?.ends(1)?;
     let ok: Vec<_> = (0..3).map(|n| &answer["profiles"][n]["ok"]).collect();

@@ -5,11 +5,17 @@
 //! | here | small profiles of invented centres |
 //! | `check` | is a fault told with its place |
 //! | `explain` | is the one who denies named, with its basis |
+//! | `diff` | what would a change give and take back |
+//! | `document` | two people, a document, a running node, and what is in force there |
+//! | `keys` | the keys of those people |
 
 mod check;
 #[path = "../common/mod.rs"]
 mod common;
+mod diff;
+mod document;
 mod explain;
+mod keys;
 
 use std::fs;
 use std::path::Path;
@@ -22,9 +28,9 @@ pub(crate) const DAY: &str = "2026-11-22";
 /// The facts of an invented centre, with one grant for everyone under a law.
 pub(crate) fn facts(name: &str, law: &str, with: &str) -> String {
     format!(
-        "schema = 1\nname = \"{name}\"\njurisdiction = \"{law}\"\npurpose = \"triage\"\nwiden_after_hours = 24\n\n\
+        "schema = 1\nname = \"{name}\"\njurisdiction = \"{law}\"\npurpose = \"triage\"\nwiden_after_hours = 0\n\n\
          [[grant]]\nid = \"agreement\"\nwith = {{ jurisdiction = \"{with}\" }}\nactions = [\"share\", \"reshare\", \"admit\"]\n\
-         purposes = [\"triage\"]\nbasis = \"agreement\"\ndocument = \"synthetic\"\nissuer = \"synthetic\"\n\
+         purposes = [\"triage\", \"statistics\"]\nbasis = \"agreement\"\ndocument = \"synthetic\"\nissuer = \"synthetic\"\n\
          from = 2026-01-01\nuntil = 2027-01-01\n"
     )
 }

@@ -91,7 +91,7 @@ pub enum CommandError {
         since: Timestamp,
     },
     /// A policy document that receivers would refuse.
-    #[error("{0}")]
+    #[error(transparent)]
     PolicyLeaf(Box<LeafFault>),
     /// A policy document with faults in its files: logged, it would deny everything.
     #[error("{}", faults_text(.0))]

@@ -314,6 +314,20 @@ impl Book {
 /// Reads the newest documents of a log.
 fn read(centre: &CentreEntry, state: &LogState, demo: bool, view: &impl View) -> Vec<Logged> {
     let rows = view.policies(&centre.origin);
+    documents(centre, demo, &rows, |index| {
+        header_before(&centre.origin, index, state, view)
+    })
+}
+
+/// Reads the newest documents of a centre's log, whose signatures were checked when their leaves were taken. `rows` are
+/// all of them by log index, ascending; `since` says when the newest header below an index was issued.
+#[must_use]
+pub fn documents(
+    centre: &CentreEntry,
+    demo: bool,
+    rows: &[(u64, Vec<u8>)],
+    since: impl Fn(u64) -> Option<Timestamp>,
+) -> Vec<Logged> {
     let skipped = rows.len().saturating_sub(limits::POLICIES_READ);
     let mut documents: Vec<Logged> = rows
         .iter()
@@ -321,7 +335,7 @@ fn read(centre: &CentreEntry, state: &LogState, demo: bool, view: &impl View) ->
         .map(|(index, bytes)| {
             let mut logged = one(*index, bytes, centre, demo);
             // A delay cannot have begun before the document was in the log.
-            let since = header_before(&centre.origin, *index, state, view);
+            let since = since(*index);
             logged.issued_at = since.map_or(logged.issued_at, |at| at.max(logged.issued_at));
             logged
         })

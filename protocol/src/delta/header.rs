@@ -151,11 +151,12 @@ impl Header {
         Ok(Self::decode(envelope.peek())?.roster_version)
     }
 
-    /// What a header says, before its signature is checked: an auditor goes on behind a bad one from there.
+    /// What a header says, before its signature is checked: an auditor goes on behind a bad one from there, and whoever reads
+    /// its own disk checked it before.
     ///
     /// # Errors
     /// [`HeaderError::Shape`] if it is no header.
-    pub(crate) fn claimed(signed: &[u8]) -> Result<Self, HeaderError> {
+    pub fn claimed(signed: &[u8]) -> Result<Self, HeaderError> {
         let envelope = Sign1::parse(signed, Context::DeltaHeader);
         Self::decode(envelope.map_err(|_| HeaderError::Shape)?.peek())
     }

@@ -65,7 +65,8 @@ pub(super) fn check_files(files: &[(String, String)]) -> Result<(), Vec<PolicyFa
     }
 }
 
-fn is_file_name(name: &str) -> bool {
+/// Whether a document may have a file of this name.
+pub(super) fn is_file_name(name: &str) -> bool {
     let stem = name.strip_suffix(".cedar");
     name == facts::FILE || stem.is_some_and(|stem| is_token(stem, limits::POLICY_FILE_NAME_BYTES))
 }

@@ -79,6 +79,12 @@ impl Profile {
         })
     }
 
+    /// Whether a document may have a file of this name: `profile.toml`, or a token that ends in `.cedar`.
+    #[must_use]
+    pub fn is_file_name(name: &str) -> bool {
+        load::is_file_name(name)
+    }
+
     /// The name of the profile.
     #[must_use]
     pub fn name(&self) -> &str {

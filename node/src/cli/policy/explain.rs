@@ -1,30 +1,41 @@
 //! `hashpact policy explain`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::Args;
-use hashpact_keys::{CentreId, Jurisdiction};
+use hashpact_keys::roster::CentreEntry;
+use hashpact_keys::{CentreId, Jurisdiction, Timestamp};
 use hashpact_protocol::assess::EntryFacts;
+use hashpact_protocol::delta::RecordProof;
 use hashpact_protocol::labels::{ClassId, Labels, Purpose, State};
 use hashpact_protocol::lists::ClosedList;
-use hashpact_protocol::policy::{Action, Principal};
+use hashpact_protocol::policy::{Action, Fallback, Principal};
+use serde_json::json;
 
+use super::super::init::home_failure;
 use super::super::{Answer, Failure};
 use super::check::line;
 use crate::audit::at::At;
 use crate::clock;
+use crate::control::Request;
+use crate::control::client::Client;
 use crate::home::Home;
 use crate::policy::class::ClassText;
 use crate::policy::explain::{Explained, Question, Recipient, Step, explain, names};
 use crate::policy::files::Found;
+use crate::policy::logs::{Book, Logs};
+use crate::policy::replay;
 use crate::policy::scene::{Document, Law, Party, Scene};
 
 #[derive(Args)]
 #[command(
-    after_help = "Between centres a class needs its origin's share, the giver's reshare where that is another centre, and the taker's\nadmit; --action asks for one of them. A release (publish, match, reveal) needs the giver's word, and mostly --facts.\nLabels that --class does not state are unknown: an uncertain one could be anything, and nothing is granted. Several values\nare joined with |, and * is all of them. Exit codes: 0 allowed, 1 denied, 2 the question cannot be put.\n\nExamples:\n  hashpact policy explain --policy ca=profiles/ca --policy us=profiles/us --from ca --to us \\\n    --class \"state=assessed, content_class=csam, legal_basis=statutory, tlp=AMBER, recipients=centre, purposes=*, residency=US\"\n  hashpact policy explain --policy ca=profiles/ca --from ca --to member:acme:CA:hosting --action publish --purpose remove \\\n    --class \"state=assessed, minor_certain=true\" --facts state=assessed,quorum"
+    after_help = "Between centres a class needs its origin's share, the giver's reshare where that is another centre, and the taker's\nadmit; --action asks for one of them. A release (publish, match, reveal) needs the giver's word, and mostly --facts.\nLabels that --class does not state are unknown: an uncertain one could be anything, and nothing is granted. Several values\nare joined with |, and * is all of them. Centres that no --policy is given for are taken from the logs in --home, with\nwhat is in force there. Exit codes: 0 allowed, 1 denied, 2 the question cannot be put.\n\nExamples:\n  hashpact policy explain --policy ca=profiles/ca --policy us=profiles/us --from ca --to us \\\n    --class \"state=assessed, content_class=csam, legal_basis=statutory, tlp=AMBER, recipients=centre, purposes=*, residency=US\"\n  hashpact policy explain --policy ca=profiles/ca --from ca --to member:acme:CA:hosting --action publish --purpose remove \\\n    --class \"state=assessed, minor_certain=true\" --facts state=assessed,quorum\n  hashpact --home ca policy explain --from eu --to ca --class-id 3\n  hashpact --home ca policy explain --from ca --to us --entry 0f5e2c9a77d14b0d8e2f6a1b3c4d5e6f --cedar replay-1"
 )]
 pub(in super::super) struct ExplainArgs {
     /// Who would give.
@@ -37,8 +48,14 @@ pub(in super::super) struct ExplainArgs {
     #[arg(long, value_name = "CENTRE")]
     origin: Option<CentreId>,
     /// The labels of the class.
-    #[arg(long, value_name = "LABELS")]
-    class: ClassText,
+    #[arg(long, value_name = "LABELS", required_unless_present_any = ["class_id", "entry"])]
+    class: Option<ClassText>,
+    /// The number of a class that the origin defined, as the log in --home says it.
+    #[arg(long, value_name = "N", conflicts_with_all = ["class", "entry"])]
+    class_id: Option<u16>,
+    /// An entry, as `lookup` prints it: its class is meant. The running node of --home is asked.
+    #[arg(long, value_name = "ID", conflicts_with = "class")]
+    entry: Option<String>,
     /// share, reshare, admit, publish, match or reveal; without it all that a transfer between centres needs.
     #[arg(long, value_name = "ACTION", value_parser = word::<Action>)]
     action: Option<Action>,
@@ -57,6 +74,9 @@ pub(in super::super) struct ExplainArgs {
     /// The law of a centre whose profile is not given.
     #[arg(long = "centre", value_name = "CENTRE=LAW")]
     centres: Vec<OfCentre<Jurisdiction>>,
+    /// Write the decisions into this folder, which is made, so that the stock `cedar` command line replays them.
+    #[arg(long, value_name = "DIR")]
+    cedar: Option<PathBuf>,
 }
 
 /// `CENTRE=VALUE`.
@@ -171,35 +191,148 @@ pub(super) fn given(
     Ok(())
 }
 
-pub(super) fn run(_home: &Home, args: &ExplainArgs) -> Result<Answer, Failure> {
+pub(super) fn run(home: &Home, args: &ExplainArgs) -> Result<Answer, Failure> {
     let mut scene = Scene::default();
     given(&mut scene, &args.policies, &args.centres)?;
     let origin = args.origin.as_ref().unwrap_or(&args.from).clone();
-    let labels = labels(&scene, &origin, args)?;
+    let to = recipient(&args.to)?;
+    let now = args.at.map_or_else(clock::now, |at| at.0);
+    let mut parties = vec![&origin, &args.from];
+    if let Recipient::Centre(to) = &to {
+        parties.push(to);
+    }
+    let books = at_home(home, &mut scene, &parties, now, args.class.is_none())?;
+    let (class, labels) = labels(home, &scene, &origin, books.as_ref(), args)?;
     let question = Question {
         from: args.from.clone(),
-        to: recipient(&args.to)?,
+        to,
         origin,
-        class: ClassId(0),
+        class,
         labels,
         action: args.action,
         purpose: args.purpose,
-        now: args.at.map_or_else(clock::now, |at| at.0),
+        default_purpose: None,
+        now,
         entry: args.facts,
     };
     let explained = explain(&scene, &question).map_err(Failure::input)?;
+    let mut json = serde_json::to_value(&explained).map_err(Failure::failed)?;
+    let mut text = describe(&explained);
+    if let Some(folder) = &args.cedar {
+        let count = replay::write(&scene, &question, folder).map_err(Failure::input)?;
+        let script = folder.join("replay");
+        let script = script.display();
+        let _ = writeln!(
+            text,
+            "\n{count} decisions for the cedar command line: {script} asks it"
+        );
+        json["cedar"] = json!({ "folder": folder, "decisions": count });
+    }
     Ok(Answer {
-        json: serde_json::to_value(&explained).map_err(Failure::failed)?,
-        text: describe(&explained),
+        json,
+        text,
         code: u8::from(!explained.allowed),
     })
 }
 
-fn labels(scene: &Scene, origin: &CentreId, args: &ExplainArgs) -> Result<Labels, Failure> {
+/// What a home says: its logs, and the books of the centres that are asked about.
+pub(super) struct AtHome {
+    pub(super) logs: Logs,
+    pub(super) books: BTreeMap<CentreId, Book>,
+}
+
+/// Adds what the logs of a home say of these centres, but for those whose profile was given. Without need no home is
+/// looked at.
+pub(super) fn at_home(
+    home: &Home,
+    scene: &mut Scene,
+    parties: &[&CentreId],
+    now: Timestamp,
+    needed: bool,
+) -> Result<Option<AtHome>, Failure> {
+    let is_given = |id: &&CentreId| scene.0.contains_key(*id);
+    if !needed && (parties.iter().all(is_given) || home.check_made().is_err()) {
+        return Ok(None);
+    }
+    home.check_made().map_err(home_failure)?;
+    let logs = Logs::open(home).map_err(Failure::input)?;
+    let mut books = BTreeMap::new();
+    for id in parties {
+        if let Some(centre) = logs.roster().centre(id) {
+            let book = logs.book(centre).map_err(Failure::failed)?;
+            books.insert(centre.id.clone(), book);
+        }
+    }
+    // As at the node: on a demonstration everything is open only where none of them has a document.
+    let is_ruled = books.values().any(|book| !book.documents.is_empty())
+        || scene.0.values().any(|party| party.law.is_some());
+    let fallback = match logs.roster().demo && !is_ruled {
+        true => Fallback::Open,
+        false => Fallback::Closed,
+    };
+    for (id, book) in &books {
+        if scene.0.contains_key(id) {
+            continue;
+        }
+        if let Some(centre) = logs.roster().centre(id) {
+            let party = Party {
+                jurisdiction: centre.jurisdiction.clone(),
+                law: Some(logs.law(centre, book, now, fallback)),
+            };
+            scene.0.insert(id.clone(), party);
+        }
+    }
+    Ok(Some(AtHome { logs, books }))
+}
+
+/// The class that is meant, and its labels.
+fn labels(
+    home: &Home,
+    scene: &Scene,
+    origin: &CentreId,
+    at_home: Option<&AtHome>,
+    args: &ExplainArgs,
+) -> Result<(ClassId, Labels), Failure> {
     let party = scene.party(origin).map_err(Failure::input)?;
-    let labels = args.class.at(&party.jurisdiction);
-    labels.check().map_err(Failure::input)?;
-    Ok(labels)
+    if let Some(class) = &args.class {
+        let labels = class.at(&party.jurisdiction);
+        labels.check().map_err(Failure::input)?;
+        return Ok((ClassId(0), labels));
+    }
+    let unknown = || Failure::input(format!("{origin} is not on the roster of this home"));
+    let at_home = at_home.ok_or_else(unknown)?;
+    let class = match (&args.class_id, &args.entry) {
+        (Some(number), _) => ClassId(*number),
+        (None, Some(entry)) => {
+            let centre = at_home.logs.roster().centre(origin).ok_or_else(unknown)?;
+            class_of(home, centre, entry)?
+        }
+        (None, None) => return Err(Failure::input("--class, --class-id or --entry is needed")),
+    };
+    let book = at_home.books.get(origin).ok_or_else(unknown)?;
+    let labels = book.classes.get(&class).cloned().ok_or_else(|| {
+        let highest = book.classes.keys().next_back();
+        Failure::no(match highest {
+            Some(highest) => format!("{origin} has no class {class}: they go up to {highest}"),
+            None => format!("{origin} has defined no class yet"),
+        })
+    })?;
+    Ok((class, labels))
+}
+
+/// Asks the running node, which alone can unseal the body, and believes the origin's signature only.
+fn class_of(home: &Home, centre: &CentreEntry, entry: &str) -> Result<ClassId, Failure> {
+    let request = Request::Prove {
+        entry: entry.to_owned(),
+        origin: Some(centre.origin.to_string()),
+        receipt: false,
+    };
+    let told = Client::connect(home)?.ask(&request, |_| {})?;
+    let form = || Failure::failed("the node answered in a form that this version does not know");
+    let proof = told["record_proof"].as_str().ok_or_else(form)?;
+    let proof = BASE64.decode(proof).map_err(|_| form())?;
+    let proof = RecordProof::from_bytes(&proof).map_err(Failure::failed)?;
+    Ok(proof.verify(centre).map_err(Failure::failed)?.class)
 }
 
 fn describe(explained: &Explained) -> String {

@@ -373,6 +373,7 @@ fn cell(
         labels: class.labels.clone(),
         action: None,
         purpose: plan.purpose,
+        default_purpose: None,
         now: plan.now,
         entry: Some(plan.entry),
     };

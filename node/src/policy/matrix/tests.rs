@@ -129,6 +129,7 @@ fn every_cell_is_what_explain_answers_with_the_same_policies() {
                         labels: row.class.labels.clone(),
                         action,
                         purpose,
+                        default_purpose: None,
                         now: matrix.plan.now,
                         entry: Some(RELEASABLE),
                     },

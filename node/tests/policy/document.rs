@@ -1,0 +1,264 @@
+//! From a profile to a document of two people, to a running node's log, and to what is in force there.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::common::{List, Network, Node, Over, hashpact, text, until};
+use crate::{POLICIES, profile};
+
+/// A centre with the keys of two people on the roster, and the roster's other centres.
+struct Ruled {
+    node: Node,
+    keys: [String; 2],
+}
+
+impl Ruled {
+    fn init(folder: &Path, id: &str) -> Result<Self> {
+        let node = Node::init(folder, id, Over::Tcp)?;
+        let key = |name: &str| text(&folder.join(format!("{id}-{name}.key")));
+        let keys = [key("alice"), key("bob")];
+        for key in &keys {
+            hashpact(["policy", "key", "new", "--plain", key])?.ends(0)?;
+        }
+        node.run(&["enrol", "--policy-key", &keys[0], "--policy-key", &keys[1]])?
+            .ends(0)?;
+        Ok(Self { node, keys })
+    }
+
+    /// Logs a profile under both keys; the index of its leaf.
+    fn apply(&self, folder: &Path, name: &str) -> Result<u64> {
+        let out = text(&folder.join(format!("{name}.txt")));
+        let place = text(&folder.join(name));
+        let [a, b] = &self.keys;
+        let args = [
+            "policy", "new", &place, "--out", &out, "--key", a, "--key", b,
+        ];
+        self.node.run(&args)?.ends(0)?;
+        let logged = self.node.run(&["policy", "apply", &out])?.ends(0)?;
+        logged["index"].as_u64().context("no index")
+    }
+}
+
+/// eu and us, each with two policy keys, running.
+fn two(folder: &Path) -> Result<(Ruled, Ruled)> {
+    let (mut eu, mut us) = (Ruled::init(folder, "eu")?, Ruled::init(folder, "us")?);
+    Network::found(folder, &[&eu.node, &us.node])?;
+    for ruled in [&mut eu, &mut us] {
+        ruled.node.start()?;
+    }
+    eu.node.is_sure()?;
+    us.node.is_sure()?;
+    Ok((eu, us))
+}
+
+#[test]
+fn a_document_needs_two_people_and_the_next_one_counts_on() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (eu, us) = two(folder.path())?;
+    let place = folder.path();
+    profile(place, "first", "EU", "US", POLICIES)?;
+    let (first, out) = (text(&place.join("first")), text(&place.join("1.txt")));
+    let new = ["policy", "new", &first, "--out", &out, "--key", &eu.keys[0]];
+    let made = eu.node.run(&new)?.ends(0)?;
+    ensure!(made["version"] == json!(1), "{made}");
+    ensure!(made["origin"] == json!("eu.example/eu/1"), "{made}");
+    ensure!(
+        made["signers"].as_array().map(Vec::len) == Some(1),
+        "{made}"
+    );
+    eu.node
+        .run(&new)?
+        .refuses(1, &[&out, "there is a file already"])?;
+    let apply = ["policy", "apply", &out];
+    eu.node
+        .run(&apply)?
+        .refuses(1, &["1 of 2 signatures", "policy sign"])?;
+    let sign = |key: &str| hashpact(["policy", "sign", &out, "--key", key]);
+    sign(&eu.keys[0])?.refuses(1, &["has signed already"])?;
+
+    // Somebody else's key signs, and the node finds out.
+    let copy = text(&place.join("copy.txt"));
+    fs::copy(&out, &copy)?;
+    hashpact(["policy", "sign", &copy, "--key", &us.keys[0]])?.ends(0)?;
+    eu.node
+        .run(&["policy", "apply", &copy])?
+        .refuses(1, &["no key"])?;
+
+    sign(&eu.keys[1])?.ends(0)?;
+    let shown = hashpact(["policy", "show", &out])?.ends(0)?;
+    ensure!(
+        shown["signers"].as_array().map(Vec::len) == Some(2),
+        "{shown}"
+    );
+    ensure!(shown["profile"]["policies"] == json!(2), "{shown}");
+    let logged = eu.node.run(&apply)?.ends(0)?;
+    ensure!(logged["version"] == json!(1), "{logged}");
+    eu.node.run(&apply)?.refuses(1, &[])?;
+    us.node.run(&apply)?.refuses(1, &[])?;
+
+    // What it says comes back out of it, byte for byte.
+    let files = place.join("files");
+    hashpact(["policy", "show", &out, "--out", &text(&files)])?.ends(0)?;
+    for name in ["profile.toml", "rules.cedar"] {
+        ensure!(
+            fs::read(files.join(name))? == fs::read(place.join("first").join(name))?,
+            "{name}"
+        );
+    }
+
+    let next = text(&place.join("2.txt"));
+    let new = |from: &str| eu.node.run(&["policy", "new", from, "--out", &next]);
+    new(&first)?.refuses(1, &["nothing to change"])?;
+    profile(place, "second", "EU", "CA", POLICIES)?;
+    let made = new(&text(&place.join("second")))?.ends(0)?;
+    ensure!(
+        made["version"] == json!(2) && made["signers"] == json!([]),
+        "{made}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_faulty_or_foreign_profile_is_neither_drafted_nor_signed() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (eu, _us) = two(folder.path())?;
+    let place = folder.path();
+    profile(
+        place,
+        "bad",
+        "EU",
+        "US",
+        &POLICIES.replace("permit (", "permitt ("),
+    )?;
+    profile(place, "foreign", "CA", "US", POLICIES)?;
+    let out = text(&place.join("out.txt"));
+    let new = |name: &str| {
+        let from = text(&place.join(name));
+        eu.node.run(&["policy", "new", &from, "--out", &out])
+    };
+    new("bad")?.refuses(1, &["bad/rules.cedar:6:1: ", "policy check"])?;
+    new("foreign")?.refuses(1, &["law of CA", "eu works under EU"])?;
+    ensure!(!Path::new(&out).exists());
+    let nobody = text(&place.join("nobody"));
+    let foreign = text(&place.join("foreign"));
+    hashpact(["--home", &nobody, "policy", "new", &foreign, "--out", &out])?
+        .refuses(2, &[&nobody])?;
+    Ok(())
+}
+
+#[test]
+fn a_home_explains_what_is_in_force_in_its_logs() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (eu, us) = two(folder.path())?;
+    let list = List::write(folder.path(), "list", 8)?;
+    eu.node.ingest(&list, &[])?.ends(0)?;
+    let entry = eu.node.entry(&list.sha256(0))?;
+    let explain = |node: &Node, more: &[&str]| -> Result<Value> {
+        let ask = [
+            "policy",
+            "explain",
+            "--from",
+            "eu",
+            "--to",
+            "us",
+            "--purpose",
+            "statistics",
+        ];
+        let said = node.run(&[&ask, more].concat())?;
+        ensure!(said.code < 2, "{said:?}");
+        said.json()
+    };
+    // A demonstration in which nobody has said anything.
+    let answer = explain(&eu.node, &["--class-id", "0"])?;
+    ensure!(answer["allowed"] == json!(true), "{answer}");
+    ensure!(
+        answer["steps"][0]["because"]
+            .as_str()
+            .unwrap_or_default()
+            .contains("a demonstration"),
+        "{answer}"
+    );
+
+    profile(folder.path(), "eu-1", "EU", "US", POLICIES)?;
+    let index = eu.apply(folder.path(), "eu-1")?;
+    // As soon as one of the two has a document, the other must have one too.
+    let answer = explain(&eu.node, &["--class-id", "0", "--action", "admit"])?;
+    ensure!(answer["denied_by"]["centre"] == json!("us"), "{answer}");
+
+    profile(folder.path(), "us-1", "US", "EU", POLICIES)?;
+    us.apply(folder.path(), "us-1")?;
+    let policy = |node: &Node, of: &str| -> Result<bool> {
+        let status = node.status()?;
+        let mut logs = std::iter::once(&status.own).chain(&status.mirrored);
+        let log = logs.find(|log| log.centre == of).context("no such log")?;
+        Ok(!log.policy.in_force.is_empty() && !log.policy.closed)
+    };
+    until("both policies are in force at eu", || {
+        let both = policy(&eu.node, "eu")? && policy(&eu.node, "us")?;
+        Ok(both.then_some(()))
+    })?;
+    let classes: Vec<Value> = (0..4)
+        .map(|id| explain(&eu.node, &["--class-id", &id.to_string()]))
+        .collect::<Result<_>>()?;
+    for answer in &classes {
+        let labels = answer["class"].as_str().context("labels")?;
+        let is_text = labels.contains("media_kind=text");
+        ensure!(answer["allowed"] == json!(!is_text), "{answer}");
+        ensure!(answer["steps"][0]["index"] == json!(index), "{answer}");
+        let policy = if is_text { "no-text" } else { "with-basis" };
+        ensure!(
+            answer["steps"][0]["policies"][0]["id"] == json!(policy),
+            "{answer}"
+        );
+    }
+    let of_entry = explain(&eu.node, &["--entry", &entry])?;
+    ensure!(
+        classes
+            .iter()
+            .any(|answer| answer["class"] == of_entry["class"]),
+        "{of_entry}"
+    );
+    eu.node
+        .run(&[
+            "policy",
+            "explain",
+            "--from",
+            "eu",
+            "--to",
+            "us",
+            "--class-id",
+            "99",
+        ])?
+        .refuses(1, &["eu has no class 99"])?;
+
+    // Before release: what would the other basis of the second version take back?
+    profile(folder.path(), "eu-2", "EU", "CA", POLICIES)?;
+    let (one, two) = (
+        text(&folder.path().join("eu-1.txt")),
+        text(&folder.path().join("eu-2")),
+    );
+    let diff = eu.node.run(&["policy", "diff", &one, &two])?.ends(0)?;
+    let texts = classes
+        .iter()
+        .filter(|it| it["allowed"] == json!(false))
+        .count() as u64;
+    ensure!(texts == 1, "{classes:?}");
+    ensure!(
+        diff["recalled"] == json!(6) && diff["stay"] == json!(2),
+        "{diff}"
+    );
+    ensure!(diff["newly_shared"] == json!(0), "{diff}");
+    ensure!(
+        diff["changes"].as_array().map(Vec::len) == Some(3),
+        "{diff}"
+    );
+
+    // What is narrowed counts as soon as it is logged, witnessed or not.
+    eu.apply(folder.path(), "eu-2")?;
+    let answer = explain(&eu.node, &["--class-id", "0", "--action", "share"])?;
+    ensure!(answer["allowed"] == json!(false), "{answer}");
+    Ok(())
+}
