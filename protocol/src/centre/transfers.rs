@@ -101,7 +101,15 @@ struct Ask {
     /// What was asked for and not given.
     declined: BTreeMap<(Seq, ClassId), Declined>,
     /// Nothing was to be asked for, when this was so.
-    quiet: Option<(u64, Seq, Seq)>,
+    quiet: Option<Quiet>,
+}
+
+/// What must change before something else is wanted of a log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Quiet {
+    changes: u64,
+    applied: Seq,
+    read: Option<Seq>,
 }
 
 /// When a class that was not given is asked for again, and how often it was.

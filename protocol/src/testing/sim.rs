@@ -152,6 +152,9 @@ pub struct Counts {
 /// Changes what a centre answers: (its number, the request, the honest answer); none is a transfer that fails.
 type Tamper = Box<dyn Fn(usize, &BulkRequest, Vec<u8>) -> Option<Vec<u8>>>;
 
+/// Chooses messages that are lost.
+type Loss = Box<dyn FnMut(&Message) -> bool>;
+
 /// A network in virtual time.
 pub struct Sim {
     rng: Seeded,
@@ -163,6 +166,9 @@ pub struct Sim {
     jobs: Vec<Flight>,
     records: u64,
     tamper: Option<Tamper>,
+    loses: Option<Loss>,
+    /// What puppets were sent: by whom, to whom.
+    heard: Vec<(usize, usize, Message)>,
     /// Whether somebody may be dropped or accused: a test that plays an evil part says so.
     faults_expected: bool,
     /// Whether a policy was logged, so that centres may hold less than there is.
@@ -231,6 +237,8 @@ impl Sim {
             jobs: Vec::new(),
             records: 0,
             tamper: None,
+            loses: None,
+            heard: Vec::new(),
             faults_expected: false,
             is_ruled: false,
             audit: Audit::default(),
@@ -351,6 +359,17 @@ impl Sim {
         change: impl Fn(usize, &BulkRequest, Vec<u8>) -> Option<Vec<u8>> + 'static,
     ) {
         self.tamper = Some(Box::new(change));
+    }
+
+    /// Loses the messages that the closure chooses.
+    pub fn lose(&mut self, which: impl FnMut(&Message) -> bool + 'static) {
+        self.loses = Some(Box::new(which));
+    }
+
+    /// What puppets were sent: by whom, to whom.
+    #[must_use]
+    pub fn heard(&self) -> &[(usize, usize, Message)] {
+        &self.heard
     }
 
     /// Lets everybody answer honestly again.

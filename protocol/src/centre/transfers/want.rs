@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hashpact_keys::{CentreId, Origin, Timestamp};
 
 use super::super::{Centre, Output};
-use super::{Ask, Regime, Sent, Stage, Table};
+use super::{Ask, Quiet, Regime, Sent, Stage, Table};
 use crate::Hash;
 use crate::delta::Seq;
 use crate::labels::ClassId;
@@ -109,9 +109,14 @@ impl Centre {
     }
 
     /// What must change before something else is wanted of a log.
-    fn quiet_mark(&self, origin: &Origin) -> Option<(u64, Seq, Seq)> {
-        let applied = self.mirrors.get(origin)?.state.applied;
-        Some((self.transfers.changes, applied, self.acting(origin)))
+    fn quiet_mark(&self, origin: &Origin) -> Option<Quiet> {
+        let tables = self.transfers.tables.get(origin);
+        Some(Quiet {
+            changes: self.transfers.changes,
+            applied: self.mirrors.get(origin)?.state.applied,
+            // A delta's table can be read once it is durable.
+            read: tables.and_then(|tables| tables.keys().next_back()).copied(),
+        })
     }
 
     fn own_purpose(&self, now: Timestamp) -> Option<crate::labels::Purpose> {

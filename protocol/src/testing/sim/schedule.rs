@@ -140,7 +140,8 @@ impl Sim {
         if self.rosters.len() >= 5 {
             return Ok(());
         }
-        if self.len() < 5 && self.rng.below(2) == 0 {
+        // A centre that joins has no policy yet, and where others have, nothing comes to it.
+        if self.len() < 5 && !self.is_ruled && self.rng.below(2) == 0 {
             return self.join().map(drop);
         }
         self.issue_roster(|_| {});

@@ -91,10 +91,18 @@ impl Sim {
         };
         let hash = blake3::hash(&bytes);
         self.note(format!(
-            "  {n} sends {to} {} bytes {}",
+            "  {n} sends {to} {} {} bytes {}",
+            kind(message),
             bytes.len(),
             &hash.to_hex()[..8]
         ));
+        if self.nodes[to].is_puppet {
+            self.heard.push((n, to, message.clone()));
+        }
+        if self.loses.as_mut().is_some_and(|loses| loses(message)) {
+            self.note("    and it is lost".to_owned());
+            return Ok(());
+        }
         self.mail.push(Mail { from: n, to, bytes });
         Ok(())
     }
@@ -290,6 +298,18 @@ impl Sim {
             node.has_begun |= node.memory.log(&node.setup.origin).size > 0;
         }
         self.step(n, Input::Wake)
+    }
+}
+
+fn kind(message: &Message) -> String {
+    match message {
+        Message::Heads { .. } => "heads".to_owned(),
+        Message::Fork(_) => "fork".to_owned(),
+        Message::Propose(proposal) => format!("proposal {} of {}", proposal.ask, proposal.origin),
+        Message::Terms { ask, .. } => format!("terms {ask}"),
+        Message::Agreed(_) => "agreed".to_owned(),
+        Message::Logged(_) => "logged".to_owned(),
+        Message::Declined { ask, why, .. } => format!("declined {ask}: {why}"),
     }
 }
 
