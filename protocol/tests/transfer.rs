@@ -586,7 +586,7 @@ fn an_offer_that_policy_has_overtaken_is_not_logged() -> Done {
         _ => None,
     });
     let agreed = Statement::agree(&offer.unwrap(), &sim.setup(1).signer(KeyUse::Delta)).unwrap();
-    apply(&mut sim, 0, &vec![("admit", ADMIT)])?;
+    apply(&mut sim, 0, &[("admit", ADMIT)])?;
     let before = logged(&sim, 0).len();
     sim.inject(1, 0, &Message::Agreed(agreed));
     sim.drain()?;
