@@ -12,7 +12,7 @@
 //! | `profile`, `facts`, `grant` | what a document says |
 //! | `load`, `forms`, `words`, `fault` | is it safe to rely on, and else what is wrong and where |
 //! | `engine` | the bridge to Cedar |
-//! | `hearing` | many decisions about the same classes and peers |
+//! | `hearing`, `facets` | many decisions about the same classes and peers |
 //! | `floor` | what no profile can allow |
 //! | `in_force` | which documents of a log must allow |
 //!
@@ -20,6 +20,7 @@
 
 mod document;
 mod engine;
+mod facets;
 mod facts;
 mod fault;
 mod floor;

@@ -3,6 +3,7 @@
 //! Why: everything that a policy looks at is built here, against the schema, so that what differs in a label differs for
 //! a policy too. In scope: building and asking. Out of scope: which policies there are (`load`).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use cedar_policy::{
@@ -11,6 +12,7 @@ use cedar_policy::{
 };
 use hashpact_keys::{Jurisdiction, Timestamp};
 
+use super::facets::{self, Facets};
 use super::query::{Action, ClassFacts, Decision, Principal};
 use crate::assess::EntryFacts;
 use crate::labels::{Labels, Purpose};
@@ -81,6 +83,8 @@ pub struct Subjects {
     entities: Entities,
     principals: Vec<(Principal, EntityUid)>,
     classes: Vec<EntityUid>,
+    /// What policies can look at of each class, by the name in the schema.
+    facets: Vec<Facets>,
 }
 
 impl Subjects {
@@ -97,6 +101,7 @@ impl Subjects {
             entities: Entities::empty(),
             principals: Vec::new(),
             classes: Vec::new(),
+            facets: Vec::new(),
         };
         for principal in principals {
             let entity = principal_entity(principal)?;
@@ -106,6 +111,7 @@ impl Subjects {
         for class in classes {
             let entity = class_entity(class)?;
             made.classes.push(entity.uid());
+            made.facets.push(facets::of(class));
             entities.push(entity);
         }
         made.entities = Entities::from_entities(entities, Some(&MODEL.schema)).map_err(said)?;
@@ -133,6 +139,24 @@ impl Subjects {
     fn uid(&self, index: usize) -> Result<&EntityUid, EngineError> {
         let found = self.principals.get(index);
         found.map(|(_, uid)| uid).ok_or_else(EngineError::nobody)
+    }
+
+    /// Of each class, the first one that has the same facets; each is its own if no facets are named.
+    pub(super) fn alike(&self, facets: Option<&BTreeSet<String>>) -> Vec<usize> {
+        let Some(names) = facets else {
+            return (0..self.classes.len()).collect();
+        };
+        let mut first = BTreeMap::new();
+        let classes = self.facets.iter().enumerate();
+        let alike = classes.map(|(class, facets)| {
+            let values = names.iter().map(|name| facets.get(name.as_str()));
+            // A facet that is not known here makes every class its own.
+            let Some(values) = values.collect::<Option<Vec<_>>>() else {
+                return class;
+            };
+            *first.entry(values).or_insert(class)
+        });
+        alike.collect()
     }
 
     /// Whether the schema lets a principal of this type do this.

@@ -1,15 +1,17 @@
 //! Many decisions about the same subjects.
 //!
 //! Why: who asks for what is decided for every class and every peer, and most policies look either at the class or at who
-//! asks, not at both. What looks at one of the two is evaluated once for it, and only the rest for each pair. In scope:
-//! evaluating less. Out of scope: what comes out, which is that of [`Profile::decide`] (a test compares them).
+//! asks, not at both. What looks at one of the two is evaluated once for it; the rest once for each peer and for the classes
+//! that are alike in all that it looks at. In scope: evaluating less. Out of scope: what comes out, which is that of [`Profile::decide`] (a test compares them).
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{Context, Policy, PolicySet, PrincipalConstraint, ResourceConstraint};
 use cedar_policy_core::ast::{ExprKind, Var};
 
 use super::engine::{self, Ask, EngineError, Said, Subjects};
+use super::facets;
 use super::floor;
 use super::profile::{Profile, failed};
 use super::query::{Action, Decision, Principal};
@@ -26,6 +28,8 @@ pub(super) struct Rules {
     asker: PolicySet,
     /// The rest.
     both: PolicySet,
+    /// Which facets of a class the rest looks at; nothing if it could be anything.
+    facets: Option<BTreeSet<String>>,
 }
 
 impl Rules {
@@ -41,8 +45,10 @@ impl Rules {
             };
             place.push(policy.clone());
         }
+        let facets = both.iter().map(facets::read_by).collect::<Option<Vec<_>>>();
         let set = |policies| PolicySet::from_policies(policies).ok();
         Some(Self {
+            facets: facets.map(|sets| sets.into_iter().flatten().collect()),
             all: set(all)?,
             class: set(class)?,
             asker: set(asker)?,
@@ -86,6 +92,8 @@ pub struct Hearing<'a> {
     subjects: &'a Subjects,
     /// For each action and type of principal: what is said of each class by the policies that look at it alone.
     of_classes: BTreeMap<(u8, Kind), Vec<Said>>,
+    /// For each action: of each class, the first one that is like it in all that the rest looks at.
+    likes: Vec<Vec<usize>>,
 }
 
 /// The type of a principal.
@@ -128,10 +136,15 @@ impl Profile {
                 of_classes.insert(key, said.collect::<Result<_, _>>()?);
             }
         }
+        let likes = Action::VALUES.iter().map(|(action, _)| {
+            let facets = self.rules(*action)?.facets.as_ref();
+            Ok(subjects.alike(facets))
+        });
         Ok(Hearing {
             profile: self,
             subjects,
             of_classes,
+            likes: likes.collect::<Result<_, _>>()?,
         })
     }
 }
@@ -160,13 +173,23 @@ impl Hearing<'_> {
         };
         let valid_until = self.profile.valid_until(asker, ask);
         let of_asker = engine::ask(&rules.asker, subjects, (principal, action, 0), &context)?;
-        let decide = |(class, of_class): (usize, &Said)| {
-            let of_both = engine::ask(&rules.both, subjects, (principal, action, class), &context)?;
-            let mut decision = Said::all(&[of_class, &of_asker, &of_both]);
+        let likes = self.likes.get(usize::from(action.bit()));
+        let likes = likes.ok_or_else(EngineError::nobody)?;
+        let mut of_both: BTreeMap<usize, Said> = BTreeMap::new();
+        let mut decisions = Vec::with_capacity(of_classes.len());
+        for (of_class, like) in of_classes.iter().zip(likes) {
+            let rest = match of_both.entry(*like) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => {
+                    let about = (principal, action, *like);
+                    place.insert(engine::ask(&rules.both, subjects, about, &context)?)
+                }
+            };
+            let mut decision = Said::all(&[of_class, &of_asker, rest]);
             decision.valid_until = valid_until;
             floor::hold(&mut decision, asker, ask);
-            Ok(decision)
-        };
-        of_classes.iter().enumerate().map(decide).collect()
+            decisions.push(decision);
+        }
+        Ok(decisions)
     }
 }

@@ -249,9 +249,15 @@ pub fn varied(n: u16) -> Labels {
         } else {
             Set::empty()
         },
-        purposes: Set::full(),
+        purposes: Purpose::VALUES
+            .iter()
+            .filter(|(purpose, _)| u16::from(purpose.bit()) != n % 9)
+            .fold(Set::empty(), |set, (purpose, _)| {
+                Set::from_bits(u64::from(set.bits() | 1 << purpose.bit())).unwrap_or(set)
+            }),
         residency: ["EU", "US", "CA", "AU", "GB", "NZ"]
             .iter()
+            .skip(usize::from(n % 4))
             .filter_map(|law| law.parse().ok())
             .collect(),
         ..labels()

@@ -18,6 +18,11 @@ const CODES: [&str; 4] = ["CA", "EU", "NZ", "US"];
 /// One permit for everything that can be told apart: which of them determine an allowed decision is all that a policy can
 /// find out about a class.
 fn probes() -> Profile {
+    probes_where("true")
+}
+
+/// As [`probes`], where this holds too.
+fn probes_where(also: &str) -> Profile {
     let mut conditions = Vec::new();
     macro_rules! each {
         ($list:ty, $form:literal) => {
@@ -70,7 +75,8 @@ fn probes() -> Profile {
         .iter()
         .enumerate()
         .map(|(n, condition)| {
-            let policy = format!("permit (principal, action, resource) when {{ {condition} }};");
+            let policy =
+                format!("permit (principal, action, resource) when {{ {condition} && {also} }};");
             annotated(&format!("probe-{n}"), &policy)
         })
         .collect();
@@ -209,8 +215,8 @@ fn entries_that_some_policy_could_treat_differently_never_share_a_class() {
         .unwrap();
 }
 
-#[test]
-fn a_centre_gives_one_number_to_each_tuple_of_labels() {
+/// Labels that differ from the first ones in one field each.
+fn one_field_each() -> Vec<Labels> {
     let base = crate::testing::labels();
     let other = Labels {
         media_kind: Set::of(&[MediaKind::Image]),
@@ -232,6 +238,12 @@ fn a_centre_gives_one_number_to_each_tuple_of_labels() {
     };
     let mut wanted = vec![base.clone()];
     wanted.extend((0..16).map(|field| with_field(&base, other.clone(), field)));
+    wanted
+}
+
+#[test]
+fn a_centre_gives_one_number_to_each_tuple_of_labels() {
+    let mut wanted = one_field_each();
     wanted.extend(wanted.clone());
     let probes = probes();
     let mut by_number: BTreeMap<ClassId, BTreeSet<Vec<String>>> = BTreeMap::new();
@@ -326,4 +338,58 @@ fn a_hearing_decides_as_each_question_alone() {
         }
     }
     assert!(allowed > 0 && erred > 0);
+}
+
+/// Classes that are alike in what a policy reads are evaluated once, and no others.
+#[test]
+fn classes_that_differ_in_what_a_policy_reads_are_heard_apart() {
+    let mut labels = one_field_each();
+    let mut lawful = labels[0].clone();
+    lawful.legal_status[0].illegal = false;
+    labels.push(lawful);
+    let origins: [hashpact_keys::CentreId; 2] = ["eu", "ca"].map(|name| name.parse().unwrap());
+    let laws: [hashpact_keys::Jurisdiction; 2] = ["EU", "CA"].map(|code| code.parse().unwrap());
+    let mut classes = Vec::new();
+    for ((origin, jurisdiction), first) in origins.iter().zip(&laws).zip([0, 100]) {
+        classes.extend((first..).zip(&labels).map(|(n, labels)| ClassFacts {
+            origin,
+            jurisdiction,
+            class: ClassId(n),
+            labels,
+        }));
+    }
+    let principal = centre("ca");
+    let subjects = Subjects::new([&principal], classes.iter().copied()).unwrap();
+    // What reads both sides: the labels, the law of the origin and its name.
+    let mixed = |condition: &str| {
+        let policy = format!("permit (principal, action, resource) when {{ {condition} }};");
+        profile(&annotated("mixed", &policy))
+    };
+    for profile in [
+        probes_where(r#"principal.id == "ca""#),
+        mixed("resource.jurisdiction == principal.jurisdiction"),
+        mixed("resource.origin == principal.id"),
+        mixed("resource.origin == principal.id && resource.hops > 0"),
+    ] {
+        let ask = Ask {
+            action: Action::Share,
+            principal: 0,
+            purpose: Purpose::Remove,
+            now: NOW,
+            entry: None,
+        };
+        let alone = classes.iter().map(|class| {
+            profile.decide(&Query {
+                action: ask.action,
+                principal: &principal,
+                class: *class,
+                purpose: ask.purpose,
+                now: NOW,
+                entry: None,
+            })
+        });
+        let alone: Vec<_> = alone.collect();
+        assert!(alone.iter().any(|decision| *decision != alone[0]));
+        assert_eq!(profile.hear(&subjects).unwrap().decide(&ask), alone);
+    }
 }
