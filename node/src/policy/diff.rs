@@ -6,36 +6,16 @@
 //! In scope: counts. Out of scope: what was really given so far, which the running node knows: `recalled` counts all that
 //! the old profile allowed.
 
-use std::collections::BTreeMap;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
-
 use hashpact_keys::{CentreId, Jurisdiction, Timestamp};
-use hashpact_protocol::labels::{ClassId, Labels, Purpose};
+use hashpact_protocol::labels::{ClassId, Purpose};
 use hashpact_protocol::lists::ClosedList;
 use hashpact_protocol::policy::Action;
-use serde::{Deserialize, Serialize};
-use toml::Spanned;
+use serde::Serialize;
 
-use super::class::{ClassText, Shown};
+use super::class::Shown;
 use super::explain::{Question, QuestionError, Recipient};
+use super::matrix::Class;
 use super::scene::{Law, Scene};
-
-/// Bytes of a file of classes: thousands of them.
-const CLASSES_LEN: u64 = 4 << 20;
-
-/// A class with the number of its entries.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Counted {
-    /// Who made them.
-    pub origin: CentreId,
-    /// The number of the class there; nothing for a class that was typed.
-    pub class: Option<ClassId>,
-    /// Its labels.
-    pub labels: Labels,
-    /// How many entries.
-    pub entries: u64,
-}
 
 /// What changes for one class and one peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,6 +26,8 @@ pub struct Change {
     pub origin: String,
     /// The number of the class there.
     pub class: Option<u16>,
+    /// What people call it.
+    pub name: String,
     /// Its labels; what is unknown is left out.
     pub labels: String,
     /// The other centre.
@@ -124,11 +106,11 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Compares. `others` are the other centres.
+    /// Compares. `others` are the other centres; a class without a number of entries counts as none.
     ///
     /// # Errors
     /// [`QuestionError`]: a centre or a purpose that is not known.
-    pub fn run(&self, others: &Scene, classes: &[Counted]) -> Result<Diff, QuestionError> {
+    pub fn run(&self, others: &Scene, classes: &[Class]) -> Result<Diff, QuestionError> {
         let scene = |law: &Law| {
             let mut scene = others.clone();
             let party = super::scene::Party {
@@ -167,7 +149,7 @@ impl Comparison {
     /// From whom to whom a class goes through this centre where this peer is the other one.
     fn way<'a>(
         &'a self,
-        class: &Counted,
+        class: &Class,
         peer: &'a CentreId,
     ) -> Option<(&'a CentreId, &'a CentreId)> {
         if class.origin == *peer {
@@ -178,12 +160,12 @@ impl Comparison {
         may_go_on.then_some((&self.centre, peer))
     }
 
-    fn question(&self, class: &Counted, from: &CentreId, to: &CentreId) -> Question {
+    fn question(&self, class: &Class, from: &CentreId, to: &CentreId) -> Question {
         Question {
             from: from.clone(),
             to: Recipient::Centre(to.clone()),
             origin: class.origin.clone(),
-            class: class.class.unwrap_or(ClassId(0)),
+            class: class.id.unwrap_or(ClassId(0)),
             labels: class.labels.clone(),
             action: None,
             purpose: None,
@@ -221,121 +203,31 @@ fn said(centre: &CentreId, action: Action, policies: &[String]) -> String {
 impl Diff {
     fn count(
         &mut self,
-        class: &Counted,
+        class: &Class,
         peer: &CentreId,
         gives: bool,
         old: Option<String>,
         new: Option<String>,
     ) {
+        let entries = class.entries.unwrap_or(0);
         let (change, sum, by) = match (old, new, gives) {
-            (None, None, _) => return self.go_on += class.entries,
-            (Some(_), Some(_), _) => return self.stay += class.entries,
+            (None, None, _) => return self.go_on += entries,
+            (Some(_), Some(_), _) => return self.stay += entries,
             (Some(by), None, true) => (Kind::NewlyShared, &mut self.newly_shared, by),
             (None, Some(by), true) => (Kind::Recalled, &mut self.recalled, by),
             (Some(by), None, false) => (Kind::NewlyAdmitted, &mut self.newly_admitted, by),
             (None, Some(by), false) => (Kind::Withheld, &mut self.withheld, by),
         };
-        *sum += class.entries;
+        *sum += entries;
         self.changes.push(Change {
             change,
             origin: class.origin.to_string(),
-            class: class.class.map(|class| class.0),
+            class: class.id.map(|class| class.0),
+            name: class.name.clone(),
             labels: Shown(&class.labels).to_string(),
             peer: peer.to_string(),
-            entries: class.entries,
+            entries,
             by,
         });
     }
-}
-
-/// `--classes FILE`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ClassesFile {
-    class: Vec<ClassTable>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ClassTable {
-    labels: Spanned<String>,
-    entries: u64,
-    origin: Option<Spanned<String>>,
-}
-
-/// Why a file of classes is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ClassesError {
-    /// The system refused.
-    #[error("{path}: {source}", path = path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Its answer.
-        source: io::Error,
-    },
-    /// It is not of this form.
-    #[error("{path}:{line}: {said}", path = path.display())]
-    Form {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong.
-        said: String,
-    },
-}
-
-/// Reads `[[class]]` tables with `labels`, `entries` and, for another origin than `own`, `origin`.
-///
-/// # Errors
-/// [`ClassesError`], with the line.
-pub fn read_classes(
-    path: &Path,
-    own: &CentreId,
-    laws: &BTreeMap<CentreId, Jurisdiction>,
-) -> Result<Vec<Counted>, ClassesError> {
-    let io = |source| ClassesError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(io)?;
-    file.take(CLASSES_LEN)
-        .read_to_string(&mut text)
-        .map_err(io)?;
-    let fault = |at: usize, said: String| ClassesError::Form {
-        path: path.to_owned(),
-        line: 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count(),
-        said,
-    };
-    let file: ClassesFile = toml::from_str(&text).map_err(|error| {
-        let at = error.span().map_or(0, |span| span.start);
-        fault(at, error.message().to_owned())
-    })?;
-    let tables = file.class.into_iter();
-    let read = |table: ClassTable| {
-        let origin = match &table.origin {
-            None => own.clone(),
-            Some(name) => name.get_ref().parse().map_err(|error| {
-                fault(name.span().start, format!("{}: {error}", name.get_ref()))
-            })?,
-        };
-        let at = table.labels.span().start;
-        let law = laws.get(&origin).ok_or_else(|| {
-            fault(
-                at,
-                format!("nothing is known of its origin {origin}: give --centre {origin}=LAW"),
-            )
-        })?;
-        let class = table.labels.get_ref().parse::<ClassText>();
-        let labels = class.map_err(|error| fault(at, error.to_string()))?.at(law);
-        Ok(Counted {
-            origin,
-            class: None,
-            labels,
-            entries: table.entries,
-        })
-    };
-    tables.map(read).collect()
 }

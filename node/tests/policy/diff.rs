@@ -144,10 +144,15 @@ fn a_mistake_in_the_classes_is_told_with_its_line() -> Result<()> {
         (
             "origin = \"us\"",
             "origin = \"au\"",
-            &[":11: ", "--centre au=LAW"],
+            &[":11: ", "--centre au="],
         ),
         ("entries = 20", "entrys = 20", &[":7: ", "entrys"]),
         ("entries = 3", "entries = -3", &[":12: "]),
+        (
+            "entries = 100\n",
+            "",
+            &["class 1", "each class states `entries`"],
+        ),
     ] {
         fs::write(&file, CLASSES.replace(from, to))?;
         diff(folder.path(), &[])?.refuses(2, parts)?;

@@ -234,6 +234,18 @@ fn a_home_explains_what_is_in_force_in_its_logs() -> Result<()> {
         ])?
         .refuses(1, &["eu has no class 99"])?;
 
+    let matrix = eu
+        .node
+        .run(&["policy", "matrix", "--purpose", "statistics"])?;
+    let matrix = matrix.ends(0)?;
+    let rows: Vec<_> = matrix["rows"].as_array().into_iter().flatten().collect();
+    let entries: u64 = rows.iter().filter_map(|row| row["entries"].as_u64()).sum();
+    ensure!(rows.len() == 4 && entries == 8, "{matrix}");
+    ensure!(
+        matrix["allowed"] == json!(3),
+        "all but texts, to us: {matrix}"
+    );
+
     // Before release: what would the other basis of the second version take back?
     profile(folder.path(), "eu-2", "EU", "CA", POLICIES)?;
     let (one, two) = (

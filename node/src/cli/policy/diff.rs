@@ -1,6 +1,5 @@
 //! `hashpact policy diff`.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,10 +16,11 @@ use crate::audit::at::At;
 use crate::clock;
 use crate::config::Config;
 use crate::home::Home;
-use crate::policy::diff::{Comparison, Counted, Diff, read_classes};
+use crate::policy::diff::{Comparison, Diff};
 use crate::policy::files::Found;
 use crate::policy::logs::Logs;
-use crate::policy::scene::{Document, Law, Scene};
+use crate::policy::matrix::{Class, read_classes};
+use crate::policy::scene::{Document, Law, Party, Scene};
 
 #[derive(Args)]
 #[command(
@@ -63,13 +63,7 @@ pub(super) fn run(home: &Home, args: &DiffArgs) -> Result<Answer, Failure> {
     let (centre, classes) = match &args.classes {
         Some(file) => {
             let centre = own(args, name)?;
-            let mut laws: BTreeMap<_, _> = others
-                .0
-                .iter()
-                .map(|(id, party)| (id.clone(), party.jurisdiction.clone()))
-                .collect();
-            laws.insert(centre.clone(), jurisdiction.clone());
-            let classes = read_classes(file, &centre, &laws).map_err(Failure::input)?;
+            let classes = typed(file, &others, &centre, &jurisdiction, &new)?;
             (centre, classes)
         }
         None => from_home(home, &mut others, now)?,
@@ -104,6 +98,34 @@ fn document(path: &Path) -> Result<Document, Failure> {
     })
 }
 
+/// The classes of a file; those without an origin are this centre's.
+fn typed(
+    file: &Path,
+    others: &Scene,
+    centre: &CentreId,
+    jurisdiction: &Jurisdiction,
+    new: &Document,
+) -> Result<Vec<Class>, Failure> {
+    let mut scene = others.clone();
+    for party in scene.0.values_mut() {
+        party.law = None;
+    }
+    let own = Party {
+        jurisdiction: jurisdiction.clone(),
+        law: Some(Law::Given(new.clone())),
+    };
+    scene.0.insert(centre.clone(), own);
+    let classes = read_classes(file, &scene).map_err(Failure::input)?;
+    match classes.iter().find(|class| class.entries.is_none()) {
+        None => Ok(classes),
+        Some(class) => Err(Failure::input(format!(
+            "{}: {}: how many entries? A change is counted, so each class states `entries`",
+            file.display(),
+            class.name
+        ))),
+    }
+}
+
 fn own(args: &DiffArgs, name: &str) -> Result<CentreId, Failure> {
     match &args.centre {
         Some(centre) => Ok(centre.clone()),
@@ -120,7 +142,7 @@ fn from_home(
     home: &Home,
     others: &mut Scene,
     now: hashpact_keys::Timestamp,
-) -> Result<(CentreId, Vec<Counted>), Failure> {
+) -> Result<(CentreId, Vec<Class>), Failure> {
     home.check_made().map_err(home_failure)?;
     let own = Config::read(&home.config()).map_err(Failure::input)?.centre;
     let roster = Logs::open(home).map_err(Failure::input)?.roster().clone();
@@ -137,17 +159,7 @@ fn from_home(
             party.law = None;
         }
     }
-    let classes = found.books.iter().flat_map(|(origin, book)| {
-        book.entries.iter().filter_map(|(class, entries)| {
-            Some(Counted {
-                origin: origin.clone(),
-                class: Some(*class),
-                labels: book.classes.get(class)?.clone(),
-                entries: *entries,
-            })
-        })
-    });
-    Ok((own, classes.collect()))
+    Ok((own, found.classes()))
 }
 
 fn describe(diff: &Diff) -> String {
@@ -174,13 +186,10 @@ fn describe(diff: &Diff) -> String {
             "denied before or after by",
         ]);
         for change in &diff.changes {
-            let class = change
-                .class
-                .map_or(String::new(), |class| class.to_string());
             table.add_row([
                 change.change.words(),
                 &change.peer,
-                format!("{} {class}: {}", change.origin, change.labels).as_str(),
+                format!("{}, {}: {}", change.origin, change.name, change.labels).as_str(),
                 &change.entries.to_string(),
                 &change.by,
             ]);

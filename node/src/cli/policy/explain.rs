@@ -30,6 +30,7 @@ use crate::policy::class::ClassText;
 use crate::policy::explain::{Explained, Question, Recipient, Step, explain, names};
 use crate::policy::files::Found;
 use crate::policy::logs::{Book, Logs};
+use crate::policy::matrix::Class;
 use crate::policy::replay;
 use crate::policy::scene::{Document, Law, Party, Scene};
 
@@ -239,6 +240,25 @@ pub(super) fn run(home: &Home, args: &ExplainArgs) -> Result<Answer, Failure> {
 pub(super) struct AtHome {
     pub(super) logs: Logs,
     pub(super) books: BTreeMap<CentreId, Book>,
+}
+
+impl AtHome {
+    /// Every class that a delta put entries of, with their number.
+    pub(super) fn classes(&self) -> Vec<Class> {
+        let counted = |(origin, book): (&CentreId, &Book)| -> Vec<Class> {
+            let entries = book.entries.iter().filter_map(|(class, entries)| {
+                Some(Class {
+                    origin: origin.clone(),
+                    id: Some(*class),
+                    name: format!("class {class}"),
+                    labels: book.classes.get(class)?.clone(),
+                    entries: Some(*entries),
+                })
+            });
+            entries.collect()
+        };
+        self.books.iter().flat_map(counted).collect()
+    }
 }
 
 /// Adds what the logs of a home say of these centres, but for those whose profile was given. Without need no home is

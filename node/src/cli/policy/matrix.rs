@@ -4,24 +4,25 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use hashpact_keys::{CentreId, Jurisdiction};
+use hashpact_keys::{CentreId, Jurisdiction, Timestamp};
 use hashpact_protocol::assess::EntryFacts;
 use hashpact_protocol::labels::Purpose;
 use serde_json::json;
 
 use super::super::{Answer, Failure};
-use super::explain::{OfCentre, facts, given, word};
+use super::explain::{OfCentre, at_home, facts, given, word};
 use crate::audit::at::At;
 use crate::audit::report::Language;
 use crate::clock;
 use crate::home::Home;
 use crate::page::file::replace;
+use crate::policy::logs::Logs;
 use crate::policy::matrix::{self, Class, Matrix, MemberKind, Plan, RELEASABLE, read_classes};
 use crate::policy::scene::Scene;
 
 #[derive(Args)]
 #[command(
-    after_help = "A cell between centres needs the origin's share (and the reshare of --via) and the recipient's admit; a member's cell is\nthe decision of the centre that made the class. A file of classes holds TOML tables such as\n  [[class]]\n  name = \"assessed, real\"\n  labels = \"state=assessed, content_class=csam, tlp=AMBER, recipients=centre|provider, purposes=*\"\n  origin = \"eu\"        # without it: every centre whose policy is given\nExit code 0 whatever the cells say: `policy explain` answers one of them.\n\nExamples:\n  hashpact policy matrix --policy eu=profiles/eu --policy us=profiles/us --policy ca=profiles/ca --classes profiles/classes.toml\n  hashpact policy matrix --policy eu=profiles/eu --policy us=profiles/us --classes profiles/classes.toml \\\n    --member hosting:US:remove --html matrix.html --language fr"
+    after_help = "A cell between centres needs the origin's share (and the reshare of --via) and the recipient's admit; a member's cell is\nthe decision of the centre that made the class. A file of classes holds TOML tables such as\n  [[class]]\n  name = \"assessed, real\"\n  labels = \"state=assessed, content_class=csam, tlp=AMBER, recipients=centre|provider, purposes=*\"\n  origin = \"eu\"        # without it: every centre whose policy is given\nExit code 0 whatever the cells say: `policy explain` answers one of them.\n\nExamples:\n  hashpact policy matrix --policy eu=profiles/eu --policy us=profiles/us --policy ca=profiles/ca --classes profiles/classes.toml\n  hashpact policy matrix --policy eu=profiles/eu --policy us=profiles/us --classes profiles/classes.toml \\\n    --member hosting:US:remove --html matrix.html --language fr\n  hashpact --home ca policy matrix --html matrix.html"
 )]
 pub(in super::super) struct MatrixArgs {
     /// A centre's profile: a folder or a document.
@@ -30,7 +31,7 @@ pub(in super::super) struct MatrixArgs {
     /// The law of a centre whose profile is not given.
     #[arg(long = "centre", value_name = "CENTRE=LAW")]
     centres: Vec<OfCentre<Jurisdiction>>,
-    /// The classes to ask about.
+    /// The classes to ask about; without it those of the logs in --home, under what is in force there.
     #[arg(long, value_name = "FILE")]
     classes: Option<PathBuf>,
     /// Show the classes of these centres only.
@@ -86,7 +87,8 @@ impl FromStr for Kind {
 pub(super) fn run(home: &Home, args: &MatrixArgs) -> Result<Answer, Failure> {
     let mut scene = Scene::default();
     given(&mut scene, &args.policies, &args.centres)?;
-    let mut classes = classes(home, args, &scene)?;
+    let now = args.at.map_or_else(clock::now, |at| at.0);
+    let mut classes = classes(home, args, &mut scene, now)?;
     if !args.from.is_empty() {
         for origin in &args.from {
             scene.party(origin).map_err(Failure::input)?;
@@ -98,7 +100,7 @@ pub(super) fn run(home: &Home, args: &MatrixArgs) -> Result<Answer, Failure> {
         purpose: args.purpose,
         via: args.via.clone(),
         entry: args.facts.unwrap_or(RELEASABLE),
-        now: args.at.map_or_else(clock::now, |at| at.0),
+        now,
     };
     let matrix = Matrix::ask(&scene, classes, plan).map_err(Failure::input)?;
     let mut text = matrix::text(&matrix);
@@ -114,9 +116,23 @@ pub(super) fn run(home: &Home, args: &MatrixArgs) -> Result<Answer, Failure> {
     Ok(Answer::new(json, text))
 }
 
-fn classes(_home: &Home, args: &MatrixArgs, scene: &Scene) -> Result<Vec<Class>, Failure> {
-    match &args.classes {
-        Some(file) => read_classes(file, scene).map_err(Failure::input),
-        None => Ok(Vec::new()),
+/// The classes of a file, or of the logs of a home, which then also say what is in force at each centre.
+fn classes(
+    home: &Home,
+    args: &MatrixArgs,
+    scene: &mut Scene,
+    now: Timestamp,
+) -> Result<Vec<Class>, Failure> {
+    if let Some(file) = &args.classes {
+        return read_classes(file, scene).map_err(Failure::input);
     }
+    if home.check_made().is_err() {
+        return Err(Failure::input(
+            "--classes FILE is needed, or a node's --home, whose logs define classes",
+        ));
+    }
+    let roster = Logs::open(home).map_err(Failure::input)?.roster().clone();
+    let ids: Vec<&CentreId> = roster.centres.iter().map(|centre| &centre.id).collect();
+    let found = at_home(home, scene, &ids, now, true)?;
+    Ok(found.map(|found| found.classes()).unwrap_or_default())
 }
