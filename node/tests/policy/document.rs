@@ -149,78 +149,58 @@ fn a_faulty_or_foreign_profile_is_neither_drafted_nor_signed() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_home_explains_what_is_in_force_in_its_logs() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let (eu, us) = two(folder.path())?;
-    let list = List::write(folder.path(), "list", 8)?;
+/// What a node's home says of its own class going to us.
+fn explain(node: &Node, more: &[&str]) -> Result<Value> {
+    let ask = [
+        "policy",
+        "explain",
+        "--from",
+        "eu",
+        "--to",
+        "us",
+        "--purpose",
+        "statistics",
+    ];
+    let said = node.run(&[&ask, more].concat())?;
+    ensure!(said.code < 2, "{said:?}");
+    said.json()
+}
+
+/// eu and us with a profile each in force, and eu with eight entries in four classes, of which one is texts.
+fn in_force(folder: &Path) -> Result<(Ruled, Ruled, List, u64)> {
+    let (eu, us) = two(folder)?;
+    let list = List::write(folder, "list", 8)?;
     eu.node.ingest(&list, &[])?.ends(0)?;
-    let entry = eu.node.entry(&list.sha256(0))?;
-    let explain = |node: &Node, more: &[&str]| -> Result<Value> {
-        let ask = [
-            "policy",
-            "explain",
-            "--from",
-            "eu",
-            "--to",
-            "us",
-            "--purpose",
-            "statistics",
-        ];
-        let said = node.run(&[&ask, more].concat())?;
-        ensure!(said.code < 2, "{said:?}");
-        said.json()
-    };
-    // A demonstration in which nobody has said anything.
-    let answer = explain(&eu.node, &["--class-id", "0"])?;
-    ensure!(answer["allowed"] == json!(true), "{answer}");
-    ensure!(
-        answer["steps"][0]["because"]
-            .as_str()
-            .unwrap_or_default()
-            .contains("a demonstration"),
-        "{answer}"
-    );
-
-    profile(folder.path(), "eu-1", "EU", "US", POLICIES)?;
-    let index = eu.apply(folder.path(), "eu-1")?;
-    // As soon as one of the two has a document, the other must have one too.
-    let answer = explain(&eu.node, &["--class-id", "0", "--action", "admit"])?;
-    ensure!(answer["denied_by"]["centre"] == json!("us"), "{answer}");
-
-    profile(folder.path(), "us-1", "US", "EU", POLICIES)?;
-    us.apply(folder.path(), "us-1")?;
-    let policy = |node: &Node, of: &str| -> Result<bool> {
-        let status = node.status()?;
+    profile(folder, "eu-1", "EU", "US", POLICIES)?;
+    profile(folder, "us-1", "US", "EU", POLICIES)?;
+    let index = eu.apply(folder, "eu-1")?;
+    us.apply(folder, "us-1")?;
+    let policy = |of: &str| -> Result<bool> {
+        let status = eu.node.status()?;
         let mut logs = std::iter::once(&status.own).chain(&status.mirrored);
         let log = logs.find(|log| log.centre == of).context("no such log")?;
         Ok(!log.policy.in_force.is_empty() && !log.policy.closed)
     };
     until("both policies are in force at eu", || {
-        let both = policy(&eu.node, "eu")? && policy(&eu.node, "us")?;
-        Ok(both.then_some(()))
+        Ok((policy("eu")? && policy("us")?).then_some(()))
     })?;
-    let classes: Vec<Value> = (0..4)
-        .map(|id| explain(&eu.node, &["--class-id", &id.to_string()]))
-        .collect::<Result<_>>()?;
-    for answer in &classes {
-        let labels = answer["class"].as_str().context("labels")?;
-        let is_text = labels.contains("media_kind=text");
-        ensure!(answer["allowed"] == json!(!is_text), "{answer}");
-        ensure!(answer["steps"][0]["index"] == json!(index), "{answer}");
-        let policy = if is_text { "no-text" } else { "with-basis" };
-        ensure!(
-            answer["steps"][0]["policies"][0]["id"] == json!(policy),
-            "{answer}"
-        );
-    }
-    let of_entry = explain(&eu.node, &["--entry", &entry])?;
-    ensure!(
-        classes
-            .iter()
-            .any(|answer| answer["class"] == of_entry["class"]),
-        "{of_entry}"
-    );
+    Ok((eu, us, list, index))
+}
+
+#[test]
+fn a_centre_without_a_document_denies_once_another_has_one() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (eu, _us) = two(folder.path())?;
+    let list = List::write(folder.path(), "list", 8)?;
+    eu.node.ingest(&list, &[])?.ends(0)?;
+    let answer = explain(&eu.node, &["--class-id", "0"])?;
+    ensure!(answer["allowed"] == json!(true), "{answer}");
+    let because = answer["steps"][0]["because"].as_str().unwrap_or_default();
+    ensure!(because.contains("a demonstration"), "{answer}");
+    profile(folder.path(), "eu-1", "EU", "US", POLICIES)?;
+    eu.apply(folder.path(), "eu-1")?;
+    let answer = explain(&eu.node, &["--class-id", "0", "--action", "admit"])?;
+    ensure!(answer["denied_by"]["centre"] == json!("us"), "{answer}");
     eu.node
         .run(&[
             "policy",
@@ -233,7 +213,38 @@ fn a_home_explains_what_is_in_force_in_its_logs() -> Result<()> {
             "99",
         ])?
         .refuses(1, &["eu has no class 99"])?;
+    Ok(())
+}
 
+#[test]
+fn a_home_explains_what_is_in_force_in_its_logs() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (eu, _us, list, index) = in_force(folder.path())?;
+    let classes: Vec<Value> = (0..4)
+        .map(|id| explain(&eu.node, &["--class-id", &id.to_string()]))
+        .collect::<Result<_>>()?;
+    for answer in &classes {
+        let labels = answer["class"].as_str().context("labels")?;
+        let is_text = labels.contains("media_kind=text");
+        ensure!(answer["allowed"] == json!(!is_text), "{answer}");
+        ensure!(answer["steps"][0]["index"] == json!(index), "{answer}");
+        let policy = if is_text { "no-text" } else { "with-basis" };
+        let said = &answer["steps"][0]["policies"][0]["id"];
+        ensure!(*said == json!(policy), "{answer}");
+    }
+    let denied = classes.iter().filter(|it| it["allowed"] == json!(false));
+    ensure!(denied.count() == 1, "{classes:?}");
+    let entry = eu.node.entry(&list.sha256(0))?;
+    let of_entry = explain(&eu.node, &["--entry", &entry])?;
+    let mut same = classes.iter().map(|answer| &answer["class"]);
+    ensure!(same.any(|class| *class == of_entry["class"]), "{of_entry}");
+    Ok(())
+}
+
+#[test]
+fn a_home_shows_every_class_and_what_a_change_would_take_back() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (eu, _us, _list, _index) = in_force(folder.path())?;
     let matrix = eu
         .node
         .run(&["policy", "matrix", "--purpose", "statistics"])?;
@@ -246,31 +257,22 @@ fn a_home_explains_what_is_in_force_in_its_logs() -> Result<()> {
         "all but texts, to us: {matrix}"
     );
 
-    // Before release: what would the other basis of the second version take back?
     profile(folder.path(), "eu-2", "EU", "CA", POLICIES)?;
-    let (one, two) = (
-        text(&folder.path().join("eu-1.txt")),
-        text(&folder.path().join("eu-2")),
-    );
-    let diff = eu.node.run(&["policy", "diff", &one, &two])?.ends(0)?;
-    let texts = classes
-        .iter()
-        .filter(|it| it["allowed"] == json!(false))
-        .count() as u64;
-    ensure!(texts == 1, "{classes:?}");
+    let path = |name: &str| text(&folder.path().join(name));
+    let diff = ["policy", "diff", &path("eu-1.txt"), &path("eu-2")];
+    let diff = eu.node.run(&diff)?.ends(0)?;
     ensure!(
         diff["recalled"] == json!(6) && diff["stay"] == json!(2),
         "{diff}"
     );
     ensure!(diff["newly_shared"] == json!(0), "{diff}");
-    ensure!(
-        diff["changes"].as_array().map(Vec::len) == Some(3),
-        "{diff}"
-    );
+    let changes = diff["changes"].as_array().map(Vec::len);
+    ensure!(changes == Some(3), "{diff}");
 
     // What is narrowed counts as soon as it is logged, witnessed or not.
+    let share = ["--class-id", "0", "--action", "share"];
+    ensure!(explain(&eu.node, &share)?["allowed"] == json!(true));
     eu.apply(folder.path(), "eu-2")?;
-    let answer = explain(&eu.node, &["--class-id", "0", "--action", "share"])?;
-    ensure!(answer["allowed"] == json!(false), "{answer}");
+    ensure!(explain(&eu.node, &share)?["allowed"] == json!(false));
     Ok(())
 }
