@@ -5,6 +5,7 @@
 //! same connection. Requests carry fingerprints, answers do not go to any log.
 
 pub mod client;
+pub mod openings;
 mod proving;
 mod server;
 
@@ -54,6 +55,11 @@ pub enum Request {
         origin: Option<String>,
         /// Whether to sign a receipt as well.
         receipt: bool,
+    },
+    /// Write down what opens the sealed records of this centre's log: `report` lines of base64, then a description.
+    ExportOpenings {
+        /// The first leaf that is of interest.
+        from: u64,
     },
     /// Take the next roster.
     RosterApply {

@@ -1,6 +1,8 @@
 //! Copies of logs on the disk: made, kept, damaged, verified; and the commands that do so.
 
 mod common;
+#[path = "audit/disclosures.rs"]
+mod disclosures;
 #[path = "audit/evidence.rs"]
 mod evidence;
 
@@ -46,6 +48,8 @@ fn options(published: &Published, bodies: Option<PathBuf>, jobs: usize) -> Resul
     Ok(VerifyOptions {
         trust: Trust::Pin(pin(published)),
         bodies,
+        openings: Vec::new(),
+        cedar: None,
         jobs: NonZero::new(jobs).context("no threads")?,
         now: NOW,
     })

@@ -4,7 +4,7 @@
 //! whether each log only ever grew, whether its checkpoints were witnessed, and whether its entries are in order. The same
 //! rules as in a centre decide (`verify`); but a centre stops at the first fault, and an auditor names it and goes on.
 //! Spec: `docs/protocol.md`, "Verification". In scope: bytes in memory, one log at a time, in memory that does not grow
-//! with the log. Out of scope: files, threads and words for people (the node).
+//! with the log, but for what disclosures need of it. Out of scope: files, threads and words for people (the node).
 //!
 //! | file | answers |
 //! |---|---|
@@ -18,32 +18,49 @@
 //! | `laws` | does a policy document hold: its signers, its version, its text |
 //! | `body` | is a delta's body what its origin signed |
 //! | `evidence` | what shows that a centre told two stories |
+//! | `export` | what a centre keeps that opens its sealed leaves |
+//! | `bundle`, `openings` | what opens sealed leaves, and does it hold |
+//! | `ledger` | what of one log is needed to judge disclosures, and were its sealed leaves opened |
+//! | `replay` | did each disclosure say what the logs say, and did every policy in force allow it |
+//! | `disclosures` | who gave which classes to whom, in sums |
 //! | `resumption` | does a log that takes the place of another say what that holds |
 //! | `log` | all of it, over one log |
 //! | `summary` | what a report says of a log |
 
 mod body;
+mod bundle;
 mod chain;
+mod disclosures;
 mod evidence;
+mod export;
 mod finding;
 mod frontier;
 mod history;
 mod laws;
 mod leaves;
+mod ledger;
 mod log;
 mod notes;
+mod openings;
 mod place;
+mod replay;
 mod resumption;
 mod summary;
 mod tiles;
 
 pub use body::{BodySummary, verify_body};
+pub use bundle::{Bundle, BundleError, Opened};
 pub use chain::Chain;
+pub use disclosures::{Disclosures, Gift, Given};
 pub use evidence::{VerifiedFork, verify_fork};
+pub use export::{Export, export_openings};
 pub use finding::{Finding, FindingKind, Severity};
 pub use history::{HistoryFault, HistoryNotes};
 pub use laws::ReadPolicy;
+pub use ledger::{Ledger, Seals};
 pub use log::{Event, LogInput, verify_log};
+pub use openings::Openings;
 pub use place::Place;
+pub use replay::{Decided, replay};
 pub use resumption::{OtherLog, OtherLogs};
 pub use summary::{Counts, Latency, LogSummary, Month, NoteSummary, WitnessSummary};

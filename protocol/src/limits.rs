@@ -126,3 +126,7 @@ pub const PROPOSAL_WINDOW: u64 = 64;
 pub const PROPOSAL_BYTES_CUT: usize = 32 * 1024;
 /// Classes in one recall; further ones go into the next.
 pub const CLASSES_PER_RECALL: usize = 4_096;
+/// A bundle of openings: some ten thousand transfers; a centre with more writes several.
+pub const OPENINGS_BYTES: usize = 64 * 1024 * 1024;
+/// Policy documents of one log that an audit keeps to judge disclosures by.
+pub const POLICIES_AUDITED: usize = 1_024;

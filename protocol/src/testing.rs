@@ -9,6 +9,7 @@
 //! | [`sim`] | centres in virtual time |
 //! | [`forge`] | logs that an evil origin could sign |
 //! | [`policies`] | the profiles that come with the program, and how fast they decide |
+//! | [`disclosed`] | logs of centres that gave each other classes |
 //! | [`documents`] | policy documents of a few lines |
 //! | [`published`] | a log as an auditor finds it |
 //! | [`proofs`] | a log and a delta of a given size, to prove out of |
@@ -16,6 +17,7 @@
 //! | [`fuzz`] | what holds of every reader of a log's formats, whatever the bytes |
 
 pub mod attestations;
+pub mod disclosed;
 pub mod documents;
 pub mod forge;
 pub mod fuzz;

@@ -7,6 +7,7 @@
 //! | [`at`] | as of which time, if not the clock's |
 //! | [`result`] | what an audit found, as data |
 //! | [`report`] | that, as a page for people and as JSON |
+//! | `cedar` | decisions as files that the stock `cedar` command line makes again |
 //! | `telling` | how the core's findings become that data |
 //! | `strays` | which files of a copy no log calls for |
 //! | [`mirror`] | how a copy is made and kept |
@@ -15,6 +16,7 @@
 //! What is true is decided in `hashpact_protocol::audit`; here are the files, the threads and the words.
 
 pub mod at;
+mod cedar;
 pub mod folder;
 pub mod mirror;
 pub mod report;

@@ -18,6 +18,9 @@ pub struct AuditResult {
     pub rosters: Vec<RosterResult>,
     /// The logs that a roster names, by origin.
     pub logs: Vec<LogResult>,
+    /// Who gave which classes to whom, as far as the auditor was given openings; none if it was given no openings.
+    #[serde(default)]
+    pub disclosures: Option<DisclosuresResult>,
     /// What was found, by log and place; at most [`super::verify::FINDINGS_PER_LOG`] of one log.
     pub findings: Vec<FindingLine>,
     /// Findings beyond that number.
@@ -92,6 +95,113 @@ pub struct LogResult {
     pub fork: bool,
     /// Bodies, if they were to be verified.
     pub bodies: Option<BodiesResult>,
+    /// Its policy documents, in order; the newest [`super::verify::POLICIES_PER_LOG`] of them.
+    #[serde(default)]
+    pub policies: Vec<PolicyResult>,
+    /// Its sealed records.
+    #[serde(default)]
+    pub sealed: SealedResult,
+}
+
+/// One policy document in a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyResult {
+    /// Its leaf.
+    pub leaf: u64,
+    /// From 1; none if it cannot be read.
+    pub version: Option<u64>,
+    /// When it was issued.
+    pub issued_at: u64,
+    /// The profile's name and law; none if it does not hold, and then it denies everything.
+    pub profile: Option<ProfileResult>,
+}
+
+/// What a policy document says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileResult {
+    /// Its name.
+    pub name: String,
+    /// The law that it is written for.
+    pub jurisdiction: String,
+    /// Policies in it.
+    pub policies: u64,
+    /// Legal bases with dates in it.
+    pub grants: u64,
+    /// Whether counsel signed it off.
+    pub signed_off: bool,
+}
+
+/// Records of a log that say nothing to whom they were not opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedResult {
+    /// Disclosure records.
+    pub disclosures: u64,
+    /// Commitments of other objects: recalls and acknowledgements.
+    pub commitments: u64,
+    /// Opened.
+    pub opened: u64,
+    /// Not opened, although the auditor was given openings of this piece of the log.
+    pub unopened: u64,
+    /// Beyond the openings that were given; all of them where none were given is 0.
+    pub beyond: u64,
+}
+
+/// Disclosures that were opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DisclosuresResult {
+    /// Transfer statements that were judged.
+    pub statements: u64,
+    /// Questions that were written for the `cedar` command line, if they were to be.
+    #[serde(default)]
+    pub questions: Option<u64>,
+    /// By log, giver, taker, class and purpose; at most [`super::verify::GIFTS`].
+    pub given: Vec<GivenResult>,
+    /// Rows beyond that number.
+    pub left_out: u64,
+}
+
+/// What one centre gave another of one class for one purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenResult {
+    /// The log that the entries are of.
+    pub origin: String,
+    /// Who gave.
+    pub from: String,
+    /// Who took.
+    pub to: String,
+    /// The class.
+    pub class: u64,
+    /// Its labels in short, as its origin defined them; none if it is not defined.
+    pub labels: Option<LabelsResult>,
+    /// What for.
+    pub purpose: String,
+    /// Statements.
+    pub statements: u64,
+    /// Deltas in them.
+    pub deltas: u64,
+    /// Records, as their origin counted them.
+    pub records: u64,
+    /// The most transfers before one of these: 0 from the origin.
+    pub hops: u64,
+    /// Time of the first statement.
+    pub first: u64,
+    /// Time of the last statement.
+    pub last: u64,
+    /// Statements of which something failed.
+    pub failed: u64,
+}
+
+/// What a reader wants to know of a class.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabelsResult {
+    /// `suspected` or `assessed`, and so on.
+    pub state: String,
+    /// What it could be of.
+    pub content: Vec<String>,
+    /// On what basis it is held.
+    pub legal_basis: String,
+    /// How far it may go on.
+    pub hops: u64,
 }
 
 /// What was issued in one month.

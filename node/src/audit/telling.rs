@@ -1,19 +1,23 @@
 //! How the core's findings become data that is written and read. In scope: one shape into another, within bounds. Out of
 //! scope: words on a terminal (`cli`).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use hashpact_keys::{SignedRoster, Timestamp};
+use hashpact_keys::{Origin, SignedRoster, Timestamp};
 use hashpact_protocol::audit::{
-    Chain, Finding, FindingKind, LogSummary, Month, NoteSummary, Place, Severity, WitnessSummary,
+    Chain, Disclosures, Event, Finding, FindingKind, Gift, Given, Ledger, LogSummary, Month,
+    NoteSummary, Openings, Place, ReadPolicy, Seals, Severity, WitnessSummary,
 };
+use hashpact_protocol::labels::{Labels, Purpose};
+use hashpact_protocol::lists::ClosedList as _;
 use hashpact_protocol::log::Standing;
 
 use super::result::{
-    AuditResult, BodiesResult, CosignedResult, FindingLine, LogResult, MonthResult, NoteResult,
-    RosterResult, SeverityName, WitnessResult,
+    AuditResult, BodiesResult, CosignedResult, DisclosuresResult, FindingLine, GivenResult,
+    LabelsResult, LogResult, MonthResult, NoteResult, PolicyResult, ProfileResult, RosterResult,
+    SealedResult, SeverityName, WitnessResult,
 };
-use super::verify::{FINDINGS_PER_LOG, NOTES_PER_LOG, VerifyOptions};
+use super::verify::{FINDINGS_PER_LOG, GIFTS, NOTES_PER_LOG, POLICIES_PER_LOG, VerifyOptions};
 
 /// What was found in one log while it is read.
 pub(super) struct LogAudit {
@@ -22,11 +26,14 @@ pub(super) struct LogAudit {
     failures: u64,
     notes: VecDeque<NoteSummary>,
     bodies: Option<BodiesResult>,
-    pub(super) summary: Option<LogSummary>,
+    summary: Option<LogSummary>,
+    ledger: Option<Ledger>,
+    policies: VecDeque<PolicyResult>,
+    sealed: SealedResult,
 }
 
 impl LogAudit {
-    pub(super) fn new(with_bodies: bool) -> Self {
+    pub(super) fn new(origin: &Origin, with_bodies: bool) -> Self {
         Self {
             findings: Vec::new(),
             left_out: 0,
@@ -34,7 +41,53 @@ impl LogAudit {
             notes: VecDeque::new(),
             bodies: with_bodies.then(BodiesResult::default),
             summary: None,
+            ledger: Some(Ledger::new(origin.clone())),
+            policies: VecDeque::new(),
+            sealed: SealedResult::default(),
         }
+    }
+
+    /// Keeps of an event what disclosures are judged by, and what is told of policies.
+    pub(super) fn take(&mut self, event: &Event, openings: &Openings) {
+        if let Event::Policy(read) = event {
+            if self.policies.len() == POLICIES_PER_LOG {
+                self.policies.pop_front();
+            }
+            self.policies.push_back(policy(read));
+        }
+        let mut found = Vec::new();
+        if let Some(ledger) = &mut self.ledger {
+            ledger.take(event, openings, &mut |finding| found.push(finding));
+        }
+        found.into_iter().for_each(|finding| self.found(finding));
+    }
+
+    /// The log was read.
+    pub(super) fn end(&mut self, summary: LogSummary, openings: &Openings) {
+        let size = summary.size;
+        self.summary = Some(summary);
+        let mut found = Vec::new();
+        if let Some(ledger) = &mut self.ledger {
+            ledger.end(size, openings, &mut |finding| found.push(finding));
+            self.sealed = sealed(ledger.seals());
+        }
+        found.into_iter().for_each(|finding| self.found(finding));
+    }
+
+    /// The log, once it was read.
+    pub(super) fn origin(&self) -> Option<&Origin> {
+        self.summary.as_ref().map(|summary| &summary.origin)
+    }
+
+    /// The log and how many leaves it has, once it was read.
+    pub(super) fn size(&self) -> Option<(Origin, u64)> {
+        let summary = self.summary.as_ref()?;
+        Some((summary.origin.clone(), summary.size))
+    }
+
+    /// What disclosures are judged by.
+    pub(super) fn take_ledger(&mut self) -> Option<(Origin, Ledger)> {
+        Some((self.origin()?.clone(), self.ledger.take()?))
     }
 
     pub(super) fn found(&mut self, finding: Finding) {
@@ -86,6 +139,7 @@ pub(super) fn result(
         holds,
         rosters: rosters.iter().map(roster).collect(),
         logs,
+        disclosures: None,
         findings: lines,
         findings_left_out: left_out,
     }
@@ -138,7 +192,83 @@ fn log(audit: LogAudit) -> Option<LogResult> {
         mirrors_missing: receipts.map_or_else(Vec::new, |receipts| receipts.missing.clone()),
         fork: summary.fork,
         bodies: audit.bodies,
+        policies: audit.policies.into(),
+        sealed: audit.sealed,
     })
+}
+
+fn policy(read: &ReadPolicy) -> PolicyResult {
+    let profile = read.logged.profile.as_ref();
+    PolicyResult {
+        leaf: read.logged.index,
+        version: read.version,
+        issued_at: read.logged.issued_at.get(),
+        profile: profile.map(|profile| ProfileResult {
+            name: profile.name().to_owned(),
+            jurisdiction: profile.jurisdiction().as_str().to_owned(),
+            policies: profile.policies().count() as u64,
+            grants: profile.grants().len() as u64,
+            signed_off: profile.signed_off().is_some(),
+        }),
+    }
+}
+
+fn sealed(seals: Seals) -> SealedResult {
+    let Seals {
+        disclosures,
+        commitments,
+        opened,
+        unopened,
+        beyond,
+    } = seals;
+    SealedResult {
+        disclosures,
+        commitments,
+        opened,
+        unopened,
+        beyond,
+    }
+}
+
+/// Who gave which classes to whom.
+pub(super) fn disclosures(
+    sums: &Disclosures,
+    ledgers: &BTreeMap<Origin, Ledger>,
+    questions: Option<usize>,
+) -> DisclosuresResult {
+    let row = |(gift, sum): (&Gift, &Given)| GivenResult {
+        origin: gift.origin.as_str().to_owned(),
+        from: gift.from.as_str().to_owned(),
+        to: gift.to.as_str().to_owned(),
+        class: u64::from(gift.class.0),
+        labels: ledgers
+            .get(&gift.origin)
+            .and_then(|ledger| ledger.class(gift.class))
+            .map(short),
+        purpose: gift.purpose().map_or("", Purpose::name).to_owned(),
+        statements: sum.statements,
+        deltas: sum.deltas,
+        records: sum.records,
+        hops: u64::from(sum.hops),
+        first: sum.first.get(),
+        last: sum.last.get(),
+        failed: sum.failed,
+    };
+    DisclosuresResult {
+        statements: sums.statements,
+        questions: questions.map(|count| count as u64),
+        given: sums.given.iter().take(GIFTS).map(row).collect(),
+        left_out: sums.given.len().saturating_sub(GIFTS) as u64,
+    }
+}
+
+fn short(labels: &Labels) -> LabelsResult {
+    LabelsResult {
+        state: labels.state.name().to_owned(),
+        content: labels.content_class.names().map(str::to_owned).collect(),
+        legal_basis: labels.legal_basis.name().to_owned(),
+        hops: u64::from(labels.hops),
+    }
 }
 
 fn month((month, counts): (&Month, &hashpact_protocol::audit::Counts)) -> MonthResult {

@@ -6,7 +6,9 @@
 //! Logs are verified side by side. With bodies, one more set of threads takes them delta by delta from the log that is being
 //! read; the queue is as long as there are threads, so memory holds that many bodies and no more.
 
-use std::io;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,14 +18,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use hashpact_keys::roster::CentreEntry;
 use hashpact_keys::{NetworkId, Origin, Roster, RosterVersion, Timestamp};
 use hashpact_protocol::audit::{
-    Chain, Event, Finding, FindingKind, HistoryNotes, LogInput, OtherLog, Place, verify_body,
-    verify_log,
+    Chain, Decided, Event, Finding, FindingKind, HistoryNotes, Ledger, LogInput, Openings,
+    OtherLog, Place, replay, verify_body, verify_log,
 };
 use hashpact_protocol::delta::Expected;
 use hashpact_protocol::limits;
 
+use super::cedar::CedarFolder;
 use super::folder::{FORK_LEN, Folder, LogFolder, NOTE_LEN, log_name};
-use super::result::AuditResult;
+use super::result::{AuditResult, DisclosuresResult};
 use super::strays;
 use super::telling::{self, LogAudit};
 
@@ -31,6 +34,10 @@ use super::telling::{self, LogAudit};
 pub const FINDINGS_PER_LOG: usize = 10_000;
 /// Notes of one log that are told one by one; the whole history is told in sums.
 pub const NOTES_PER_LOG: usize = 1_000;
+/// Policy documents of one log that are told one by one, the newest.
+pub const POLICIES_PER_LOG: usize = 100;
+/// Rows of disclosures that are told; further ones are counted.
+pub const GIFTS: usize = 10_000;
 /// Refused notes of one log that are looked at.
 const REFUSED_PER_LOG: usize = 64;
 
@@ -61,6 +68,10 @@ pub struct VerifyOptions {
     pub trust: Trust,
     /// A folder `<origin with _ for />/<seq>` of bodies as they travel, if they are to be verified.
     pub bodies: Option<PathBuf>,
+    /// Bundles of openings, if disclosures are to be judged.
+    pub openings: Vec<PathBuf>,
+    /// A folder to make, for the questions behind disclosures, if they are to be asked again by others' tools.
+    pub cedar: Option<PathBuf>,
     /// Threads; with one everything happens one after the other.
     pub jobs: NonZero<usize>,
     /// The verifier's time: the newest roster must be in force then, and the cosignatures young.
@@ -78,6 +89,7 @@ pub fn verify(
 ) -> io::Result<AuditResult> {
     let folder = Folder::open(dir)?;
     let bodies = options.bodies.as_deref().map(Folder::open).transpose()?;
+    let files = read_openings(&options.openings)?;
     let mut findings = Vec::new();
     let pin = options.trust.network();
     let chain = Chain::open(&pin, folder.rosters(), options.now, |finding| {
@@ -90,6 +102,12 @@ pub fn verify(
         return Ok(telling::result(options, None, findings, Vec::new()));
     };
     findings.extend(untrusted(&chain, &options.trust));
+    let mut of_logs = Vec::new();
+    let files = files.iter().map(|(name, bytes)| (&name[..], &bytes[..]));
+    let openings = Openings::open(files, &chain, &mut |finding| match finding.log {
+        Some(_) => of_logs.push(finding),
+        None => findings.push(finding),
+    });
     let logs = chain.logs();
     findings.extend(strays::of_root(&folder, &chain, logs.keys())?);
     let run = Run {
@@ -98,10 +116,32 @@ pub fn verify(
         chain: &chain,
         centres: logs.into_values().collect(),
         now: options.now,
+        openings: &openings,
+        of_logs: &of_logs,
         progress,
     };
-    let audits = run.all(options.jobs);
-    Ok(telling::result(options, Some(&chain), findings, audits))
+    let mut audits = run.all(options.jobs);
+    let disclosures = match openings.is_empty() {
+        true => None,
+        false => Some(run.disclosures(&mut audits, &mut findings, options.cedar.as_deref())?),
+    };
+    let mut result = telling::result(options, Some(&chain), findings, audits);
+    result.disclosures = disclosures;
+    Ok(result)
+}
+
+/// Reads bundles of openings: name and bytes. One that is too large is read one byte beyond its bound, and refused as such.
+fn read_openings(files: &[PathBuf]) -> io::Result<Vec<(String, Vec<u8>)>> {
+    let read = |path: &PathBuf| {
+        let name = path.display().to_string();
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{name}: {error}"));
+        let mut bytes = Vec::new();
+        let most = limits::OPENINGS_BYTES as u64 + 1;
+        let file = File::open(path).map_err(named)?;
+        file.take(most).read_to_end(&mut bytes).map_err(named)?;
+        Ok((name, bytes))
+    };
+    files.iter().map(read).collect()
 }
 
 fn missing_roster(version: RosterVersion) -> Finding {
@@ -135,6 +175,9 @@ struct Run<'a> {
     chain: &'a Chain,
     centres: Vec<CentreEntry>,
     now: Timestamp,
+    openings: &'a Openings,
+    /// What is wrong with openings of a log, each for itself.
+    of_logs: &'a [Finding],
     progress: &'a (dyn Fn() + Sync),
 }
 
@@ -146,11 +189,46 @@ struct BodyTask {
 }
 
 impl Run<'_> {
+    /// Judges what was disclosed, once every log was read.
+    fn disclosures(
+        &self,
+        audits: &mut [LogAudit],
+        findings: &mut Vec<Finding>,
+        cedar: Option<&Path>,
+    ) -> io::Result<DisclosuresResult> {
+        let sizes: BTreeMap<Origin, u64> = audits.iter().filter_map(LogAudit::size).collect();
+        let size = |origin: &Origin| sizes.get(origin).copied().unwrap_or(0);
+        let mut cedar = cedar
+            .map(|dir| CedarFolder::make(dir, self.folder, &size))
+            .transpose()?;
+        let ledgers = audits.iter_mut().filter_map(LogAudit::take_ledger);
+        let ledgers: BTreeMap<Origin, Ledger> = ledgers.collect();
+        let mut decide = cedar
+            .as_mut()
+            .map(|cedar| |decided: Decided| cedar.take(&decided));
+        let decide = decide.as_mut().map(|it| it as &mut dyn FnMut(Decided));
+        let sums = replay(
+            self.chain,
+            &ledgers,
+            self.openings,
+            decide,
+            &mut |finding| {
+                let of = |audit: &&mut LogAudit| audit.origin() == finding.log.as_ref();
+                match audits.iter_mut().find(of) {
+                    Some(audit) => audit.found(finding),
+                    None => findings.push(finding),
+                }
+            },
+        );
+        let questions = cedar.map(CedarFolder::end).transpose()?;
+        Ok(telling::disclosures(&sums, &ledgers, questions))
+    }
+
     fn all(&self, jobs: NonZero<usize>) -> Vec<LogAudit> {
         let audits: Vec<Mutex<LogAudit>> = self
             .centres
             .iter()
-            .map(|_| Mutex::new(LogAudit::new(self.bodies.is_some())))
+            .map(|centre| Mutex::new(LogAudit::new(&centre.origin, self.bodies.is_some())))
             .collect();
         if jobs.get() == 1 {
             for log in 0..audits.len() {
@@ -222,18 +300,23 @@ impl Run<'_> {
             is_here: self.folder.path(&name).symlink_metadata().is_ok(),
             others: &|origin| self.other(origin),
         };
-        let mut emit = |event| match event {
-            Event::Finding(finding) => held(&audits[log]).found(finding),
-            Event::Note(note) => held(&audits[log]).note(note),
-            Event::Policy(_) => {}
-            Event::Delta { index, expected } => {
-                (self.progress)();
-                if self.bodies.is_some() {
-                    queue(BodyTask {
-                        log,
-                        index,
-                        expected,
-                    });
+        let mut emit = |event: Event| {
+            held(&audits[log]).take(&event, self.openings);
+            match event {
+                Event::Finding(finding) => held(&audits[log]).found(finding),
+                Event::Note(note) => held(&audits[log]).note(note),
+                Event::Policy(_) | Event::Classes(_) | Event::Sealed { .. } => {}
+                Event::Delta {
+                    index, expected, ..
+                } => {
+                    (self.progress)();
+                    if self.bodies.is_some() {
+                        queue(BodyTask {
+                            log,
+                            index,
+                            expected,
+                        });
+                    }
                 }
             }
         };
@@ -241,7 +324,13 @@ impl Run<'_> {
         for finding in strays::of_log(self.folder, &centre.origin, summary.size) {
             held(&audits[log]).found(finding);
         }
-        held(&audits[log]).summary = Some(summary);
+        let mut audit = held(&audits[log]);
+        for finding in self.of_logs {
+            if finding.log.as_ref() == Some(&centre.origin) {
+                audit.found(finding.clone());
+            }
+        }
+        audit.end(summary, self.openings);
     }
 
     /// What the folder holds of another log; none if it has no folder there.

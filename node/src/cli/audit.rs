@@ -2,6 +2,7 @@
 
 mod export;
 mod mirror;
+mod openings;
 mod verify;
 
 use clap::Subcommand;
@@ -21,6 +22,8 @@ pub(super) enum AuditCommand {
     Verify(verify::VerifyArgs),
     /// Write the bodies that a stopped node holds, in plain, for `audit verify --bodies`. They hold hashes.
     ExportBodies(export::ExportArgs),
+    /// Write what opens the sealed records of this centre's log, for `audit verify --openings`: who was given what.
+    ExportOpenings(openings::OpeningsArgs),
     /// Write proofs of one entry, or of one leaf of a log, that verify offline.
     Prove(ProveArgs),
     /// Say what proofs show, offline.
@@ -38,6 +41,7 @@ pub(super) fn audit(
         AuditCommand::Mirror(args) => mirror::run(args),
         AuditCommand::Verify(args) => verify::run(args),
         AuditCommand::ExportBodies(args) => export::run(home, source, args),
+        AuditCommand::ExportOpenings(args) => openings::run(home, source, args),
         AuditCommand::Prove(args) => prove(home, args),
         AuditCommand::Check(args) => check(args),
         AuditCommand::Report(args) => write_report(args),

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 
 use super::proving::prove;
-use super::{Fault, FaultKind, LINE_MAX, Line, Request, chain};
+use super::{Fault, FaultKind, LINE_MAX, Line, Request, chain, openings};
 use crate::armor::Kind;
 use crate::daemon::{AskError, Handle, IngestOrder, IngestRunError};
 use crate::store::{FoundEntry, LookupError, Standing};
@@ -106,6 +106,9 @@ async fn converse(stream: UnixStream, handle: Handle) -> io::Result<()> {
                 };
                 ingest(&handle, order, &mut write).await?
             }
+            Ok(Request::ExportOpenings { from }) => {
+                openings::answer(&handle, from, &mut write).await?
+            }
             Ok(request) => answer(&handle, request).await,
             Err(fault) => Err(fault),
         };
@@ -114,7 +117,10 @@ async fn converse(stream: UnixStream, handle: Handle) -> io::Result<()> {
     }
 }
 
-async fn send(write: &mut (impl tokio::io::AsyncWrite + Unpin), line: &Line) -> io::Result<()> {
+pub(super) async fn send(
+    write: &mut (impl tokio::io::AsyncWrite + Unpin),
+    line: &Line,
+) -> io::Result<()> {
     let mut bytes = serde_json::to_vec(line)?;
     bytes.push(b'\n');
     write.write_all(&bytes).await
@@ -155,7 +161,9 @@ async fn answer(handle: &Handle, request: Request) -> Result<Value, Fault> {
         }
         Request::PolicyApply { document } => policy_apply(handle, &document).await,
         // Answered where lines can be sent while it runs.
-        Request::Ingest { .. } => Err(failed("not answered here".to_owned())),
+        Request::Ingest { .. } | Request::ExportOpenings { .. } => {
+            Err(failed("not answered here".to_owned()))
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use hashpact_keys::{KeyId, Origin, Roster, Timestamp};
+use hashpact_keys::{Origin, Roster, Timestamp};
 
 use super::chain::Chain;
 use super::finding::FindingKind;
@@ -95,6 +95,9 @@ impl Laws {
                 None
             }
         };
+        if let Some(profile) = &profile {
+            stands(profile, chain, origin, &mut fails);
+        }
         let logged = Logged {
             profile: profile.filter(|_| holds).map(Arc::<Profile>::new),
             ..denies(document.issued_at)
@@ -136,16 +139,25 @@ fn signatures<'a>(
         Ok(signers) => signers,
         Err(error) => return Some(FindingKind::Policy(error)),
     };
-    let void = |key: &KeyId| {
-        let from = newest.revoked_from(key, origin);
-        from.filter(|from| index >= *from)
+    let mut revoked = signers.into_iter().filter_map(|key| {
+        let from = newest.revoked_from(&key, origin)?;
+        (index >= from).then_some(LeafFault::Revoked { key, from })
+    });
+    revoked.next().map(FindingKind::Leaf)
+}
+
+/// Whether a profile may speak for its centre, as centres read it: it is written for the centre's law, and on a network that
+/// is no demonstration counsel signed it off.
+fn stands(profile: &Profile, chain: &Chain, origin: &Origin, fails: &mut impl FnMut(FindingKind)) {
+    let Some(centre) = chain.logs().remove(origin) else {
+        return;
     };
-    let revoked: Vec<_> = signers
-        .iter()
-        .filter_map(|key| void(key).map(|from| (*key, from)))
-        .collect();
-    let (key, from) = *revoked.first()?;
-    let left = signers.len() - revoked.len();
-    (left < limits::POLICY_SIGNATURES)
-        .then_some(FindingKind::Leaf(LeafFault::Revoked { key, from }))
+    let (expected, got) = (centre.jurisdiction, profile.jurisdiction());
+    if *got != expected {
+        let got = got.clone();
+        fails(FindingKind::PolicyLaw { expected, got });
+    }
+    if !chain.newest().roster().demo && profile.signed_off().is_none() {
+        fails(FindingKind::PolicyNotSignedOff);
+    }
 }

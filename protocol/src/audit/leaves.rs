@@ -19,7 +19,7 @@ use super::place::Place;
 use super::summary::{LogSummary, Month};
 use crate::b3::Hash;
 use crate::delta::{ClassTable, Expected, Header, Seq};
-use crate::labels::{ClassDefinitions, ClassId, State};
+use crate::labels::{ClassDefinitions, ClassId, Labels, State};
 use crate::log::{Leaf, LeafKind};
 use crate::verify::{LeafFault, Origins, Walk};
 use crate::view::LogState;
@@ -109,8 +109,9 @@ impl<'a> Leaves<'a> {
             }
             Ok(Leaf::Classes { definitions }) => {
                 let before = self.state.next_class;
-                if let Err(fault) = self.classes(index, &definitions) {
-                    out.found(place, FindingKind::Leaf(fault));
+                match self.classes(index, &definitions) {
+                    Ok(classes) => out.tell(Event::Classes(classes)),
+                    Err(fault) => out.found(place, FindingKind::Leaf(fault)),
                 }
                 let defined = self.state.next_class.saturating_sub(before);
                 summary.classes += u64::from(defined);
@@ -122,7 +123,17 @@ impl<'a> Leaves<'a> {
             }
             // It begins under the roster that gave it its line.
             Ok(Leaf::Resumed { .. }) => self.unknown.rosters = true,
-            Ok(Leaf::Disclosure { .. } | Leaf::Commitment { .. } | Leaf::Other(_)) => {}
+            Ok(Leaf::Disclosure { commitment }) => out.tell(Event::Sealed {
+                index,
+                kind: LeafKind::Disclosure,
+                commitment,
+            }),
+            Ok(Leaf::Commitment { commitment }) => out.tell(Event::Sealed {
+                index,
+                kind: LeafKind::Commitment,
+                commitment,
+            }),
+            Ok(Leaf::Other(_)) => {}
             Err(error) => {
                 out.found(place, FindingKind::Leaf(error.into()));
                 self.lost();
@@ -212,7 +223,12 @@ impl<'a> Leaves<'a> {
             suspected: suspected.collect(),
             table,
         };
-        out.tell(Event::Delta { index, expected });
+        out.tell(Event::Delta {
+            index,
+            header: Header::chain_hash(signed),
+            issued_at: header.issued_at,
+            expected,
+        });
     }
 
     /// The roster that a header is judged under, once it may be named here.
@@ -308,7 +324,7 @@ impl<'a> Leaves<'a> {
 
     /// Definitions hold for ever and name no roster: any roster from the one that the log had logged last on may list their
     /// key.
-    fn classes(&mut self, index: u64, signed: &[u8]) -> Result<(), LeafFault> {
+    fn classes(&mut self, index: u64, signed: &[u8]) -> Result<Vec<(ClassId, Labels)>, LeafFault> {
         let payload = ClassDefinitions::envelope(signed)
             .and_then(|envelope| ClassDefinitions::from_payload(envelope.peek()));
         let mut state = self.state.clone();
@@ -332,7 +348,7 @@ impl<'a> Leaves<'a> {
             let mut walk = walk(&origins, state.clone());
             match walk.classes(index, signed) {
                 Ok(()) => {
-                    next = Some(walk.state.next_class);
+                    next = Some((walk.state.next_class, walk.classes));
                     break;
                 }
                 Err(LeafFault::DefinitionsKey) => {}
@@ -347,14 +363,13 @@ impl<'a> Leaves<'a> {
             let (class, _) = definitions.classes.last()?;
             Some(u32::from(class.0) + 1)
         });
-        let after = next.or(claimed).unwrap_or(state.next_class);
-        self.state.next_class = after.max(self.state.next_class);
-        self.unknown.classes &= next.or(claimed).is_none();
-        if next.is_none() {
-            return Err(last);
-        }
+        let after = next.as_ref().map(|(next, _)| *next).or(claimed);
+        self.state.next_class = after.unwrap_or(state.next_class).max(self.state.next_class);
+        self.unknown.classes &= after.is_none();
+        let (_, classes) = next.ok_or(last)?;
         let envelope = ClassDefinitions::envelope(signed)?;
-        self.not_revoked(envelope.kid(), index)
+        self.not_revoked(envelope.kid(), index)?;
+        Ok(classes)
     }
 }
 

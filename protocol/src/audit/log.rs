@@ -19,6 +19,7 @@ use super::summary::{Counts, LogSummary, NoteSummary};
 use super::tiles::Tiles;
 use crate::b3::Hash;
 use crate::delta::Expected;
+use crate::labels::{ClassId, Labels};
 use crate::limits;
 use crate::log::{Leaf, LeafKind, LogFiles, read_leaves, root_at};
 
@@ -39,8 +40,23 @@ pub enum Event {
     Delta {
         /// Its leaf.
         index: u64,
+        /// SHA-256 of its header, as the next header commits to it.
+        header: Hash,
+        /// When its header says that it was issued.
+        issued_at: Timestamp,
         /// Log, number and table.
         expected: Expected,
+    },
+    /// Classes were defined.
+    Classes(Vec<(ClassId, Labels)>),
+    /// A leaf that says nothing to whom it was not opened.
+    Sealed {
+        /// The leaf.
+        index: u64,
+        /// A disclosure record, or a commitment of another object.
+        kind: LeafKind,
+        /// The salted hash that it holds.
+        commitment: Hash,
     },
     /// A policy document was read.
     Policy(ReadPolicy),

@@ -128,6 +128,8 @@ pub struct Audit {
     pub expected: Vec<Expected>,
     /// The policy documents, as they were read.
     pub policies: Vec<ReadPolicy>,
+    /// Everything that it told, as it came.
+    pub events: Vec<Event>,
     /// The sums; none if the pin did not fit.
     pub summary: Option<LogSummary>,
     /// Files that it read.
@@ -219,7 +221,10 @@ impl Published {
             earlier: None,
         };
         let roster = published.roster_leaf(0);
-        let definitions = published.forge.definitions(0, &[labels()]);
+        let mut labels = labels();
+        let law = published.centres[0].jurisdiction.clone();
+        labels.residency.insert(law);
+        let definitions = published.forge.definitions(0, &[labels]);
         let signer = published.forge.signer(KeyUse::Delta);
         let classes = published.forge.define(&definitions, &signer);
         published.append(&[roster, classes]);
@@ -526,6 +531,7 @@ impl Published {
             deltas: Vec::new(),
             expected: Vec::new(),
             policies: Vec::new(),
+            events: Vec::new(),
             summary: None,
             read: BTreeSet::new(),
         };
@@ -557,15 +563,24 @@ impl Published {
                 })
             },
         };
-        let summary = verify_log(&chain, input, now, &mut |event| match event {
+        let mut emit = |event| match event {
             Event::Finding(finding) => audit.findings.push(finding),
             Event::Note(note) => audit.notes.push(note),
-            Event::Delta { index, expected } => {
+            Event::Classes(_) | Event::Sealed { .. } => {}
+            Event::Delta {
+                index, expected, ..
+            } => {
                 audit.deltas.push((index, expected.seq));
                 audit.expected.push(expected);
             }
             Event::Policy(policy) => audit.policies.push(policy),
+        };
+        let mut events = Vec::new();
+        let summary = verify_log(&chain, input, now, &mut |event: Event| {
+            events.push(event.clone());
+            emit(event);
         });
+        audit.events = events;
         audit.summary = Some(summary);
         audit.read = read.into_inner();
         audit

@@ -152,17 +152,27 @@ impl Acknowledgement {
     /// [`RecallError`].
     pub fn open(bytes: &[u8], roster: &Roster) -> Result<Self, RecallError> {
         let envelope = Sign1::parse(bytes, Context::Acknowledgement)?;
-        let mut reader = Reader::new(envelope.peek()).map_err(ReadError::from)?;
-        let network = head(&mut reader, 5)?;
-        let recall = *reader.fixed().map_err(ReadError::from)?;
-        let said = Self {
-            network,
-            recall,
+        let said = Self::read(envelope.peek())?;
+        check_signer(&envelope, roster, said.network, (&said.from, said.time))?;
+        Ok(said)
+    }
+
+    /// Reads an acknowledgement whose signature is not checked.
+    ///
+    /// # Errors
+    /// [`RecallError`] if it is damaged.
+    pub fn read_unverified(bytes: &[u8]) -> Result<Self, RecallError> {
+        Self::read(Sign1::parse(bytes, Context::Acknowledgement)?.peek())
+    }
+
+    fn read(payload: &[u8]) -> Result<Self, RecallError> {
+        let mut reader = Reader::new(payload).map_err(ReadError::from)?;
+        Ok(Self {
+            network: head(&mut reader, 5)?,
+            recall: *reader.fixed().map_err(ReadError::from)?,
             from: name(&mut reader)?,
             time: Timestamp::new(reader.u64().map_err(ReadError::from)?),
-        };
-        check_signer(&envelope, roster, network, (&said.from, said.time))?;
-        Ok(said)
+        })
     }
 }
 

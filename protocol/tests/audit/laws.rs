@@ -139,6 +139,20 @@ fn a_policy_that_does_not_parse_is_named_with_file_and_line_and_denies() {
 }
 
 #[test]
+fn a_policy_for_another_law_is_named_and_denies() {
+    let published = Published::begun();
+    let mut other = published.document(2);
+    let law = "US".parse().unwrap();
+    other.files = documents::files(&law, "", &[("all", documents::ALL)]);
+    let bad = documents::leaf(&published.centres[0], &other);
+    let (found, stands) = audited(published, &[bad], 3);
+    let expected = "EU".parse().unwrap();
+    let kind = FindingKind::PolicyLaw { expected, got: law };
+    assert_eq!(found, [(3, kind)]);
+    assert_eq!(stands, [true, false, true]);
+}
+
+#[test]
 fn a_policy_by_a_key_that_was_revoked_below_it_is_named() {
     let mut published = Published::begun();
     let [revoked, _] = documents::signers(&published.centres[0]);

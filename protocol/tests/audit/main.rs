@@ -6,6 +6,7 @@
 )]
 
 mod attacks;
+mod disclosures;
 mod entries;
 mod flips;
 mod laws;

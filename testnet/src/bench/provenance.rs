@@ -63,6 +63,8 @@ fn options(
     Ok(VerifyOptions {
         trust: Trust::Pin(published.rosters[0].roster().network),
         bodies: bodies.then(|| folder.join("bodies")),
+        openings: Vec::new(),
+        cedar: None,
         jobs: NonZero::new(jobs).context("threads")?,
         now: NOW,
     })

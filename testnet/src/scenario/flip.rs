@@ -166,6 +166,8 @@ mod tests {
         let options = VerifyOptions {
             trust: Trust::Pin(published.rosters[0].roster().network),
             bodies: None,
+            openings: Vec::new(),
+            cedar: None,
             jobs: NonZero::<usize>::MIN,
             now: NOW,
         };

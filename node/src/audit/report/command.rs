@@ -35,6 +35,9 @@ pub struct ReportArgs {
     /// A folder of bodies to verify as well.
     #[arg(long, value_name = "DIR", requires = "dir")]
     bodies: Option<PathBuf>,
+    /// What centres gave to open the sealed records of their logs: each disclosure is judged by the policies of its time.
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "dir")]
+    openings: Vec<PathBuf>,
     /// Verify as of this time, in place of the clock: Unix seconds, or a date such as 2026-01-31 or 2026-01-31T12:00:00Z.
     #[arg(long, value_name = "TIME", requires = "dir")]
     at: Option<At>,
@@ -103,6 +106,8 @@ impl ReportArgs {
         let options = VerifyOptions {
             trust: Trust::Pin(pin),
             bodies: self.bodies.clone(),
+            openings: self.openings.clone(),
+            cedar: None,
             jobs: available_parallelism().unwrap_or(NonZero::<usize>::MIN),
             now: self.at.map_or_else(clock::now, |at| at.0),
         };

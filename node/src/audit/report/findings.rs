@@ -84,6 +84,65 @@ meanings! {
     "not-policy": "A delta names as its policy something that is none.", "Un delta désigne comme politique ce qui n’en est pas une.";
     "policy-not-in-force": "A delta was released under a policy that was not in force.",
         "Un delta a été diffusé sous une politique qui n’était pas en vigueur.";
+    "policy": "A policy document is not signed as it must be: it denies everything.",
+        "Un document de politique n’est pas signé comme il le doit : il interdit tout.";
+    "policy-version": "A policy document is out of order.", "Un document de politique n’est pas dans l’ordre.";
+    "policy-fault": "A policy document has faults in its text: it denies everything.",
+        "Un document de politique comporte des fautes : il interdit tout.";
+    "policy-law": "A policy document is for another law than that of its centre: it denies everything.",
+        "Un document de politique relève d’un autre droit que celui de son centre : il interdit tout.";
+    "policy-not-signed-off": "A policy document was put in force that counsel has not signed off: it denies everything.",
+        "Un document de politique est en vigueur sans avoir été validé par un juriste : il interdit tout.";
+    "openings": "A file that was given to open sealed records cannot be used.",
+        "Un fichier remis pour ouvrir des inscriptions scellées est inutilisable.";
+    "unopened": "The centre did not open a sealed record of its log.",
+        "Le centre n’a pas ouvert une inscription scellée de son journal.";
+    "openings-end": "What the centre gave does not reach to the end of its log.",
+        "Ce que le centre a remis ne va pas jusqu’au bout de son journal.";
+    "opens-other": "What the centre gave does not open the record that it names.",
+        "Ce que le centre a remis n’ouvre pas l’inscription désignée.";
+    "opens-nothing": "Something was given to open an entry that is not sealed.",
+        "On a remis de quoi ouvrir une entrée qui n’est pas scellée.";
+    "opens-ahead": "What the centre gave goes beyond this copy of its log.",
+        "Ce que le centre a remis va au-delà de cette copie de son journal.";
+    "opened-twice": "A sealed record was opened in two different ways.",
+        "Une inscription scellée a été ouverte de deux façons différentes.";
+    "opened-other": "A sealed record holds something that does not belong there.",
+        "Une inscription scellée contient ce qui n’a pas lieu d’y être.";
+    "statement": "A transfer is not signed by both sides as it must be.",
+        "Un transfert n’est pas signé comme il le doit par les deux parties.";
+    "recall": "A recall or its acknowledgement is not signed as it must be.",
+        "Un rappel ou son accusé n’est pas signé comme il le doit.";
+    "not-a-side": "A centre recorded a transfer between others.",
+        "Un centre a inscrit un transfert entre d’autres centres.";
+    "one-sided": "Only one of the two centres recorded this transfer.",
+        "Un seul des deux centres a inscrit ce transfert.";
+    "given-of-unknown-log": "A transfer is of a log that is not here.", "Un transfert porte sur un journal absent.";
+    "given-delta": "A transfer names a delta that its origin did not sign so.",
+        "Un transfert désigne un delta que son origine n’a pas signé ainsi.";
+    "given-count": "A transfer counts other records than their origin signed for.",
+        "Un transfert compte d’autres enregistrements que ceux que leur origine a signés.";
+    "given-undefined": "A class was given that its origin never defined.",
+        "Une classe a été communiquée que son origine n’a jamais définie.";
+    "statement-chain": "A centre passed on what it did not get, or farther than allowed.",
+        "Un centre a transmis ce qu’il n’avait pas reçu, ou plus loin que permis.";
+    "parent-unopened": "It was not shown how a centre came by what it passed on.",
+        "Il n’a pas été montré comment un centre a obtenu ce qu’il a transmis.";
+    "statement-date": "The date of a transfer does not fit what witnesses saw.",
+        "La date d’un transfert ne concorde pas avec ce que les témoins ont vu.";
+    "older-policy": "A transfer was made under an older policy than the newest one known.",
+        "Un transfert a été fait sous une politique plus ancienne que la dernière connue.";
+    "not-allowed": "A class was given to another centre although a policy in force did not allow it.",
+        "Une classe a été communiquée à un autre centre alors qu’une politique en vigueur ne le permettait pas.";
+    "barely-allowed": "A transfer was allowed shortly before or after, not at its own time: clocks may differ.",
+        "Un transfert était permis peu avant ou peu après, non à son heure : les horloges peuvent différer.";
+    "policies-left-out": "There are more policy documents than an audit takes into account.",
+        "Il y a plus de documents de politique qu’un audit n’en prend en compte.";
+    "unacknowledged": "A recall was not acknowledged: what was asked back may still be there.",
+        "Un rappel n’a pas été accusé : ce qui a été redemandé est peut-être encore là.";
+    "recall-unopened": "A recall was acknowledged that nobody showed.", "Un rappel a été accusé que personne n’a montré.";
+    "acknowledged-by-other": "A recall was acknowledged by another centre than it went to.",
+        "Un rappel a été accusé par un autre centre que son destinataire.";
     "stale": "The newest agreement of the witnesses is old: what came after it may be kept back here.",
         "Le dernier accord des témoins est ancien : ce qui a suivi peut être retenu ici.";
     "closed-log-missing": "An earlier log of this centre is not here and was not checked.",

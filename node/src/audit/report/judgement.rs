@@ -169,6 +169,11 @@ pub(super) fn scope(html: &mut Html, result: &AuditResult) {
     let sum = |pick: fn(&BodiesResult) -> u64| bodies().map(pick).fold(0, u64::saturating_add);
     let opened = sum(|bodies| bodies.verified).saturating_add(sum(|bodies| bodies.refused));
     let absent = sum(|bodies| bodies.absent);
+    let sealed = result.logs.iter().fold(0_u64, |sum, log| {
+        let sealed = log.sealed;
+        let all = sealed.disclosures.saturating_add(sealed.commitments);
+        sum.saturating_add(all.saturating_sub(sealed.opened))
+    });
     html.inside("section", &[("id", "scope")], |html| {
         html.said("h2", &[], words::SCOPE, &[]);
         totals(html, result);
@@ -192,6 +197,10 @@ pub(super) fn scope(html: &mut Html, result: &AuditResult) {
                         let counts = [opened, records, withheld].map(Value::Count);
                         item(html, "✓", words::CHECKED_BODIES, &counts);
                     }
+                    if let Some(disclosures) = &result.disclosures {
+                        let count = [Value::Count(disclosures.statements)];
+                        item(html, "✓", words::CHECKED_DISCLOSURES, &count);
+                    }
                 });
             });
             html.inside("div", &[], |html| {
@@ -203,6 +212,9 @@ pub(super) fn scope(html: &mut Html, result: &AuditResult) {
                         (_, absent) => {
                             item(html, "○", words::NOT_BODIES_REST, &[Value::Count(absent)]);
                         }
+                    }
+                    if sealed > 0 {
+                        item(html, "○", words::NOT_DISCLOSURES, &[Value::Count(sealed)]);
                     }
                     for text in [
                         words::NOT_LAWFUL,

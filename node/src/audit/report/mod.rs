@@ -6,7 +6,7 @@
 //!
 //! | file | answers |
 //! |---|---|
-//! | `page`, `judgement`, `centre`, `witnesses` | what stands where |
+//! | `page`, `judgement`, `disclosures`, `centre`, `witnesses` | what stands where |
 //! | `words`, `findings` | in which words, in both languages |
 //! | `timeline`, `chart`, `bars` | what is drawn, and how |
 //! | `files`, `command` | how both come to the disk, and what is typed for it |
@@ -15,6 +15,7 @@ mod bars;
 mod centre;
 mod chart;
 mod command;
+mod disclosures;
 mod files;
 mod findings;
 mod judgement;

@@ -4,6 +4,7 @@
 //! (`crate::page::frame`).
 
 use super::centre::{self, ROWS_MAX, names};
+use super::disclosures;
 use super::format::Value;
 use super::html::Html;
 use super::judgement;
@@ -83,6 +84,7 @@ pub(super) fn page(result: &AuditResult, language: Language) -> String {
         contents(html, result);
         judgement::findings(html, result);
         judgement::scope(html, result);
+        disclosures::section(html, result);
         let span = common_span(&result.logs, result.verified_at);
         for (at, log) in result.logs.iter().take(CENTRES_MAX).enumerate() {
             centre::card(html, result, at, log, span);
@@ -102,7 +104,11 @@ fn contents(html: &mut Html, result: &AuditResult) {
             &[],
         );
         html.inside("ul", &[], |html| {
-            let before = [("#findings", words::FINDINGS), ("#scope", words::SCOPE)];
+            let before = [
+                ("#findings", words::FINDINGS),
+                ("#scope", words::SCOPE),
+                ("#disclosures", words::DISCLOSURES),
+            ];
             let after = [("#rosters", words::ROSTERS), ("#words", words::GLOSSARY)];
             let entry = |html: &mut Html, href: &str, content: &dyn Fn(&mut Html)| {
                 html.inside("li", &[], |html| {
@@ -204,6 +210,9 @@ fn glossary(html: &mut Html) {
                 (words::WORD_LOG, words::WORD_LOG_IS),
                 (words::WORD_DELTA, words::WORD_DELTA_IS),
                 (words::WORD_RETRACTION, words::WORD_RETRACTION_IS),
+                (words::WORD_CLASS, words::WORD_CLASS_IS),
+                (words::WORD_STATEMENT, words::WORD_STATEMENT_IS),
+                (words::WORD_POLICY, words::WORD_POLICY_IS),
                 (words::WORD_CHECKPOINT, words::WORD_CHECKPOINT_IS),
                 (words::WORD_WITNESS, words::WORD_WITNESS_IS),
                 (words::WORD_RECEIPT, words::WORD_RECEIPT_IS),

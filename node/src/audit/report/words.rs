@@ -78,6 +78,10 @@ words! {
         "Les accusés de réception des miroirs : qui a signé avoir conservé chaque journal.";
     CHECKED_BODIES: "{0} content of a delta, opened against what its centre signed ({1} records; {2} more were withheld and only counted).|{0} contents of deltas, opened against what their centres signed ({1} records; {2} more were withheld and only counted).",
         "{0} contenu de delta, ouvert et comparé à ce que son centre a signé ({1} enregistrements ; {2} autres étaient masqués et seulement comptés).|{0} contenus de deltas, ouverts et comparés à ce que leurs centres ont signé ({1} enregistrements ; {2} autres étaient masqués et seulement comptés).";
+    CHECKED_DISCLOSURES: "{0} transfer between centres, opened to the auditor: its signatures and numbers, and whether each policy of its time allowed it.|{0} transfers between centres, opened to the auditor: their signatures and numbers, and whether each policy of their time allowed them.",
+        "{0} transfert entre centres, ouvert à l’auditeur : ses signatures et ses nombres, et si chaque politique alors en vigueur le permettait.|{0} transferts entre centres, ouverts à l’auditeur : leurs signatures et leurs nombres, et si chaque politique alors en vigueur les permettait.";
+    NOT_DISCLOSURES: "{0} sealed record of transfers and recalls that was not opened to the auditor.|{0} sealed records of transfers and recalls that were not opened to the auditor.",
+        "{0} inscription scellée de transfert ou de rappel qui n’a pas été ouverte à l’auditeur.|{0} inscriptions scellées de transferts et de rappels qui n’ont pas été ouvertes à l’auditeur.";
     NOT_BODIES: "The contents of deltas: the auditor had none. Numbers of records and retractions are those that the centres signed.",
         "Le contenu des deltas : l’auditeur n’en disposait pas. Les nombres d’enregistrements et de retraits sont ceux que les centres ont signés.";
     NOT_BODIES_REST: "The content of {0} delta, which the auditor did not have.|The contents of {0} deltas, which the auditor did not have.",
@@ -195,6 +199,48 @@ words! {
     RECEIPTS_MISSING: "No receipt from:",
         "Pas d’accusé de réception de :";
 
+    // Policies and disclosures.
+    DISCLOSURES: "Policies and disclosures", "Politiques et communications";
+    DISCLOSURES_IS: "A centre may give another one a class of records if its own policy, the policy of whoever passes it on and the policy of the one that takes it all allow it. Both sides sign each transfer and record it sealed in their logs; an auditor to whom the records were opened decides each of them again.",
+        "Un centre peut communiquer une classe d’enregistrements à un autre si sa propre politique, celle du centre qui la transmet et celle du centre qui la reçoit le permettent toutes. Les deux parties signent chaque transfert et l’inscrivent scellé dans leurs journaux ; un auditeur à qui ces inscriptions ont été ouvertes décide de nouveau de chacune.";
+    GIVEN: "Who gave which classes to whom", "Qui a communiqué quelles classes à qui";
+    GIVEN_NONE_OPENED: "The auditor was given nothing that opens the sealed records: no disclosure was judged.",
+        "L’auditeur n’a rien reçu qui ouvre les inscriptions scellées : aucune communication n’a été jugée.";
+    GIVEN_NOTHING: "No transfer is among the records that were opened.", "Aucun transfert ne figure parmi les inscriptions ouvertes.";
+    GIVEN_IS: "{0} transfer was decided again, as of its own time. Numbers of records are those that the origins signed.|{0} transfers were decided again, each as of its own time. Numbers of records are those that the origins signed.",
+        "{0} transfert a été décidé de nouveau, à sa propre date. Les nombres d’enregistrements sont ceux que les centres d’origine ont signés.|{0} transferts ont été décidés de nouveau, chacun à sa propre date. Les nombres d’enregistrements sont ceux que les centres d’origine ont signés.";
+    GIVEN_MORE: "{0} more row is not shown here.|{0} more rows are not shown here.",
+        "{0} autre ligne n’est pas montrée ici.|{0} autres lignes ne sont pas montrées ici.";
+    GIVEN_WAY: "From and to", "De et vers";
+    GIVEN_OWN: "its own records", "ses propres enregistrements";
+    GIVEN_OF: "passed on, of {0}", "transmis, de {0}";
+    GIVEN_CLASS: "Class", "Classe";
+    GIVEN_UNDEFINED: "not defined", "non définie";
+    GIVEN_PURPOSE: "Purpose", "Finalité";
+    GIVEN_STATEMENTS: "Transfers", "Transferts";
+    GIVEN_ALLOWED: "allowed", "permis";
+    GIVEN_FAILED: "{0} does not hold|{0} do not hold", "{0} non conforme|{0} non conformes";
+    SEALED: "Sealed records", "Inscriptions scellées";
+    SEALED_IS: "A sealed record says nothing to whom it was not opened. One that its centre does not open is a finding.",
+        "Une inscription scellée ne dit rien à qui elle n’a pas été ouverte. Celle que son centre n’ouvre pas est une anomalie.";
+    SEALED_NONE: "There are none in these logs.", "Ces journaux n’en contiennent aucune.";
+    SEALED_DISCLOSURES: "Sealed transfers", "Transferts scellés";
+    SEALED_OTHERS: "Other sealed records", "Autres inscriptions scellées";
+    SEALED_OPENED: "Opened", "Ouvertes";
+    SEALED_UNOPENED: "Kept sealed", "Restées scellées";
+    POLICIES: "Policy documents", "Documents de politique";
+    POLICIES_IS: "Each is signed by two keys of its centre and stands word for word in its log. The newest counts; while it is new, what it newly allows waits and what it newly forbids does not.",
+        "Chacun est signé par deux clés de son centre et figure mot pour mot dans son journal. Le plus récent compte ; tant qu’il est nouveau, ce qu’il permet de plus attend, ce qu’il interdit de plus n’attend pas.";
+    POLICIES_NONE: "No centre has logged one.", "Aucun centre n’en a inscrit.";
+    POLICY_PROFILE: "Profile (law)", "Profil (droit)";
+    POLICY_ISSUED: "issued {0}", "établi le {0}";
+    POLICY_RULES: "Rules", "Règles";
+    POLICY_GRANTS: "Dated legal bases", "Bases légales datées";
+    POLICY_SIGNED_OFF: "signed off by counsel", "validé par un juriste";
+    POLICY_NOT_SIGNED_OFF: "for demonstration: counsel has not signed it off",
+        "pour démonstration : aucun juriste ne l’a validé";
+    POLICY_DENIES: "does not hold: it denies everything", "non conforme : il interdit tout";
+
     // Rosters.
     ROSTERS: "Chain of rosters", "Chaîne des listes de participants";
     ROSTERS_IS: "A roster names the centres and their keys. Each is signed by the keys of the one before it.",
@@ -220,6 +266,15 @@ words! {
     WORD_RETRACTION: "Retraction", "Retrait";
     WORD_RETRACTION_IS: "A centre withdraws a record of its own. Every centre applies it.",
         "Un centre retire l’un de ses propres enregistrements. Chaque centre l’applique.";
+    WORD_CLASS: "Class", "Classe";
+    WORD_CLASS_IS: "All records of a centre that bear the same labels: what they may be of, on what basis they are held, for what and for whom. Policies decide by class.",
+        "Tous les enregistrements d’un centre qui portent les mêmes étiquettes : ce dont il peut s’agir, sur quelle base ils sont détenus, pour quoi et pour qui. Les politiques décident par classe.";
+    WORD_STATEMENT: "Transfer", "Transfert";
+    WORD_STATEMENT_IS: "What giver and taker sign before anything is given: who, to whom, which classes, how many records, what for and under which policies.",
+        "Ce que signent celui qui donne et celui qui reçoit avant toute communication : qui, à qui, quelles classes, combien d’enregistrements, pour quoi et sous quelles politiques.";
+    WORD_POLICY: "Policy", "Politique";
+    WORD_POLICY_IS: "The rules by which a centre gives and takes classes, for the law that it works under.",
+        "Les règles selon lesquelles un centre communique et reçoit des classes, selon le droit qui lui est applicable.";
     WORD_CHECKPOINT: "Checkpoint", "Point de contrôle";
     WORD_CHECKPOINT_IS: "A centre’s signature under its whole log at one size. Two that contradict each other prove a fault.",
         "La signature d’un centre sous tout son journal à une taille donnée. Deux points qui se contredisent prouvent une faute.";

@@ -38,6 +38,14 @@ pub(in super::super) struct VerifyArgs {
     /// Verify bodies as well: <log>/<number of the delta> in this folder, as they travel. They hold hashes.
     #[arg(long, value_name = "DIR")]
     bodies: Option<PathBuf>,
+    /// What centres gave to open the sealed records of their logs (`audit export-openings`): each disclosure is judged by the
+    /// policies of its time.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    openings: Vec<PathBuf>,
+    /// Write the questions behind each disclosure into this folder, which is made, so that the stock `cedar` command line
+    /// answers them again: its script `replay` asks them all.
+    #[arg(long, value_name = "DIR", requires = "openings")]
+    cedar_out: Option<PathBuf>,
     /// Verify as of this time, in place of the clock: Unix seconds, or a date such as 2026-01-31 or 2026-01-31T12:00:00Z. For a
     /// copy that was laid aside, whose newest roster has expired since.
     #[arg(long, value_name = "TIME")]
@@ -56,6 +64,8 @@ pub(in super::super) fn run(args: &VerifyArgs) -> Result<Answer, Failure> {
     let options = VerifyOptions {
         trust,
         bodies: args.bodies.clone(),
+        openings: args.openings.clone(),
+        cedar: args.cedar_out.clone(),
         jobs: args.jobs.unwrap_or_else(processors),
         now: args.at.map_or_else(clock::now, |at| at.0),
     };

@@ -2,8 +2,9 @@
 
 use crate::audit::report::format::{DAY, date};
 use crate::audit::result::{
-    AuditResult, BodiesResult, CosignedResult, FindingLine, LogResult, MonthResult, NoteResult,
-    RosterResult, SeverityName, WitnessResult,
+    AuditResult, BodiesResult, CosignedResult, DisclosuresResult, FindingLine, GivenResult,
+    LabelsResult, LogResult, MonthResult, NoteResult, PolicyResult, ProfileResult, RosterResult,
+    SealedResult, SeverityName, WitnessResult,
 };
 
 /// 2025-11-03.
@@ -46,8 +47,50 @@ pub(super) fn sample() -> AuditResult {
             roster(3, 280, 640, names(&["ca", "eu", "in", "us"])),
         ],
         logs: (0..4).map(|at| log(at, &mut Dice(at as u64 + 7))).collect(),
+        disclosures: Some(disclosures()),
         findings: findings(),
         findings_left_out: 0,
+    }
+}
+
+fn disclosures() -> DisclosuresResult {
+    let mut given = Vec::new();
+    for (from, _) in CENTRES {
+        for (to, _) in CENTRES {
+            for class in 0..3_u64 {
+                let relayed = from == "ca" && class == 2;
+                let origin = if relayed { "eu" } else { from };
+                if from == to || origin == to {
+                    continue;
+                }
+                given.push(GivenResult {
+                    origin: format!("{origin}.example/{origin}/1"),
+                    from: from.to_owned(),
+                    to: to.to_owned(),
+                    class,
+                    labels: (class < 2 || from != "in").then(|| LabelsResult {
+                        state: "assessed".to_owned(),
+                        content: vec!["csam".to_owned()],
+                        legal_basis: "statutory".to_owned(),
+                        hops: 1,
+                    }),
+                    purpose: "triage".to_owned(),
+                    statements: 3 + class,
+                    deltas: 40,
+                    records: 1_900 * (class + 1),
+                    hops: u64::from(relayed),
+                    first: START + 20 * DAY,
+                    last: START + 300 * DAY,
+                    failed: u64::from(from == "us" && to == "in"),
+                });
+            }
+        }
+    }
+    DisclosuresResult {
+        statements: 48,
+        questions: None,
+        given,
+        left_out: 0,
     }
 }
 
@@ -163,6 +206,27 @@ fn empty(name: &str, jurisdiction: &str) -> LogResult {
             records: 41_000,
             withheld: 1_200,
         }),
+        policies: [1, 2]
+            .map(|version| PolicyResult {
+                leaf: version * 2,
+                version: Some(version),
+                issued_at: START + version * 9 * DAY,
+                profile: (name != "in" || version == 1).then(|| ProfileResult {
+                    name: name.to_owned(),
+                    jurisdiction: jurisdiction.to_owned(),
+                    policies: 24,
+                    grants: 5,
+                    signed_off: version == 2,
+                }),
+            })
+            .to_vec(),
+        sealed: SealedResult {
+            disclosures: 31,
+            commitments: 4,
+            opened: 34,
+            unopened: u64::from(name == "us"),
+            beyond: 0,
+        },
     }
 }
 
