@@ -14,6 +14,7 @@
 //! | `mirror` | what is remembered of a mirrored log |
 //! | `cosign` | witnessing others' logs, and gathering a quorum for our own |
 //! | `transfers` | who gives what to whom under policy, and what both write down of it |
+//! | `recalls` | what is asked back of whom, and given back |
 //! | `restore` | when our disk is an old copy, and how our log is had back |
 //! | `forks` | what a log with two faces brings about |
 //! | `say` | inputs, outputs, jobs and events |
@@ -26,6 +27,7 @@ mod heads;
 mod law;
 mod logs;
 mod mirror;
+mod recalls;
 mod restore;
 mod say;
 mod transfers;
@@ -44,6 +46,8 @@ use crate::wire::Message;
 
 pub use commands::CommandError;
 pub use law::{Flow, PolicyStanding, documents as policy_documents};
+pub use recalls::RecallFault;
+use recalls::Recalls;
 pub use say::{Command, CommandId, Event, Input, Job, JobId, JobResult, Outcome, Output, Reason};
 
 use cosign::Gathering;
@@ -110,6 +114,7 @@ pub struct Centre {
     peers: BTreeMap<CentreId, Peer>,
     books: Books,
     transfers: Transfers,
+    recalls: Recalls,
     session: u64,
     counter: u64,
     next_job: u64,
@@ -160,6 +165,7 @@ impl Centre {
             peers: BTreeMap::new(),
             books: Books::default(),
             transfers: Transfers::default(),
+            recalls: Recalls::default(),
             session,
             counter: 0,
             next_job: 0,
@@ -170,6 +176,7 @@ impl Centre {
         centre.load_mirrors(view);
         centre.read_law(view, &mut Vec::new());
         centre.load_transfers(view);
+        centre.load_recalls(view);
         Ok(centre)
     }
 
@@ -199,6 +206,7 @@ impl Centre {
         self.propose_transfers(now, view, &mut out);
         self.fetch_bodies(now, view, &mut out);
         self.end_serving(now, &mut out);
+        self.recall_what_is_due(now, rng, view, &mut out);
         self.settle_disputes(now, view, &mut out);
         self.keep_time(now, rng, &mut out);
         self.tell_heads(&mut out);
@@ -284,6 +292,7 @@ impl Centre {
         );
         self.tell_forks(&peer, view, out);
         self.transfers_up(&peer, now, out);
+        self.recalls_up(&peer);
         self.tell.insert(peer);
     }
 
@@ -423,6 +432,7 @@ impl Centre {
             .filter(|at| *at > now)
             .chain(self.cosign_wakes(now))
             .chain(self.transfer_wakes().into_iter().filter(|at| *at > now))
+            .chain(self.recall_wakes().filter(|at| *at > now))
             .min();
         let next = retry.map_or(self.next_round, |at| at.min(self.next_round));
         // What a log names can be fetched once it is durable, and so not in the step that commits it.

@@ -124,6 +124,8 @@ pub const ASK_AGAIN_S: u64 = 3_600;
 pub const PROPOSAL_WINDOW: u64 = 64;
 /// Bytes of rows at which a proposal ends: it fits a control message, and what it asks for fits a statement.
 pub const PROPOSAL_BYTES_CUT: usize = 32 * 1024;
+/// Seconds after which a recall that is not acknowledged is sent again, and twice as long after each, up to an hour.
+pub const RECALL_AGAIN_S: u64 = 60;
 /// Classes in one recall; further ones go into the next.
 pub const CLASSES_PER_RECALL: usize = 4_096;
 /// A bundle of openings: some ten thousand transfers; a centre with more writes several.

@@ -11,11 +11,13 @@
 //! | `chain` | did what a relay gives come to it the way that it says |
 //! | `opening` | what each side keeps of a statement, to open its disclosure record |
 //! | `shelf` | the small rows that a centre keeps of transfers |
+//! | `recalls` | the rows that a centre keeps of recalls |
 //! | `recall` | what a giver asks back, and what a taker says once it is gone |
 
 mod chain;
 mod opening;
 mod recall;
+pub(crate) mod recalls;
 pub(crate) mod shelf;
 
 use std::collections::BTreeMap;

@@ -47,6 +47,10 @@ pub enum Message {
     Agreed(Vec<u8>),
     /// The giver has logged the statement with this hash: bodies may be fetched under it.
     Logged(Hash),
+    /// A giver asks classes back: a signed recall.
+    Recall(Vec<u8>),
+    /// What a recall named is gone: a signed acknowledgement.
+    Acknowledged(Vec<u8>),
     /// No transfer comes of this.
     Declined {
         /// The number of the proposal, or 0.
@@ -244,7 +248,9 @@ impl Message {
             | Self::Terms { .. }
             | Self::Agreed(_)
             | Self::Logged(_)
-            | Self::Declined { .. } => self.encode_transfer(&mut e),
+            | Self::Declined { .. }
+            | Self::Recall(_)
+            | Self::Acknowledged(_) => self.encode_transfer(&mut e),
         };
         e.into_writer()
     }
@@ -266,7 +272,7 @@ impl Message {
                 Ok(Self::Fork(proof.to_vec()))
             }
             (1 | 2, _) => Err(WireError::Shape),
-            (kind @ 3..=7, parts) => Self::transfer(&mut d, kind, parts),
+            (kind @ 3..=9, parts) => Self::transfer(&mut d, kind, parts),
             (got, _) => Err(WireError::Kind { got }),
         }
     }

@@ -244,6 +244,7 @@ pub(crate) mod tests {
             mirrored,
             peers: Vec::new(),
             withheld: Vec::new(),
+            recalls: Vec::new(),
             events: Vec::new(),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hashpact_keys::{CentreId, Origin, Timestamp};
 use hashpact_protocol::centre::{Event, PolicyStanding, Reason};
 use hashpact_protocol::log::{Cosigners, SignedCheckpoint};
-use hashpact_protocol::transfer::Withholder;
+use hashpact_protocol::transfer::{Recall, Withholder};
 use hashpact_protocol::view::LogState;
 use serde::{Deserialize, Serialize};
 
@@ -136,8 +136,38 @@ pub struct Status {
     /// Classes that are missing of applied deltas, summed over each log.
     #[serde(default)]
     pub withheld: Vec<WithheldStatus>,
+    /// What this centre asked back and is not acknowledged.
+    #[serde(default)]
+    pub recalls: Vec<RecallStatus>,
     /// What it saw lately, oldest first.
     pub events: Vec<Seen>,
+}
+
+/// A recall that its holder has not acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecallStatus {
+    /// The log that the classes are of.
+    pub origin: String,
+    /// Who has them.
+    pub to: String,
+    /// Its number among the recalls of this centre to that one.
+    pub number: u64,
+    /// The classes.
+    pub classes: Vec<u16>,
+    /// When it was signed, in Unix seconds.
+    pub since: u64,
+}
+
+impl From<&Recall> for RecallStatus {
+    fn from(recall: &Recall) -> Self {
+        Self {
+            origin: recall.origin.to_string(),
+            to: recall.to.to_string(),
+            number: recall.number,
+            classes: recall.classes.iter().map(|class| class.0).collect(),
+            since: recall.time.get(),
+        }
+    }
 }
 
 /// A class of a log of which records are missing.
@@ -190,6 +220,10 @@ impl Seen {
             Event::DeltaWidened { origin, .. } => ("delta_widened", Some(origin)),
             Event::TransferRefused { origin, .. } => ("transfer_refused", Some(origin)),
             Event::SurplusWithheld { origin, .. } => ("surplus_withheld", Some(origin)),
+            Event::Recalled { origin, .. } => ("recalled", Some(origin)),
+            Event::RecallAcknowledged { origin, .. } => ("recall_acknowledged", Some(origin)),
+            Event::RecallObeyed { origin, .. } => ("recall_obeyed", Some(origin)),
+            Event::RecallRefused { .. } => ("recall_refused", None),
             Event::Closed { .. } => ("closed", None),
             Event::PolicyLogged {
                 origin,
@@ -265,21 +299,52 @@ impl Seen {
             | Event::DeltaWidened { .. }
             | Event::TransferRefused { .. }
             | Event::SurplusWithheld { .. } => Self::text_of_transfer(event),
+            Event::Recalled { .. }
+            | Event::RecallAcknowledged { .. }
+            | Event::RecallObeyed { .. }
+            | Event::RecallRefused { .. } => Self::text_of_recall(event),
             Event::Closed { why } => why.to_string(),
             Event::PolicyLogged {
                 origin,
                 index,
                 readable,
-            } => match readable {
-                true => format!(
-                    "{origin}: a policy document is logged at index {index}; what it narrows counts now"
-                ),
-                false => format!(
-                    "{origin}: the policy document at index {index} cannot be read here and denies everything"
-                ),
-            },
+            } => policy_text(origin, *index, *readable),
             Event::RosterApplied { version } => format!("roster {version} is in force"),
         }
+    }
+
+    fn text_of_recall(event: &Event) -> String {
+        if let Event::Recalled {
+            origin,
+            to,
+            classes,
+        } = event
+        {
+            return format!("{origin}: {classes} classes are asked back of {to}");
+        }
+        if let Event::RecallAcknowledged {
+            origin,
+            by,
+            classes,
+        } = event
+        {
+            return format!("{origin}: {by} says that {classes} classes are gone there");
+        }
+        if let Event::RecallObeyed {
+            origin,
+            from,
+            records,
+            kept,
+        } = event
+        {
+            return format!(
+                "{origin}: {from} asked classes back: {records} records are destroyed, {kept} stay as another gave them too"
+            );
+        }
+        if let Event::RecallRefused { from, error } = event {
+            return format!("{from}: {error}");
+        }
+        String::new()
     }
 
     fn text_of_transfer(event: &Event) -> String {
@@ -352,10 +417,21 @@ impl Seen {
                 | "roster_applied"
                 | "policy_logged"
                 | "transfer_logged"
+                | "recalled"
+                | "recall_acknowledged"
+                | "recall_obeyed"
                 | "delta_widened"
                 | "witnessed"
         )
     }
+}
+
+fn policy_text(origin: &Origin, index: u64, readable: bool) -> String {
+    let what = match readable {
+        true => "is logged; what it narrows counts now",
+        false => "cannot be read here and denies everything",
+    };
+    format!("{origin}: the policy document at index {index} {what}")
 }
 
 impl Daemon {
@@ -411,6 +487,7 @@ impl Daemon {
                 .collect(),
             peers: peers.collect(),
             withheld: self.withheld(),
+            recalls: self.centre.unacknowledged().map(Into::into).collect(),
             events: self.seen.iter().cloned().collect(),
         }
     }

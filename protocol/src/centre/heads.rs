@@ -44,6 +44,10 @@ impl Centre {
             Ok(Message::Agreed(signed)) => {
                 return self.on_agreed(peer, &signed, now, rng, view, out);
             }
+            Ok(Message::Recall(signed)) => return self.on_recall(peer, &signed, now, view, out),
+            Ok(Message::Acknowledged(signed)) => {
+                return self.on_acknowledged(peer, &signed, now, rng, view, out);
+            }
             Ok(Message::Logged(hash)) => return self.on_logged(peer, hash, now),
             Ok(Message::Declined {
                 ask,

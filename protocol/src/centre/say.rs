@@ -2,7 +2,7 @@
 
 use hashpact_keys::{CentreId, Origin, Timestamp};
 
-use super::{CommandError, TermsError};
+use super::{CommandError, RecallFault, TermsError};
 use crate::delta::{BodyError, Draft, Expected, Retraction, Seq};
 use crate::labels::{ClassId, Labels};
 use crate::log::{CheckpointError, ForkError, SignedCheckpoint};
@@ -313,6 +313,42 @@ pub enum Event {
         count: u64,
         /// The giver.
         from: CentreId,
+    },
+    /// Classes that were given are asked back.
+    Recalled {
+        /// The log that they are of.
+        origin: Origin,
+        /// Of whom.
+        to: CentreId,
+        /// How many classes.
+        classes: u64,
+    },
+    /// What was asked back is gone there, as its holder says.
+    RecallAcknowledged {
+        /// The log.
+        origin: Origin,
+        /// Who says it.
+        by: CentreId,
+        /// How many classes.
+        classes: u64,
+    },
+    /// Classes that a giver asked back are destroyed here.
+    RecallObeyed {
+        /// The log.
+        origin: Origin,
+        /// Who asked them back.
+        from: CentreId,
+        /// Records that are gone.
+        records: u64,
+        /// Records that stay, as another gave them too and may.
+        kept: u64,
+    },
+    /// A recall or an acknowledgement is refused; nothing comes of it.
+    RecallRefused {
+        /// Who sent it.
+        from: CentreId,
+        /// Why.
+        error: RecallFault,
     },
     /// Bodies wait because nothing may be opened.
     Closed {

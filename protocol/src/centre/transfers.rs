@@ -12,8 +12,10 @@
 //! | `take` | the taker's half of the handshake |
 //! | `give` | the giver's half |
 //! | `arrive` | what of a body that came is stored |
+//! | `back` | what a recall changes |
 
 mod arrive;
+mod back;
 mod give;
 mod take;
 mod want;

@@ -119,6 +119,8 @@ struct Node {
     has_begun: bool,
     session: u64,
     wake: Option<Timestamp>,
+    /// Seconds by which its clock is ahead; below 0 it is behind.
+    skew_s: i64,
     reply: Option<Result<Outcome, CommandError>>,
 }
 
@@ -266,6 +268,7 @@ impl Sim {
             has_begun: false,
             session: 0,
             wake: None,
+            skew_s: 0,
             reply: None,
         });
         self.restart(self.nodes.len() - 1)
@@ -297,6 +300,18 @@ impl Sim {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// The clock of a centre is ahead by so many seconds, or behind.
+    pub fn skew(&mut self, n: usize, seconds: i64) {
+        self.nodes[n].skew_s = seconds;
+    }
+
+    /// What the clock of a centre says.
+    #[must_use]
+    pub fn clock(&self, n: usize) -> Timestamp {
+        let skew = self.nodes[n].skew_s;
+        Timestamp::new(self.now.get().saturating_add_signed(skew))
     }
 
     /// The names of a centre.

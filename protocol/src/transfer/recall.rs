@@ -73,6 +73,9 @@ pub enum RecallError {
     /// Signed by somebody that the roster does not name.
     #[error("recall: {0} is not on the roster")]
     NotOnRoster(CentreId),
+    /// A key that was revoked.
+    #[error("recall: a key of {0} is revoked")]
+    Revoked(CentreId),
     /// A key that may not sign it.
     #[error("recall: {0}")]
     Key(#[from] KeyLookupError),
@@ -231,6 +234,13 @@ fn check_signer(
     let centre = roster.centre(by);
     let centre = centre.ok_or_else(|| RecallError::NotOnRoster(by.clone()))?;
     let key = centre.key(KeyUse::Delta, envelope.kid(), at)?;
+    // A cut-off counts in leaves, and a recall has none.
+    if roster
+        .revoked_from(&envelope.kid(), &centre.origin)
+        .is_some()
+    {
+        return Err(RecallError::Revoked(by.clone()));
+    }
     envelope.verify(key)?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! On [`Shelf::Given`] by first byte of the key:
 //!
 //! ```text
-//! 'G' to 0 origin 0 class    ""                        a class was given to a centre: what a recall asks back
+//! 'G' to 0 origin 0 class    "" or 1                   a class was given to a centre: what a recall asks back; 1: at once
 //! 'R' origin 0 seq           [[class, statement]...]   by which statement a class came: what a relay proves it with
 //! 'S' statement              until                     until when bodies are served under it
 //! 'O' statement              ""                        agreed by us as taker, and not all of it is here yet
@@ -59,22 +59,35 @@ fn keep(shelf: Shelf, key: Vec<u8>, value: Option<Vec<u8>>) -> Write {
 
 /// Notes that a class was given.
 pub(crate) fn given(to: &CentreId, origin: &Origin, class: ClassId) -> Write {
-    let class = class.0.to_be_bytes();
-    let (to, origin) = (to.as_str().as_bytes(), origin.as_str().as_bytes());
-    let key = key(b'G', &[to, &[0], origin, &[0], &class]);
-    keep(Shelf::Given, key, Some(Vec::new()))
+    keep(Shelf::Given, given_key(to, origin, class), Some(Vec::new()))
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "recalls read it"))]
-/// The classes that were given, to whom and of which log.
-pub(crate) fn all_given(view: &impl View) -> Vec<(CentreId, Origin, ClassId)> {
+/// Notes that a class that was given must come back, whatever policy says: it had to be given back here too.
+pub(crate) fn lost(to: &CentreId, origin: &Origin, class: ClassId) -> Write {
+    keep(Shelf::Given, given_key(to, origin, class), Some(vec![1]))
+}
+
+/// Notes that a class was asked back.
+pub(crate) fn asked_back(to: &CentreId, origin: &Origin, class: ClassId) -> Write {
+    keep(Shelf::Given, given_key(to, origin, class), None)
+}
+
+fn given_key(to: &CentreId, origin: &Origin, class: ClassId) -> Vec<u8> {
+    let class = class.0.to_be_bytes();
+    let (to, origin) = (to.as_str().as_bytes(), origin.as_str().as_bytes());
+    key(b'G', &[to, &[0], origin, &[0], &class])
+}
+
+/// The classes that were given, to whom and of which log, and whether they must come back.
+pub(crate) fn all_given(view: &impl View) -> Vec<(CentreId, Origin, ClassId, bool)> {
     let rows = view.shelf(Shelf::Given, b"G");
-    let read = |(key, _): (Vec<u8>, Vec<u8>)| {
+    let read = |(key, value): (Vec<u8>, Vec<u8>)| {
         let (names, class) = key.get(1..)?.split_last_chunk::<2>()?;
         let mut names = names.split(|byte| *byte == 0);
         let mut name = || std::str::from_utf8(names.next()?).ok();
         let (to, origin) = (name()?.parse().ok()?, name()?.parse().ok()?);
-        Some((to, origin, ClassId(u16::from_be_bytes(*class))))
+        let class = ClassId(u16::from_be_bytes(*class));
+        Some((to, origin, class, !value.is_empty()))
     };
     rows.into_iter().filter_map(read).collect()
 }
@@ -183,6 +196,22 @@ pub(crate) fn all_withheld(view: &impl View) -> BTreeMap<Origin, BTreeMap<Seq, V
     all
 }
 
+/// The deltas of a log of which classes came under statements, with those statements.
+pub(crate) fn all_received(
+    origin: &Origin,
+    view: &impl View,
+) -> Vec<(Seq, BTreeMap<ClassId, Hash>)> {
+    let mut prefix = place(origin, Seq(0));
+    prefix.truncate(prefix.len() - 8);
+    let rows = view.shelf(Shelf::Given, &key(b'R', &[&prefix]));
+    let seqs = rows.iter().filter_map(|(key, _)| {
+        let (_, seq) = key.split_last_chunk::<8>()?;
+        Some(Seq(u64::from_be_bytes(*seq)))
+    });
+    seqs.map(|seq| (seq, received_by(origin, seq, view)))
+        .collect()
+}
+
 fn read_missing(value: &[u8]) -> Option<Vec<Missing>> {
     let mut reader = Reader::new(value).ok()?;
     let mut rows = Vec::new();
@@ -244,7 +273,10 @@ mod tests {
             received(&origin, Seq(2), &by),
             withheld(&origin, Seq(2), &missing),
         ]);
-        assert_eq!(all_given(&view), [(ca, origin.clone(), ClassId(258))]);
+        assert_eq!(
+            all_given(&view),
+            [(ca, origin.clone(), ClassId(258), false)]
+        );
         assert_eq!(served_until(&[3; 32], &view), Some(Timestamp::new(77)));
         assert_eq!(all_serving(&view), [([3; 32], Timestamp::new(77))]);
         assert_eq!(all_under_way(&view), [[4; 32]]);

@@ -1,6 +1,7 @@
 //! The messages by which two centres agree on a transfer before a byte of it flows.
 //!
-//! Propose (taker) → Terms (giver) → Agreed (taker) → Logged (giver), and Declined by either. Statements are carried as the
+//! Propose (taker) → Terms (giver) → Agreed (taker) → Logged (giver), and Declined by either; later perhaps Recall (giver)
+//! → Acknowledged (taker). Statements are carried as the
 //! bytes that were signed and read by `transfer`.
 
 use hashpact_keys::Origin;
@@ -65,6 +66,8 @@ impl Message {
                 chain.iter().try_for_each(|shown| e.bytes(shown).map(drop))
             }
             Self::Agreed(signed) => e.array(2)?.u8(5)?.bytes(signed).map(drop),
+            Self::Recall(signed) => e.array(2)?.u8(8)?.bytes(signed).map(drop),
+            Self::Acknowledged(signed) => e.array(2)?.u8(9)?.bytes(signed).map(drop),
             Self::Logged(statement) => e.array(2)?.u8(6)?.bytes(statement).map(drop),
             Self::Declined {
                 ask,
@@ -92,6 +95,8 @@ impl Message {
             }
             (5, 2) => Ok(Self::Agreed(statement(d)?)),
             (6, 2) => Ok(Self::Logged(hash(d)?)),
+            (8, 2) => Ok(Self::Recall(statement(d)?)),
+            (9, 2) => Ok(Self::Acknowledged(statement(d)?)),
             (7, 4) => Ok(Self::Declined {
                 ask: uint(d)?,
                 statement: optional(d, hash)?,
@@ -207,6 +212,8 @@ mod tests {
             },
             Message::Agreed(vec![4; 300]),
             Message::Logged([5; 32]),
+            Message::Recall(vec![7; 200]),
+            Message::Acknowledged(vec![8; 120]),
             Message::Declined {
                 ask: 0,
                 statement: Some([6; 32]),

@@ -255,6 +255,8 @@ pub(crate) fn wire(bytes: &[u8], context: &Value) -> Result<Value, Value> {
                     json!({ "terms": ask, "offer": offer.len(), "chain": chain.len() })
                 }
                 Message::Agreed(signed) => json!({ "agreed": signed.len() }),
+                Message::Recall(signed) => json!({ "recall": signed.len() }),
+                Message::Acknowledged(signed) => json!({ "acknowledged": signed.len() }),
                 Message::Logged(hash) => json!({ "logged": hex::encode(hash) }),
                 Message::Declined {
                     ask,

@@ -2,7 +2,7 @@
 //!
 //! In scope: what waits, for whom and since when, and what the operator can do about it. Out of scope: the table of logs.
 
-use crate::daemon::{LogStatus, Status};
+use crate::daemon::{LogStatus, RecallStatus, Status};
 
 /// One line for each thing that is not as it should be.
 pub(super) fn lines(status: &Status) -> String {
@@ -21,6 +21,20 @@ pub(super) fn lines(status: &Status) -> String {
         text.push_str(&of_log(log));
     }
     text
+}
+
+/// What was asked back and is not gone yet, as far as its holders say.
+pub(super) fn recalls(status: &Status) -> String {
+    let line = |recall: &RecallStatus| {
+        format!(
+            "{}: {} classes asked back of {} since {} (Unix seconds), NOT ACKNOWLEDGED.\n",
+            recall.origin,
+            recall.classes.len(),
+            recall.to,
+            recall.since
+        )
+    };
+    status.recalls.iter().map(line).collect()
 }
 
 /// Of each log with policy documents, which of them count, and what is wrong with them.

@@ -86,6 +86,12 @@ pub(in super::super) struct Arrived {
 pub(in super::super) type Taken = (AdmittedBody, Vec<Write>, Vec<Missing>);
 
 impl Arrived {
+    /// Whether it came under a statement of this giver.
+    pub(in super::super) fn is_from(&self, giver: &CentreId) -> bool {
+        let under = self.under.as_ref();
+        under.is_some_and(|(from, ..)| from == giver)
+    }
+
     /// A body that came without a statement.
     pub(in super::super) fn without(body: VerifiedBody) -> Self {
         Self { body, under: None }

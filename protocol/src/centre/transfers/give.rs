@@ -329,6 +329,7 @@ impl Centre {
         let logged = self.log_statement(&agreed, writes, now, rng, view, out);
         logged.map_err(|_| Decline::Later)?;
         self.transfers.serving.insert(hash, until);
+        self.note_given(taker, &agreed.statement, until);
         Ok(())
     }
 

@@ -118,6 +118,9 @@ impl Sim {
             | Event::OwnLogRegained { .. }
             | Event::KeysRetired
             | Event::PolicyLogged { .. }
+            | Event::Recalled { .. }
+            | Event::RecallAcknowledged { .. }
+            | Event::RecallObeyed { .. }
             | Event::TransferLogged { .. }
             | Event::DeltaWidened { .. }
             | Event::RosterApplied { .. } => false,
@@ -133,7 +136,8 @@ impl Sim {
             | Event::SuffixRefused { .. }
             | Event::BodyRefused { .. }
             | Event::TransferRefused { .. }
-            | Event::SurplusWithheld { .. } => true,
+            | Event::SurplusWithheld { .. }
+            | Event::RecallRefused { .. } => true,
         };
         if accuses && !self.faults_expected {
             return Err(Violation::HonestAccused {

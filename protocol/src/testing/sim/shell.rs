@@ -1,6 +1,6 @@
 //! What a node does with a centre, and no more: obey outputs in order, carry messages, run jobs, crash and start.
 
-use hashpact_keys::CentreId;
+use hashpact_keys::{CentreId, Timestamp};
 
 use super::{Flight, Fuse, Mail, Node, Sim, Violation, pair};
 use crate::centre::{Centre, Command, Input, Job, JobResult, Output};
@@ -15,11 +15,12 @@ impl Sim {
     /// # Errors
     /// [`Violation`].
     pub(super) fn step(&mut self, n: usize, input: Input) -> Result<(), Violation> {
+        let now = self.clock(n);
         let node = &mut self.nodes[n];
         let Some(centre) = &mut node.centre else {
             return Ok(());
         };
-        let outputs = centre.handle(input, self.now, &mut self.rng, &node.memory);
+        let outputs = centre.handle(input, now, &mut self.rng, &node.memory);
         let mut ends = Vec::new();
         let mut has_crashed = false;
         for output in outputs {
@@ -58,7 +59,12 @@ impl Sim {
                 self.check_event(n, &event)?;
                 self.events.push((n, event));
             }
-            Output::WakeAt(at) => self.nodes[n].wake = Some(at),
+            // In the time of the network, not of its clock.
+            Output::WakeAt(at) => {
+                let node = &mut self.nodes[n];
+                let at = at.get().saturating_add_signed(-node.skew_s);
+                node.wake = Some(Timestamp::new(at));
+            }
             Output::Drop(peer, reason) => {
                 self.note(format!("  {n} drops {peer}: {reason}"));
                 if !self.faults_expected {
@@ -175,8 +181,9 @@ impl Sim {
         let answer = if *is_puppet {
             Answer::Whole
         } else {
+            let now = self.clock(server);
             let (asker, roster) = (&self.nodes[asker].setup.id, centre.as_ref()?.roster());
-            serve::may_answer(&request, asker, &setup.origin, roster, self.now, memory).ok()?
+            serve::may_answer(&request, asker, &setup.origin, roster, now, memory).ok()?
         };
         let (BulkRequest::Suffix { origin, .. }
         | BulkRequest::Proof { origin, .. }
@@ -309,6 +316,8 @@ fn kind(message: &Message) -> String {
         Message::Terms { ask, .. } => format!("terms {ask}"),
         Message::Agreed(_) => "agreed".to_owned(),
         Message::Logged(_) => "logged".to_owned(),
+        Message::Recall(signed) => format!("recall of {} bytes", signed.len()),
+        Message::Acknowledged(signed) => format!("acknowledged, {} bytes", signed.len()),
         Message::Declined { ask, why, .. } => format!("declined {ask}: {why}"),
     }
 }
