@@ -31,7 +31,7 @@ mod waiting;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use hashpact_keys::{CentreId, Timestamp};
@@ -63,6 +63,11 @@ use waiting::Waiting;
 /// Events that `status` remembers.
 const EVENTS_KEPT: usize = 64;
 
+/// Upkeep of the index: none runs, one runs, and something was committed since it began.
+const UPKEEP_IDLE: u8 = 0;
+const UPKEEP_RUNS: u8 = 1;
+const UPKEEP_AGAIN: u8 = 2;
+
 /// A node that is ready to run.
 pub struct Daemon {
     centre: Centre,
@@ -79,7 +84,7 @@ pub struct Daemon {
     replies: BTreeMap<CommandId, Answer>,
     next_command: u64,
     rng: ChaCha20Rng,
-    maintaining: Arc<AtomicBool>,
+    maintaining: Arc<AtomicU8>,
     /// Whose keys may read over HTTP.
     admitted: Admitted,
     http: Option<Server>,
@@ -310,17 +315,25 @@ impl Daemon {
         self.seen.push_back(seen);
     }
 
-    /// Merges index segments beside the loop, one merge at a time.
+    /// Tidies the index beside the loop, one task at a time, and once more if something was committed meanwhile.
     fn maintain(&self) {
-        if self.maintaining.swap(true, Ordering::AcqRel) {
+        if self.maintaining.swap(UPKEEP_AGAIN, Ordering::AcqRel) != UPKEEP_IDLE {
             return;
         }
         let (store, maintaining) = (Arc::clone(&self.store), Arc::clone(&self.maintaining));
         tokio::task::spawn_blocking(move || {
-            if let Err(error) = store.maintain() {
-                tracing::warn!(%error, "index segments were not merged; look-ups get slower");
+            loop {
+                maintaining.store(UPKEEP_RUNS, Ordering::Release);
+                if let Err(error) = store.maintain() {
+                    tracing::warn!(%error, "the index was not tidied: look-ups get slower, rows of what is gone stay");
+                }
+                let (runs, idle) = (UPKEEP_RUNS, UPKEEP_IDLE);
+                let order = (Ordering::AcqRel, Ordering::Acquire);
+                let ended = maintaining.compare_exchange(runs, idle, order.0, order.1);
+                if ended.is_ok() {
+                    return;
+                }
             }
-            maintaining.store(false, Ordering::Release);
         });
     }
 }

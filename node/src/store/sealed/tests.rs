@@ -486,3 +486,25 @@ fn a_body_written_by_the_first_version_is_read() {
     let expected = vec![(2, b"2".to_vec()), (RETRACTIONS, b"retracted".to_vec())];
     assert_eq!(read_all(&next, &EU_7).unwrap(), expected);
 }
+
+/// A body of the second version that was rewritten once.
+const SECOND_VERSION: [&str; 7] = [
+    "48504244320000020000000200000001000000010000000c274472cbe485468dcbc58fab8b500a7268ce86f2",
+    "cfb27e95a9a1a9613283a0fc178340aafbcd58ee38ea1cdc7bc0c864131ded5cbe7b6c0d9290fcf0d0d52b08",
+    "f2c78a2706801e4600010000000000090000000100000003099cfa22898b7d5c02fb20d44c0284a9da8149b0",
+    "d1cfa1b09e4eaea5158fd2fd46ec69bfcc697450b80662aae01fb0df647c432e26ec6fd5da3d449765a7d61b",
+    "ed83b41b8d897e2b31002180618480664c419018addd1394210e253d8a041755291382251fe6ab4264710cd4",
+    "eccfbab48cf9550f5dd1aa9693b6557ea47fcb59af77b524b6b89425d3fb65751a512295258b9b4be673ca35",
+    "6fc0",
+];
+
+#[test]
+fn a_rewritten_body_of_the_second_version_is_read_at_its_offsets() {
+    let file = fixture(&[]);
+    fs::write(&file.path, hex::decode(SECOND_VERSION.concat()).unwrap()).unwrap();
+    let expected = vec![(2, b"2".to_vec()), (RETRACTIONS, b"retracted".to_vec())];
+    assert_eq!(read_all(&file.path, &EU_7).unwrap(), expected);
+    let body = BodyFile::open(&file.path, &key(), &EU_7).unwrap();
+    let offsets: Vec<_> = body.sections().iter().map(|info| info.offset).collect();
+    assert_eq!(offsets, [12, 3]);
+}

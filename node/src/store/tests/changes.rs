@@ -276,6 +276,13 @@ fn a_change_of_what_is_not_stored_or_of_another_delta_is_refused_and_changes_not
         refuse(purge_of_none),
         CommitError::NotStored { seq: Seq(8), .. }
     ));
+    let with_its_body = vec![
+        body(&us(), 1, &[(0, record(50, 1))], &[]),
+        elsewhere(us(), 1),
+    ];
+    let error = store.commit(testing::batch(with_its_body)).unwrap_err();
+    assert!(matches!(error, CommitError::NotStored { seq: Seq(1), .. }));
+    assert!(store.holdings(&us(), Seq(1)).is_none());
     assert!(matches!(
         refuse(narrow(&[0, 9])),
         CommitError::NoClass {
