@@ -163,19 +163,35 @@ impl Adversary {
         self.runtime.block_on(async {
             let (net, mut heard) = self.connect(seed, library, peer)?;
             let stranger = note.is_none();
-            if let Some(note) = note {
+            let session = clock::now_ms();
+            let heads = |counter| {
+                let notes = note.iter().cloned().collect();
+                Message::Heads {
+                    session,
+                    counter,
+                    notes,
+                }
+            };
+            if !stranger {
                 let up = wait_for_up(&mut heard, peer);
                 let up = tokio::time::timeout(limit, up).await;
                 up.context("the target did not connect")??;
-                let heads = Message::Heads {
-                    session: clock::now_ms(),
-                    counter: 1,
-                    notes: vec![note],
-                };
-                net.send(peer, heads.to_bytes())?;
+                net.send(peer, heads(1).to_bytes())?;
             }
             let deadline = Instant::now() + limit;
+            let (mut admitted, mut counter) = (false, 1);
             let after = loop {
+                while let Ok(event) = heard.try_recv() {
+                    if !matches!(event, NetEvent::Up(_)) {
+                        continue;
+                    }
+                    admitted = true;
+                    if !stranger {
+                        // Both ends dial, and what was said on the connection that gave way may not have arrived.
+                        counter += 1;
+                        net.send(peer, heads(counter).to_bytes())?;
+                    }
+                }
                 let after = target.status()?;
                 if done(&after) || Instant::now() > deadline {
                     break after;
@@ -183,8 +199,6 @@ impl Adversary {
                 // Keeps the network's tasks running meanwhile.
                 tokio::time::sleep(POLL).await;
             };
-            let mut events = std::iter::from_fn(|| heard.try_recv().ok());
-            let admitted = events.any(|event| matches!(event, NetEvent::Up(_)));
             ensure!(!(stranger && admitted), "a peer on no roster was admitted");
             net.shutdown().await;
             Ok(after)

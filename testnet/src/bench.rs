@@ -6,9 +6,11 @@
 //! | catch-up of a new centre, verified and durable | raw libp2p streams between two processes, over QUIC |
 //! | look-up on a running node, one connection | an echo of lines of the same length over a Unix socket |
 //! | what auditing and witnessing cost | see `provenance` and `witnessing` |
+//! | what policy costs | see `policy` |
 //!
 //! No figure is asserted anywhere; `docs/benchmarks.md` keeps what was measured.
 
+mod policy;
 mod provenance;
 mod reference;
 pub mod serving;
@@ -46,6 +48,9 @@ pub struct BenchArgs {
     /// Only what auditing and witnessing cost.
     #[arg(long)]
     provenance: bool,
+    /// Only what policy costs.
+    #[arg(long, conflicts_with = "provenance")]
+    policy: bool,
     /// One end of the raw stream reference.
     #[arg(long, hide = true, value_name = "END")]
     stream: Option<stream::End>,
@@ -61,7 +66,7 @@ pub fn run(args: &BenchArgs) -> Result<Outcome> {
         stream::run(end)?;
         return Ok(outcome);
     }
-    if !args.provenance {
+    if !args.provenance && !args.policy {
         for entries in &args.entries {
             one_size(*entries, &mut outcome)?;
         }
@@ -70,8 +75,13 @@ pub fn run(args: &BenchArgs) -> Result<Outcome> {
         eprintln!("  {name:<52} {value:>14.3} {unit}");
         outcome.figure(name, value, unit);
     };
-    witnessing::run(&mut figure)?;
-    provenance::run(&mut figure)?;
+    if !args.policy {
+        witnessing::run(&mut figure)?;
+        provenance::run(&mut figure)?;
+    }
+    if !args.provenance {
+        policy::run(&mut figure)?;
+    }
     Ok(outcome)
 }
 
@@ -85,7 +95,7 @@ fn one_size(entries: u64, outcome: &mut Outcome) -> Result<()> {
     };
     eprintln!("{entries} synthetic entries, md5 and sha256 each");
     let list = lists::synthetic("eu", "EU", entries, folder.path())?;
-    let mut cluster = Cluster::create(folder.path(), &[("eu", "EU"), ("us", "US")], None)?;
+    let mut cluster = Cluster::create(folder.path(), &[("eu", "EU"), ("us", "US")], Vec::new())?;
     let count = count(entries);
 
     let plain = reference::plain_write(&list.file, &folder.path().join("plain"))?;
@@ -207,6 +217,11 @@ fn catch_up(
 )]
 fn count(n: u64) -> f64 {
     n as f64
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// The most memory that a node's process has had, in MiB.

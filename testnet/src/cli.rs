@@ -19,7 +19,7 @@ use crate::scenario::{self, Plan};
 #[command(
     name = "hashpact-testnet",
     version,
-    after_help = "Examples:\n  hashpact-testnet\n  hashpact-testnet --json > outcome.json\n  hashpact-testnet --list eu=my-list.csv --keep\n  hashpact-testnet --entries 100000\n  hashpact-testnet bench --entries 1000000"
+    after_help = "Examples:\n  hashpact-testnet\n  hashpact-testnet --json > outcome.json\n  hashpact-testnet --list eu=my-list.csv --keep\n  hashpact-testnet --entries 100000\n  hashpact-testnet --policy\n  hashpact-testnet bench --entries 1000000"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -36,6 +36,9 @@ struct Cli {
     /// Chooses the bit that is flipped in the auditor's copy of the logs.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Only the centres under four laws, and what goes where between them.
+    #[arg(long, conflicts_with_all = ["list", "entries"])]
+    policy: bool,
     /// Keep the homes and the auditor's copy of the logs, and say where they are and how to talk to them.
     #[arg(long)]
     keep: bool,
@@ -77,6 +80,7 @@ fn dispatch(cli: Cli) -> Result<bool> {
         entries: cli.entries,
         seed: cli.seed,
         keep: cli.keep,
+        policy: cli.policy,
     };
     let outcome = scenario::run(&plan)?;
     if cli.json {

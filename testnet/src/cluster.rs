@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `node` | a centre's home and process |
 //! | `auditor` | a witness's home and process |
+//! | `profile` | a centre's policy profile |
 
 mod auditor;
 mod node;
+mod profile;
 
 use std::ffi::OsStr;
 use std::net::{TcpListener, UdpSocket};
@@ -22,6 +24,7 @@ use serde_json::Value;
 
 pub use auditor::Auditor;
 pub use node::Node;
+pub use profile::ProfileFiles;
 
 /// Witnesses of every log besides the other centres, where there is an auditor.
 pub const AUDITORS: usize = 1;
@@ -34,11 +37,30 @@ pub struct Cluster {
     pub folder: PathBuf,
     /// The centres.
     pub nodes: Vec<Node>,
-    /// Who witnesses and is no centre, if somebody does.
-    pub auditor: Option<Auditor>,
+    /// Who witnesses and is no centre.
+    pub auditors: Vec<Auditor>,
     /// The network's hash.
     pub pin: String,
     rosters: Vec<PathBuf>,
+    policy: Policy,
+}
+
+/// Whether centres can log profiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Policy {
+    None,
+    /// Two keys sign each.
+    TwoKeys,
+}
+
+impl Policy {
+    fn init(self, folder: &Path, id: &str, jurisdiction: &str) -> Result<Node> {
+        let node = Node::init(folder, id, jurisdiction)?;
+        if self == Self::TwoKeys {
+            profile::make_keys(&node)?;
+        }
+        Ok(node)
+    }
 }
 
 /// What a command said and how it ended.
@@ -136,39 +158,56 @@ fn interrupt(mut child: Child, name: &str) -> Result<()> {
 }
 
 impl Cluster {
-    /// Makes homes, a root key and the first roster, and applies it everywhere. With an auditor, every centre serves its
-    /// logs over HTTP and asks the auditor's witness.
+    /// Makes homes, a root key and the first roster, and applies it everywhere. With auditors, every centre serves its
+    /// logs over HTTP and asks their witnesses.
     ///
     /// # Errors
     /// Fails if a step does.
-    pub fn create(
+    pub fn create(folder: &Path, centres: &[(&str, &str)], auditors: Vec<Auditor>) -> Result<Self> {
+        Self::with(folder, centres, auditors, Policy::None)
+    }
+
+    /// As [`Cluster::create`], of centres that have two policy keys each.
+    ///
+    /// # Errors
+    /// As [`Cluster::create`].
+    pub fn governed(
         folder: &Path,
         centres: &[(&str, &str)],
-        auditor: Option<Auditor>,
+        auditors: Vec<Auditor>,
+    ) -> Result<Self> {
+        Self::with(folder, centres, auditors, Policy::TwoKeys)
+    }
+
+    fn with(
+        folder: &Path,
+        centres: &[(&str, &str)],
+        auditors: Vec<Auditor>,
+        policy: Policy,
     ) -> Result<Self> {
         let nodes: Vec<Node> = centres
             .iter()
-            .map(|(id, jurisdiction)| Node::init(folder, id, jurisdiction))
+            .map(|(id, jurisdiction)| policy.init(folder, id, jurisdiction))
             .collect::<Result<_>>()?;
         let mut cluster = Self {
             folder: folder.to_owned(),
             nodes,
-            auditor,
+            auditors,
             pin: String::new(),
             rosters: Vec::new(),
+            policy,
         };
         node_ok(["roster", "key", &cluster.root_key()])?;
         let mut args = vec!["--demo".to_owned()];
         for node in &cluster.nodes {
             args.extend(enrol(node));
         }
-        if let Some(auditor) = &cluster.auditor {
+        for auditor in &cluster.auditors {
             let enrolment = auditor.enrolment().display().to_string();
             args.extend(["--auditor".to_owned(), enrolment]);
-            cluster
-                .nodes
-                .iter()
-                .try_for_each(|node| node.configure(auditor))?;
+        }
+        for node in &cluster.nodes {
+            node.configure(&cluster.auditors)?;
         }
         cluster.pin = cluster.new_roster(args)?;
         let (roster, pin) = (cluster.newest_roster()?, cluster.pin.as_str());
@@ -176,7 +215,7 @@ impl Cluster {
             let roster = roster.display().to_string();
             node.shell_ok(&["roster", "apply", &roster, "--pin", pin])?;
         }
-        if let Some(auditor) = &cluster.auditor {
+        for auditor in &cluster.auditors {
             auditor.apply(&roster, Some(pin))?;
         }
         Ok(cluster)
@@ -228,7 +267,7 @@ impl Cluster {
     /// # Errors
     /// Fails if one does not start.
     pub fn start(&mut self) -> Result<()> {
-        self.auditor.iter_mut().try_for_each(Auditor::start)?;
+        self.auditors.iter_mut().try_for_each(Auditor::start)?;
         self.nodes.iter_mut().try_for_each(Node::start)
     }
 
@@ -252,12 +291,12 @@ impl Cluster {
         node.with_context(|| format!("no centre {id}"))
     }
 
-    /// The auditor.
+    /// The first auditor.
     ///
     /// # Errors
     /// Fails if there is none.
     pub fn auditor_mut(&mut self) -> Result<&mut Auditor> {
-        self.auditor.as_mut().context("no auditor")
+        self.auditors.first_mut().context("no auditor")
     }
 
     /// Adds a centre while the others run: a new roster, applied at each of them, then the newcomer catches up on rosters.
@@ -265,15 +304,15 @@ impl Cluster {
     /// # Errors
     /// Fails if a step does.
     pub fn join(&mut self, id: &str, jurisdiction: &str) -> Result<()> {
-        let mut node = Node::init(&self.folder, id, jurisdiction)?;
+        let mut node = self.policy.init(&self.folder, id, jurisdiction)?;
         let text = |path: &Path| path.display().to_string();
         let before: Vec<String> = self.rosters.iter().map(|file| text(file)).collect();
         let mut args = vec!["--from".to_owned(), text(&self.newest_roster()?)];
         args.extend(enrol(&node));
         self.new_roster(args)?;
         let next = self.newest_roster()?;
-        if let Some(auditor) = &self.auditor {
-            node.configure(auditor)?;
+        node.configure(&self.auditors)?;
+        for auditor in &self.auditors {
             auditor.apply(&next, None)?;
         }
         let next = text(&next);
@@ -304,7 +343,7 @@ impl Cluster {
     /// Fails if one does not stop cleanly.
     pub fn stop(&mut self) -> Result<()> {
         self.nodes.iter_mut().try_for_each(Node::stop)?;
-        self.auditor.iter_mut().try_for_each(Auditor::stop)
+        self.auditors.iter_mut().try_for_each(Auditor::stop)
     }
 }
 

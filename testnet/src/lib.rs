@@ -5,8 +5,11 @@
 //! |---|---|
 //! | [`cli`] | what may be asked of the testnet |
 //! | [`scenario`] | the main job, step by step, and what is checked |
+//! | `governed` | the second network: four laws, and a filter that says what they come to |
 //! | [`cluster`] | how the processes are made, started, asked and stopped |
 //! | [`lists`] | which lists they ingest |
+//! | [`mixed`] | which synthetic lists with mixed labels |
+//! | [`filter`] | what of these may go where, written a second time without the policy engine |
 //! | [`watching`] | what a person sees meanwhile |
 //! | [`adversary`] | a libp2p peer that lies, built on the node's library |
 //! | [`outcome`] | the summary and its JSON |
@@ -16,7 +19,10 @@ pub mod adversary;
 pub mod bench;
 pub mod cli;
 pub mod cluster;
+pub mod filter;
+mod governed;
 pub mod lists;
+pub mod mixed;
 pub mod outcome;
 pub mod scenario;
 pub mod watching;

@@ -165,7 +165,7 @@ pub fn first_fingerprint(list: &List) -> io::Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeMap;
 
     use hashpact_keys::Jurisdiction;
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     /// Both passes over a list, against an index that is empty; fails at the first report line.
-    fn summary(list: &List, jurisdiction: &str, folder: &Path) -> Summary {
+    pub(crate) fn summary(list: &List, jurisdiction: &str, folder: &Path) -> Summary {
         let path = list.profile.display().to_string();
         let text = std::fs::read_to_string(&list.profile).unwrap();
         let profile = Profile::from_toml(&text, &path).unwrap();

@@ -5,6 +5,7 @@
 //! | `centres` | each centre at the end: `id`, `log_size`, `entries`, `mirrored`, `witnessed`, `cosigned`, `quorum`, `receipts`, `frozen` |
 //! | `checks` | `name`, `ok`, and in `detail` what was seen |
 //! | `figures` | `name`, `value`, `unit`; none of them is a check |
+//! | `flows` | of each centre's mixed list at each other centre: `origin`, `to`, `entries`, `held`, and in `withheld` how many are not there for which reason |
 //!
 //! | check | holds if |
 //! |---|---|
@@ -18,6 +19,11 @@
 //! | `unknown_peer_refused` | who is on no roster is not connected |
 //! | `replayed_checkpoint_refused` | a smaller log than before changes nothing |
 //! | `fork_frozen` | a log with two faces is frozen at one size by everybody, its own centre too, with a proof that verifies |
+//! | `policy_matrix_matches_independent_filter` | four centres with four profiles and mixed lists hold what a filter without the policy engine says, entry by entry |
+//! | `recall_acknowledged` | who loses access when a profile narrows destroys what it has and says so, and gets it back with the agreement |
+//! | `restricted_class_never_left` | along random paths of centres relays pass on what they may and nothing else |
+//! | `fifth_jurisdiction_by_files_only` | a centre whose country no code names gets nothing before it logs its profile, and gives and takes by it then |
+//! | `disclosures_replayed` | an auditor who has the openings replays every disclosure of that network and finds none that policy did not allow |
 
 use std::collections::BTreeMap;
 
@@ -72,6 +78,21 @@ pub struct Figure {
     pub unit: &'static str,
 }
 
+/// What of one centre's mixed list another centre holds.
+#[derive(Debug, Default, Serialize)]
+pub struct Flow {
+    /// Whose list.
+    pub origin: String,
+    /// Which other centre.
+    pub to: String,
+    /// Entries of the list.
+    pub entries: usize,
+    /// Those that it holds.
+    pub held: usize,
+    /// Those that it does not, by reason.
+    pub withheld: BTreeMap<String, usize>,
+}
+
 /// How a run ended.
 #[derive(Debug, Default, Serialize)]
 pub struct Outcome {
@@ -81,6 +102,8 @@ pub struct Outcome {
     pub checks: Vec<Check>,
     /// Every figure.
     pub figures: Vec<Figure>,
+    /// What went where and why.
+    pub flows: Vec<Flow>,
 }
 
 /// Its own log and those that it mirrors. A node whose disk is an old copy has its own log back from the others meanwhile;
@@ -157,11 +180,43 @@ impl Outcome {
                 figure.name, figure.value, figure.unit
             ));
         }
+        if !self.flows.is_empty() {
+            text.push_str(&format!("{}\n", self.matrix()));
+        }
         for check in &self.checks {
             let mark = if check.ok { "ok    " } else { "FAILED" };
             text.push_str(&format!("  {mark} {:<28} {}\n", check.name, check.detail));
         }
         text
+    }
+
+    /// What went where, and the reasons why the rest did not, the most frequent first.
+    fn matrix(&self) -> Table {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_FULL_CONDENSED);
+        table.set_header([
+            "mixed list of",
+            "at",
+            "entries",
+            "held",
+            "not held, because",
+        ]);
+        for flow in &self.flows {
+            let mut why: Vec<(&String, &usize)> = flow.withheld.iter().collect();
+            why.sort_by_key(|(_, entries)| std::cmp::Reverse(**entries));
+            let why: Vec<String> = why
+                .into_iter()
+                .map(|(why, entries)| format!("{entries} {why}"))
+                .collect();
+            table.add_row([
+                flow.origin.clone(),
+                flow.to.clone(),
+                flow.entries.to_string(),
+                flow.held.to_string(),
+                why.join("\n"),
+            ]);
+        }
+        table
     }
 
     fn table(&self) -> Table {
@@ -280,7 +335,7 @@ pub(crate) mod tests {
         outcome.check("converged", true, "all");
         outcome.figure("ingest_all", 1.5, "s");
         let json = serde_json::to_value(&outcome).unwrap();
-        assert_eq!(keys(&json), ["centres", "checks", "figures"]);
+        assert_eq!(keys(&json), ["centres", "checks", "figures", "flows"]);
         // The other centre and the auditor cosigned; its mirror did not say that it has all.
         let centre = json!({
             "id": "eu", "log_size": 4, "entries": 5, "mirrored": { "us": 3 }, "witnessed": 3,

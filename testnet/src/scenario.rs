@@ -24,6 +24,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Result;
 
 use crate::cluster::{Auditor, Cluster};
+use crate::governed::Governed;
 use crate::lists::{self, List};
 use crate::outcome::{CentreOutcome, Outcome};
 use crate::watching::Watch;
@@ -59,6 +60,8 @@ pub struct Plan {
     pub seed: u64,
     /// Whether the homes stay.
     pub keep: bool,
+    /// Whether only the network under four laws runs.
+    pub policy: bool,
 }
 
 struct Run<'a> {
@@ -69,19 +72,46 @@ struct Run<'a> {
     outcome: Outcome,
 }
 
-/// Runs it all.
+/// Runs it all: the network on which everybody may have everything, then the one under four laws.
 ///
 /// # Errors
 /// Fails if something could not be carried out; a check that does not hold is no error but part of the outcome.
 pub fn run(plan: &Plan) -> Result<Outcome> {
     let folder = tempfile::Builder::new().prefix("hashpact-").tempdir()?;
-    let mut watch = Watch::default();
+    let (mut watch, mut outcome) = (Watch::default(), Outcome::default());
+    let mut kept = Vec::new();
+    let mut done = Ok(());
+    if !plan.policy {
+        let cluster;
+        (cluster, watch, outcome, done) = open_network(plan, folder.path(), watch)?;
+        kept.push(cluster);
+    }
+    if done.is_ok() {
+        let cluster;
+        (cluster, done) = four_laws(plan, folder.path(), &mut watch, &mut outcome)?;
+        kept.push(cluster);
+    }
+    let logs = log_tails(&kept, &done);
+    if plan.keep {
+        let folder = folder.keep();
+        for cluster in &kept {
+            say_what_is_kept(&folder, cluster, &mut watch);
+        }
+    }
+    done.map_err(|error| error.context(logs))?;
+    Ok(outcome)
+}
+
+/// What is left of a network's run: its cluster, and whether it could be carried out.
+type Left = (Cluster, Watch, Outcome, Result<()>);
+
+fn open_network(plan: &Plan, folder: &Path, mut watch: Watch) -> Result<Left> {
     watch.say(&format!(
         "Making four centres and an auditor in {}",
-        folder.path().display()
+        folder.display()
     ));
-    let auditor = Auditor::init(folder.path(), AUDITOR)?;
-    let cluster = Cluster::create(folder.path(), &CENTRES, Some(auditor))?;
+    let auditor = Auditor::init(folder, AUDITOR)?;
+    let cluster = Cluster::create(folder, &CENTRES, vec![auditor])?;
     let mut run = Run {
         plan,
         cluster,
@@ -90,18 +120,29 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
         outcome: Outcome::default(),
     };
     let done = run.steps();
-    let logs = run.log_tails(&done);
     let Run {
         cluster,
+        watch,
         outcome,
-        mut watch,
         ..
     } = run;
-    if plan.keep {
-        say_what_is_kept(&folder.keep(), &cluster, &mut watch);
-    }
-    done.map_err(|error| error.context(logs))?;
-    Ok(outcome)
+    Ok((cluster, watch, outcome, done))
+}
+
+fn four_laws(
+    plan: &Plan,
+    folder: &Path,
+    watch: &mut Watch,
+    outcome: &mut Outcome,
+) -> Result<(Cluster, Result<()>)> {
+    let folder = folder.join("laws");
+    watch.say(&format!(
+        "Making four centres under four laws, and three auditors, in {}",
+        folder.display()
+    ));
+    let mut governed = Governed::create(&folder, &CENTRES, plan.seed, watch, outcome)?;
+    let done = governed.steps();
+    Ok((governed.into_cluster(), done))
 }
 
 fn say_what_is_kept(folder: &Path, cluster: &Cluster, watch: &mut Watch) {
@@ -113,7 +154,7 @@ fn say_what_is_kept(folder: &Path, cluster: &Cluster, watch: &mut Watch) {
         ));
     }
     watch.say("and in another terminal `status`, `lookup` or `retract` with the same --home.");
-    let paths = audit::Paths::below(folder);
+    let paths = audit::Paths::below(&cluster.folder);
     watch.say(&format!("The network's hash: {}", cluster.pin));
     for (what, path) in [
         ("The auditor's copy of all logs", &paths.logs),
@@ -122,7 +163,9 @@ fn say_what_is_kept(folder: &Path, cluster: &Cluster, watch: &mut Watch) {
         ("The report as a page", &paths.html),
         ("The report as JSON", &paths.json),
     ] {
-        watch.say(&format!("{what}: {}", path.display()));
+        if path.exists() {
+            watch.say(&format!("{what}: {}", path.display()));
+        }
     }
     for node in &cluster.nodes {
         let logs = node.home.data().join("logs");
@@ -179,23 +222,26 @@ impl Run<'_> {
             Err(error) => self.outcome.check(name, false, format!("{error:#}")),
         }
     }
+}
 
-    /// The end of each process's log, for a run that could not be carried out.
-    fn log_tails<T>(&self, done: &Result<T>) -> String {
-        if done.is_ok() {
-            return String::new();
-        }
-        let tail = |(name, file): (&str, PathBuf)| {
-            let text = std::fs::read_to_string(file).unwrap_or_default();
-            let lines: Vec<&str> = text.lines().collect();
-            let last = lines[lines.len().saturating_sub(12)..].join("\n    ");
-            format!("{name} said last:\n    {last}")
-        };
-        let nodes = self.cluster.nodes.iter();
-        let nodes = nodes.map(|node| (node.id.as_str(), node.log_file()));
-        let auditor = self.cluster.auditor.iter();
-        let auditor = auditor.map(|auditor| (auditor.name.as_str(), auditor.log_file()));
-        let tails: Vec<String> = nodes.chain(auditor).map(tail).collect();
-        tails.join("\n")
+/// The end of each process's log, for a run that could not be carried out.
+fn log_tails<T>(clusters: &[Cluster], done: &Result<T>) -> String {
+    if done.is_ok() {
+        return String::new();
     }
+    let tail = |(name, file): (&str, PathBuf)| {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        let last = lines[lines.len().saturating_sub(12)..].join("\n    ");
+        format!("{name} said last:\n    {last}")
+    };
+    let Some(cluster) = clusters.last() else {
+        return String::new();
+    };
+    let nodes = cluster.nodes.iter();
+    let nodes = nodes.map(|node| (node.id.as_str(), node.log_file()));
+    let auditors = cluster.auditors.iter();
+    let auditors = auditors.map(|auditor| (auditor.name.as_str(), auditor.log_file()));
+    let tails: Vec<String> = nodes.chain(auditors).map(tail).collect();
+    tails.join("\n")
 }

@@ -23,7 +23,7 @@ use hashpact_protocol::testing::keys::CentreSetup;
 use hashpact_protocol::testing::proofs::Sample;
 use hashpact_protocol::testing::published::{NOW, Published, table};
 
-use super::count;
+use super::{count, median};
 
 /// Deltas and records a delta whose bodies are verified.
 const BODIES: (u64, u64) = (100, 10_000);
@@ -280,9 +280,4 @@ fn each<T>(work: impl Fn() -> T) -> f64 {
         std::hint::black_box(work());
     }
     started.elapsed().as_secs_f64() * 1e3 / f64::from(PROOFS)
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

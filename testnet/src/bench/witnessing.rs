@@ -41,7 +41,7 @@ pub(super) fn run(figure: Figure<'_>) -> Result<()> {
 fn appends(figure: Figure<'_>) -> Result<()> {
     eprintln!("{APPENDS} deltas of one record, each appended, signed, durable and published");
     let folder = tempfile::tempdir()?;
-    let cluster = Cluster::create(folder.path(), &[("eu", "EU")], None)?;
+    let cluster = Cluster::create(folder.path(), &[("eu", "EU")], Vec::new())?;
     let home = &cluster.node("eu")?.home;
     let keys = home.unlock(&PassphraseSource::none())?;
     let checked = Config::read(&home.config())?;
@@ -92,7 +92,7 @@ fn quorums(figure: Figure<'_>) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let auditor = Auditor::init(folder.path(), "auditor.example/w1")?;
     let centres = [("eu", "EU"), ("us", "US"), ("ca", "CA"), ("au", "AU")];
-    let mut cluster = Cluster::create(folder.path(), &centres, Some(auditor))?;
+    let mut cluster = Cluster::create(folder.path(), &centres, vec![auditor])?;
     cluster.start()?;
     let log = cluster.node("eu")?.home.data().join("logs");
     let log = log.join(cluster.node("eu")?.status()?.own.origin.replace('/', "_"));

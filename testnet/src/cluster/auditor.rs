@@ -30,7 +30,7 @@ impl Auditor {
     pub fn init(folder: &Path, name: &str) -> Result<Self> {
         let auditor = Self {
             name: name.to_owned(),
-            home: folder.join("auditor"),
+            home: folder.join(name.replace('/', "_")),
             port: free_port()?,
             process: None,
         };

@@ -12,7 +12,7 @@ use hashpact_node::daemon::Status;
 use hashpact_node::home::Home;
 use serde_json::Value;
 
-use super::{Auditor, free_port, interrupt, node, node_ok};
+use super::{Auditor, ProfileFiles, free_port, interrupt, node, node_ok};
 use crate::lists::List;
 
 /// How long a node may take to answer after it was started.
@@ -68,18 +68,24 @@ impl Node {
         })
     }
 
-    /// Writes into the configuration that this node serves its logs over HTTP on any port, and where the auditor's witness is.
+    /// Writes into the configuration that this node serves its logs over HTTP on any port, and where the auditors' witnesses
+    /// are. Without auditors nothing is written.
     ///
     /// # Errors
     /// Fails if the file cannot be written.
-    pub fn configure(&self, auditor: &Auditor) -> Result<()> {
+    pub fn configure(&self, auditors: &[Auditor]) -> Result<()> {
+        if auditors.is_empty() {
+            return Ok(());
+        }
         let path = self.home.config();
         let mut text = std::fs::read_to_string(&path)?;
-        text.push_str(&format!(
-            "\n[http]\nlisten = \"127.0.0.1:0\"\n\n[[witness]]\nname = \"{}\"\nurl = \"{}\"\n",
-            auditor.name,
-            auditor.url()
-        ));
+        text.push_str("\n[http]\nlisten = \"127.0.0.1:0\"\n");
+        for auditor in auditors {
+            let (name, url) = (&auditor.name, auditor.url());
+            text.push_str(&format!(
+                "\n[[witness]]\nname = \"{name}\"\nurl = \"{url}\"\n"
+            ));
+        }
         Ok(std::fs::write(path, text)?)
     }
 
@@ -158,6 +164,20 @@ impl Node {
     #[must_use]
     pub fn log_file(&self) -> PathBuf {
         self.home.path().join("node.log")
+    }
+
+    /// Whether its process was started and not stopped.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// The profile that comes with the program for a centre of this id.
+    ///
+    /// # Errors
+    /// Fails if there is none.
+    pub fn profile(&self) -> Result<ProfileFiles> {
+        ProfileFiles::of(&self.id)
     }
 
     /// The process's id, while it runs.

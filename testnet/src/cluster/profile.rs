@@ -1,0 +1,158 @@
+//! A centre's policy profile: files that it logs through the commands that an operator uses.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use hashpact_protocol::testing::policies::profile_files;
+
+use super::Node;
+
+/// Whoever signs a profile at a centre: two people.
+const SIGNERS: [&str; 2] = ["policy-1.key", "policy-2.key"];
+
+/// The file with the facts and grants.
+const FACTS: &str = "profile.toml";
+
+/// The files of a profile.
+#[derive(Clone, Debug)]
+pub struct ProfileFiles(Vec<(String, String)>);
+
+impl ProfileFiles {
+    /// Those that come with the program under this name, but for one line: what widens is in force at once, since a run
+    /// does not last a day.
+    ///
+    /// # Errors
+    /// Fails if there is none of this name.
+    pub fn of(name: &str) -> Result<Self> {
+        let files = profile_files(name);
+        ensure!(!files.is_empty(), "no profile {name}");
+        let mut files = Self(files);
+        let delay = "widen_after_hours = 24";
+        ensure!(files.facts()?.contains(delay), "{name}: no delay of a day");
+        let at_once = files.facts()?.replace(delay, "widen_after_hours = 0");
+        *files.facts_mut()? = at_once;
+        Ok(files)
+    }
+
+    /// The same without its grants with a centre.
+    ///
+    /// # Errors
+    /// Fails if it has none.
+    pub fn without_grants_with(&self, centre: &str) -> Result<Self> {
+        let mut files = self.clone();
+        let facts = files.facts()?;
+        let with = format!("with = {{ centre = \"{centre}\" }}");
+        let mut parts = facts.split("[[grant]]");
+        let head = parts.next().unwrap_or_default();
+        let kept: Vec<&str> = parts.filter(|grant| !grant.contains(&with)).collect();
+        let narrower = [head]
+            .into_iter()
+            .chain(kept)
+            .collect::<Vec<_>>()
+            .join("[[grant]]");
+        ensure!(narrower != *facts, "no grant with {centre}");
+        *files.facts_mut()? = narrower;
+        Ok(files)
+    }
+
+    /// Has it signed twice and logged by a node that runs.
+    ///
+    /// # Errors
+    /// Fails if a command does.
+    pub fn log(&self, node: &Node) -> Result<()> {
+        let home = node.home.path();
+        let folder = home.join("profile");
+        std::fs::create_dir_all(&folder)?;
+        for (name, text) in &self.0 {
+            std::fs::write(folder.join(name), text)?;
+        }
+        let text = |path: &Path| path.display().to_string();
+        // A document is never written over.
+        let names = (1..).map(|version| home.join(format!("profile-{version}.txt")));
+        let mut free = names.filter(|path| !path.exists());
+        let document = free.next().context("a name for the document")?;
+        let (folder, document) = (text(&folder), text(&document));
+        node.shell_ok(&["policy", "new", &folder, "--out", &document])?;
+        for signer in SIGNERS {
+            let key = text(&home.join(signer));
+            node.shell_ok(&["policy", "sign", &document, "--key", &key])?;
+        }
+        node.shell_ok(&["policy", "apply", &document])?;
+        Ok(())
+    }
+
+    /// The jurisdiction that it is for.
+    ///
+    /// # Errors
+    /// Fails if it does not say.
+    pub fn jurisdiction(&self) -> Result<String> {
+        let facts: toml::Table = self.facts()?.parse()?;
+        let jurisdiction = facts.get("jurisdiction").and_then(toml::Value::as_str);
+        Ok(jurisdiction.context("no jurisdiction")?.to_owned())
+    }
+
+    fn facts(&self) -> Result<&String> {
+        let found = self.0.iter().find(|(name, _)| name == FACTS);
+        found.map(|(_, text)| text).context("no facts")
+    }
+
+    fn facts_mut(&mut self) -> Result<&mut String> {
+        let found = self.0.iter_mut().find(|(name, _)| name == FACTS);
+        found.map(|(_, text)| text).context("no facts")
+    }
+}
+
+/// Makes a centre's two policy keys, and puts them on its enrolment, which each of them signs.
+pub(super) fn make_keys(node: &Node) -> Result<()> {
+    let keys = SIGNERS.map(|signer| node.home.path().join(signer).display().to_string());
+    let mut enrol = vec!["enrol".to_owned()];
+    for key in &keys {
+        let made = node.shell_ok(&["policy", "key", "new", "--plain", key])?;
+        let public = made["public"].as_str().context("a public key")?;
+        enrol.extend(["--policy-key".to_owned(), public.to_owned()]);
+    }
+    node.shell_ok(&enrol.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let enrolment = node.home.enrolment().display().to_string();
+    for key in &keys {
+        node.shell_ok(&["policy", "key", "enrol", &enrolment, "--key", key])?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use hashpact_protocol::policy::Profile;
+
+    use super::*;
+
+    #[test]
+    fn every_profile_is_whole_without_its_delay_and_says_its_jurisdiction() {
+        for (name, jurisdiction) in [("eu", "EU"), ("us", "US"), ("uk", "GB")] {
+            let files = ProfileFiles::of(name).unwrap();
+            assert_eq!(files.jurisdiction().unwrap(), jurisdiction);
+            let profile = Profile::from_files(&files.0).unwrap();
+            assert_eq!(profile.widen_after(), 0);
+        }
+        assert!(ProfileFiles::of("zz").is_err());
+    }
+
+    #[test]
+    fn narrower_profile_lacks_the_grants_with_one_centre_and_no_others() {
+        let whole = ProfileFiles::of("eu").unwrap();
+        let narrower = whole.without_grants_with("ca").unwrap();
+        let grants = |files: &ProfileFiles| -> Vec<String> {
+            let facts: toml::Table = files.facts().unwrap().parse().unwrap();
+            let grants = facts["grant"].as_array().unwrap().iter();
+            grants
+                .map(|grant| grant["id"].as_str().unwrap().to_owned())
+                .collect()
+        };
+        let lost: Vec<String> = grants(&whole)
+            .into_iter()
+            .filter(|id| !grants(&narrower).contains(id))
+            .collect();
+        assert_eq!(lost, ["demo-ca"]);
+        assert!(Profile::from_files(&narrower.0).is_ok());
+        assert!(whole.without_grants_with("zz").is_err());
+    }
+}
