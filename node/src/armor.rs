@@ -1,4 +1,4 @@
-//! Binary documents as text that survives mail: enrolments, rosters and policy documents.
+//! Binary documents as text that survives mail: enrolments, rosters, policy documents, attestations.
 //!
 //! Base64 between two lines that name the document, 64 characters a line. In scope: the text. Out of scope: what it holds.
 
@@ -16,6 +16,8 @@ pub enum Kind {
     Roster,
     /// A policy document, signed or not.
     Policy,
+    /// What an assessor attests of an entry, signed by the centre.
+    Attestation,
 }
 
 /// Why a text is no such document.
@@ -42,6 +44,7 @@ impl Kind {
             Self::WitnessEnrolment => "WITNESS ENROLMENT",
             Self::Roster => "ROSTER",
             Self::Policy => "POLICY",
+            Self::Attestation => "ATTESTATION",
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! | module | answers |
 //! |---|---|
+//! | [`entry`] | what is computed of one entry: a record that is proven, and attestations of it |
 //! | [`files`] | where a profile is read from: a folder, or a signed document |
 //! | [`check`] | is a profile safe to rely on, and what counsel must confirm |
 //! | [`class`] | the labels of a class, as a person types and reads them |
@@ -18,6 +19,7 @@
 pub mod check;
 pub mod class;
 pub mod diff;
+pub mod entry;
 pub mod explain;
 pub mod files;
 pub mod key;

@@ -18,6 +18,7 @@ use hashpact_keys::{
 pub use error::AttestationError;
 
 use crate::b3::Hash;
+use crate::delta::ProvenRecord;
 use crate::labels::{ContentClass, Depiction};
 use crate::limits;
 use crate::lists::{Set, closed_list};
@@ -60,6 +61,17 @@ pub struct Subject {
     pub revision: Revision,
     /// The salted hash of the record: `B3["leaf"](salt || record)`.
     pub leaf: Hash,
+}
+
+impl From<&ProvenRecord> for Subject {
+    fn from(proven: &ProvenRecord) -> Self {
+        Self {
+            origin: proven.origin.clone(),
+            entry: proven.entry,
+            revision: proven.revision,
+            leaf: proven.leaf,
+        }
+    }
 }
 
 /// The values that an assessor attests. A full set, and unknown, attest nothing of that field.

@@ -79,6 +79,8 @@ pub struct ProvenRecord {
     pub entry: EntryId,
     /// Its revision.
     pub revision: Revision,
+    /// The salted hash of the record: what an attestation of it names.
+    pub leaf: Hash,
 }
 
 /// Why a record proof is refused. Nothing here shows a byte of a record.
@@ -192,6 +194,7 @@ impl RecordProof {
             count: self.count,
             entry: record.entry,
             revision: record.revision,
+            leaf: record_leaf(&self.salt, &self.record),
         })
     }
 
