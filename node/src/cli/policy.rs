@@ -6,6 +6,7 @@
 mod check;
 mod diff;
 mod document;
+mod entry;
 mod explain;
 pub(super) mod key;
 mod matrix;

@@ -6,13 +6,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::Args;
-use hashpact_keys::roster::CentreEntry;
 use hashpact_keys::{CentreId, Jurisdiction, Timestamp};
 use hashpact_protocol::assess::EntryFacts;
-use hashpact_protocol::delta::RecordProof;
 use hashpact_protocol::labels::{ClassId, Labels, Purpose, State};
 use hashpact_protocol::lists::ClosedList;
 use hashpact_protocol::policy::{Action, Fallback, Principal};
@@ -21,12 +17,12 @@ use serde_json::json;
 use super::super::init::home_failure;
 use super::super::{Answer, Failure};
 use super::check::line;
+use super::entry;
 use crate::audit::at::At;
 use crate::clock;
-use crate::control::Request;
-use crate::control::client::Client;
 use crate::home::Home;
 use crate::policy::class::ClassText;
+use crate::policy::entry::{Entry, Known};
 use crate::policy::explain::{Explained, Question, Recipient, Step, explain, names};
 use crate::policy::files::Found;
 use crate::policy::logs::{Book, Logs};
@@ -54,9 +50,17 @@ pub(in super::super) struct ExplainArgs {
     /// The number of a class that the origin defined, as the log in --home says it.
     #[arg(long, value_name = "N", conflicts_with_all = ["class", "entry"])]
     class_id: Option<u16>,
-    /// An entry, as `lookup` prints it: its class is meant. The running node of --home is asked.
+    /// An entry, as `lookup` prints it: its class is meant, and what is computed of it. The running node of --home is asked.
     #[arg(long, value_name = "ID", conflicts_with = "class")]
     entry: Option<String>,
+    /// A signed attestation of the entry, from which quorum and baseline are computed.
+    #[arg(
+        long = "attestation",
+        value_name = "FILE",
+        requires = "entry",
+        conflicts_with = "facts"
+    )]
+    attestations: Vec<PathBuf>,
     /// share, reshare, admit, publish, match or reveal; without it all that a transfer between centres needs.
     #[arg(long, value_name = "ACTION", value_parser = word::<Action>)]
     action: Option<Action>,
@@ -203,7 +207,11 @@ pub(super) fn run(home: &Home, args: &ExplainArgs) -> Result<Answer, Failure> {
         parties.push(to);
     }
     let books = at_home(home, &mut scene, &parties, now, args.class.is_none())?;
-    let (class, labels) = labels(home, &scene, &origin, books.as_ref(), args)?;
+    let Meant {
+        class,
+        labels,
+        known,
+    } = meant(home, &scene, &origin, books.as_ref(), args, now)?;
     let question = Question {
         from: args.from.clone(),
         to,
@@ -214,11 +222,15 @@ pub(super) fn run(home: &Home, args: &ExplainArgs) -> Result<Answer, Failure> {
         purpose: args.purpose,
         default_purpose: None,
         now,
-        entry: args.facts,
+        entry: args.facts.or(known.as_ref().map(|known| known.facts)),
     };
     let explained = explain(&scene, &question).map_err(Failure::input)?;
     let mut json = serde_json::to_value(&explained).map_err(Failure::failed)?;
     let mut text = describe(&explained);
+    if let Some(known) = &known {
+        let _ = writeln!(text, "\n{}", entry::line(known));
+        json["entry"] = entry::object(known);
+    }
     if let Some(folder) = &args.cedar {
         let count = replay::write(&scene, &question, folder).map_err(Failure::input)?;
         let script = folder.join("replay");
@@ -305,54 +317,67 @@ pub(super) fn at_home(
     Ok(Some(AtHome { logs, books }))
 }
 
-/// The class that is meant, and its labels.
-fn labels(
+/// What is asked about.
+struct Meant {
+    class: ClassId,
+    labels: Labels,
+    /// What is computed of the entry, if one is meant.
+    known: Option<Known>,
+}
+
+fn meant(
     home: &Home,
     scene: &Scene,
     origin: &CentreId,
     at_home: Option<&AtHome>,
     args: &ExplainArgs,
-) -> Result<(ClassId, Labels), Failure> {
+    now: Timestamp,
+) -> Result<Meant, Failure> {
     let party = scene.party(origin).map_err(Failure::input)?;
     if let Some(class) = &args.class {
         let labels = class.at(&party.jurisdiction);
         labels.check().map_err(Failure::input)?;
-        return Ok((ClassId(0), labels));
+        return Ok(Meant {
+            class: ClassId(0),
+            labels,
+            known: None,
+        });
     }
     let unknown = || Failure::input(format!("{origin} is not on the roster of this home"));
     let at_home = at_home.ok_or_else(unknown)?;
-    let class = match (&args.class_id, &args.entry) {
-        (Some(number), _) => ClassId(*number),
-        (None, Some(entry)) => {
-            let centre = at_home.logs.roster().centre(origin).ok_or_else(unknown)?;
-            class_of(home, centre, entry)?
+    let roster = at_home.logs.roster();
+    let entry = match &args.entry {
+        Some(id) => {
+            let centre = roster.centre(origin).ok_or_else(unknown)?;
+            Some(entry::entry(home, centre, roster, id)?)
         }
-        (None, None) => return Err(Failure::input("--class, --class-id or --entry is needed")),
+        None => None,
     };
-    let book = at_home.books.get(origin).ok_or_else(unknown)?;
-    let labels = book.classes.get(&class).cloned().ok_or_else(|| {
-        let highest = book.classes.keys().next_back();
-        Failure::no(match highest {
-            Some(highest) => format!("{origin} has no class {class}: they go up to {highest}"),
-            None => format!("{origin} has defined no class yet"),
-        })
-    })?;
-    Ok((class, labels))
+    let class = entry.as_ref().map(Entry::class);
+    let class = class.or(args.class_id.map(ClassId));
+    let class = class.ok_or_else(|| Failure::input("--class, --class-id or --entry is needed"))?;
+    let labels = at_home.class(origin, class)?;
+    let known = entry.map(|it| entry::known(&it, &labels, &args.attestations, roster, now));
+    Ok(Meant {
+        class,
+        labels,
+        known: known.transpose()?,
+    })
 }
 
-/// Asks the running node, which alone can unseal the body, and believes the origin's signature only.
-fn class_of(home: &Home, centre: &CentreEntry, entry: &str) -> Result<ClassId, Failure> {
-    let request = Request::Prove {
-        entry: entry.to_owned(),
-        origin: Some(centre.origin.to_string()),
-        receipt: false,
-    };
-    let told = Client::connect(home)?.ask(&request, |_| {})?;
-    let form = || Failure::failed("the node answered in a form that this version does not know");
-    let proof = told["record_proof"].as_str().ok_or_else(form)?;
-    let proof = BASE64.decode(proof).map_err(|_| form())?;
-    let proof = RecordProof::from_bytes(&proof).map_err(Failure::failed)?;
-    Ok(proof.verify(centre).map_err(Failure::failed)?.class)
+impl AtHome {
+    /// The labels of a class, as the log of its origin defines it.
+    pub(super) fn class(&self, origin: &CentreId, class: ClassId) -> Result<Labels, Failure> {
+        let unknown = || Failure::input(format!("{origin} is not on the roster of this home"));
+        let book = self.books.get(origin).ok_or_else(unknown)?;
+        book.classes.get(&class).cloned().ok_or_else(|| {
+            let highest = book.classes.keys().next_back();
+            Failure::no(match highest {
+                Some(highest) => format!("{origin} has no class {class}: they go up to {highest}"),
+                None => format!("{origin} has defined no class yet"),
+            })
+        })
+    }
 }
 
 fn describe(explained: &Explained) -> String {

@@ -1,0 +1,90 @@
+//! One entry of a home: its proof from the running node, and what is computed of it.
+
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hashpact_keys::Timestamp;
+use hashpact_keys::roster::{CentreEntry, Roster};
+use hashpact_protocol::delta::RecordProof;
+use hashpact_protocol::labels::Labels;
+use hashpact_protocol::lists::ClosedList;
+use serde_json::{Value, json};
+
+use super::super::Failure;
+use crate::control::Request;
+use crate::control::client::Client;
+use crate::home::Home;
+use crate::policy::entry::{Entry, Known};
+
+/// Asks the running node, which alone can unseal the body, and believes the origin's signature only.
+pub(super) fn entry(
+    home: &Home,
+    centre: &CentreEntry,
+    roster: &Roster,
+    id: &str,
+) -> Result<Entry, Failure> {
+    let request = Request::Prove {
+        entry: id.to_owned(),
+        origin: Some(centre.origin.to_string()),
+        receipt: false,
+    };
+    let told = Client::connect(home)?.ask(&request, |_| {})?;
+    let form = || Failure::failed("the node answered in a form that this version does not know");
+    let proof = told["record_proof"].as_str().ok_or_else(form)?;
+    let proof = BASE64.decode(proof).map_err(|_| form())?;
+    let proof = RecordProof::from_bytes(&proof).map_err(Failure::failed)?;
+    Entry::prove(&proof, centre, roster).map_err(Failure::failed)
+}
+
+/// What is computed of an entry of a class with these labels, from files of attestations.
+pub(super) fn known(
+    entry: &Entry,
+    labels: &Labels,
+    files: &[PathBuf],
+    roster: &Roster,
+    now: Timestamp,
+) -> Result<Known, Failure> {
+    let attested = entry.attestations(files, roster, now);
+    Ok(entry.known(labels, &attested.map_err(Failure::input)?))
+}
+
+/// One line for a person.
+pub(super) fn line(known: &Known) -> String {
+    let Known {
+        facts,
+        count,
+        severity,
+    } = known;
+    let holds = |is: bool| if is { "yes" } else { "no" };
+    let severity: Vec<&str> = severity.names().collect();
+    format!(
+        "entry: {}; attested by {} assessors of {} centres in {} countries; quorum {}; baseline {}; severity {}",
+        facts.state.name(),
+        count.assessors,
+        count.centres,
+        count.countries,
+        holds(facts.quorum),
+        holds(facts.baseline),
+        severity.join("|"),
+    )
+}
+
+/// The same for programs.
+pub(super) fn object(known: &Known) -> Value {
+    let Known {
+        facts,
+        count,
+        severity,
+    } = known;
+    json!({
+        "state": facts.state.name(),
+        "quorum": facts.quorum,
+        "baseline": facts.baseline,
+        "hold": facts.hold,
+        "assessors": count.assessors,
+        "centres": count.centres,
+        "countries": count.countries,
+        "severity": severity.names().collect::<Vec<_>>(),
+    })
+}
