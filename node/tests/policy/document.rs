@@ -238,7 +238,7 @@ fn a_home_explains_what_is_in_force_in_its_logs() -> Result<()> {
     let of_entry = explain(&eu.node, &["--entry", &entry])?;
     let mut same = classes.iter().map(|answer| &answer["class"]);
     ensure!(same.any(|class| *class == of_entry["class"]), "{of_entry}");
-    Ok(())
+    shown(&eu.node, folder.path(), &classes, &entry, &of_entry)
 }
 
 #[test]
@@ -274,5 +274,62 @@ fn a_home_shows_every_class_and_what_a_change_would_take_back() -> Result<()> {
     ensure!(explain(&eu.node, &share)?["allowed"] == json!(true));
     eu.apply(folder.path(), "eu-2")?;
     ensure!(explain(&eu.node, &share)?["allowed"] == json!(false));
+    Ok(())
+}
+
+/// The matrix of the same home says the same of every class, and nobody attested the entry, so no member gets it.
+fn shown(
+    node: &Node,
+    folder: &Path,
+    classes: &[Value],
+    entry: &str,
+    of_entry: &Value,
+) -> Result<()> {
+    let page = text(&folder.join("matrix.html"));
+    let ask = ["policy", "matrix", "--purpose", "statistics"];
+    let matrix = node
+        .run(&[&ask[..], &["--html", &page]].concat())?
+        .ends(0)?;
+    ensure!(matrix["columns"][1]["centre"] == json!("us"), "{matrix}");
+    for (class, explained) in classes.iter().enumerate() {
+        let row = &matrix["rows"][class];
+        let verdict = match explained["allowed"] == json!(true) {
+            true => "allowed",
+            false => "denied",
+        };
+        ensure!(row["labels"] == explained["class"], "{row}");
+        ensure!(row["cells"][0]["verdict"] == json!("own"), "{row}");
+        ensure!(row["cells"][1]["verdict"] == json!(verdict), "{row}");
+        let index = &row["cells"][1]["steps"][0]["index"];
+        ensure!(*index == explained["steps"][0]["index"], "{row}");
+    }
+    ensure!(
+        fs::read_to_string(&page)?.contains("no-text"),
+        "no policy in the page"
+    );
+
+    let one = [
+        "--from",
+        "eu",
+        "--entry",
+        entry,
+        "--member",
+        "hosting:EU:remove",
+    ];
+    let matrix = node.run(&[&ask[..], &one[..]].concat())?.ends(0)?;
+    ensure!(
+        matrix["rows"].as_array().map(Vec::len) == Some(1),
+        "{matrix}"
+    );
+    ensure!(matrix["known"] == of_entry["entry"], "{matrix}");
+    ensure!(matrix["known"]["quorum"] == json!(false), "{matrix}");
+    ensure!(matrix["known"]["assessors"] == json!(0), "{matrix}");
+    for cell in 2..5 {
+        let verdict = &matrix["rows"][0]["cells"][cell]["verdict"];
+        ensure!(*verdict == json!("denied"), "{matrix}");
+    }
+    let file = text(&folder.join("eu-1.txt"));
+    let wrong = [&ask[..], &one[..4], &["--attestation", &file]].concat();
+    node.run(&wrong)?.refuses(2, &["HASHPACT ATTESTATION"])?;
     Ok(())
 }

@@ -7,6 +7,7 @@
 //! | `explain` | is the one who denies named, with its basis |
 //! | `diff` | what would a change give and take back |
 //! | `document` | two people, a document, a running node, and what is in force there |
+//! | `matrix` | every class and recipient at once |
 //! | `keys` | the keys of those people |
 
 mod check;
@@ -16,6 +17,7 @@ mod diff;
 mod document;
 mod explain;
 mod keys;
+mod matrix;
 
 use std::fs;
 use std::path::Path;

@@ -104,7 +104,9 @@ pub(super) fn run(home: &Home, args: &MatrixArgs) -> Result<Answer, Failure> {
             (vec![class], Some(known))
         }
         (Some(_), _) => {
-            return Err(Failure::input("--entry needs one --from: whose entry it is"));
+            return Err(Failure::input(
+                "--entry needs one --from: whose entry it is",
+            ));
         }
     };
     if !args.from.is_empty() {

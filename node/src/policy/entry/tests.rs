@@ -160,7 +160,7 @@ fn an_attestation_of_another_record_a_forged_one_and_a_file_of_something_else_ar
     let text = std::fs::read_to_string(&good).unwrap();
     std::fs::write(&good, text.replace("ATTESTATION", "ROSTER")).unwrap();
     assert!(matches!(
-        sample.known(&[good.clone()]),
+        sample.known(std::slice::from_ref(&good)),
         Err(EntryError::Armor { .. })
     ));
     let abroad = sample.file(2, |one| {
