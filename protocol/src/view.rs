@@ -184,8 +184,8 @@ pub trait View {
     fn fork(&self, origin: &Origin) -> Option<Vec<u8>>;
     /// Whether this node must not cosign with a key any more: its memory of what it cosigned is an old one.
     fn is_retired(&self, key: &KeyId) -> bool;
-    /// The signed policy documents of a log by their log indices, ascending.
-    fn policies(&self, origin: &Origin) -> Vec<(u64, Vec<u8>)>;
+    /// The newest signed policy documents of a log, at most so many, by their log indices, ascending.
+    fn policies(&self, origin: &Origin, newest: usize) -> Vec<(u64, Vec<u8>)>;
     /// What is held of a delta, class by class in order; `None` if its body is not stored.
     fn holdings(&self, origin: &Origin, seq: Seq) -> Option<Vec<Holding>>;
     /// A small object that was kept.

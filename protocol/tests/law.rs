@@ -49,7 +49,7 @@ fn document(sim: &Sim) -> PolicyDocument {
 /// What centre 1 says of an evil centre 0's policy document as these bytes.
 fn fault(make: impl FnOnce(&Sim, [Signer; 2]) -> Vec<u8>) -> Result<LeafFault, Violation> {
     let (sim, refused) = shown(make)?;
-    assert_eq!(sim.memory(1).policies(&sim.setup(0).origin), []);
+    assert_eq!(sim.memory(1).policies(&sim.setup(0).origin, 9), []);
     refused.ok_or(Violation::Rule {
         centre: 1,
         rule: "took it",
@@ -369,6 +369,24 @@ fn a_relay_must_be_allowed_to_reshare() -> Done {
     let denied = flow(&sim, 1, 2, 1);
     assert_eq!(denied.by, Some((sim.setup(2).id.clone(), Action::Reshare)));
     assert!(flow(&sim, 1, 3, 1).allowed);
+    Ok(())
+}
+
+/// Only so many documents are read, and what was mature before them cannot be relied on.
+#[test]
+fn more_documents_than_are_read_allow_nothing_until_one_of_them_is_mature() -> Done {
+    let mut sim = governed_after(1)?;
+    assert!(allowed(&sim, 0));
+    for n in 1..=limits::POLICIES_READ {
+        assert!(allowed(&sim, 0), "{n}");
+        let next = files(&sim, 0, &[], 1);
+        sim.apply_policy(0, next)?;
+        sim.run_for(5)?;
+    }
+    assert!(!allowed(&sim, 0));
+    sim.advance(3_600)?;
+    sim.run_for(60)?;
+    assert!(allowed(&sim, 0), "{:?}", flow(&sim, 0, 0, 1));
     Ok(())
 }
 

@@ -419,14 +419,21 @@ impl Control {
         Ok(table.get(&key.as_bytes()[..])?.is_some())
     }
 
-    pub(super) fn policies(&self, origin: &Origin) -> Result<Vec<(u64, Vec<u8>)>, ControlError> {
+    pub(super) fn policies(
+        &self,
+        origin: &Origin,
+        newest: usize,
+    ) -> Result<Vec<(u64, Vec<u8>)>, ControlError> {
         let table = self.database.begin_read()?.open_table(POLICIES)?;
         let line = origin.as_str();
-        let rows = table.range((line, 0)..=(line, u64::MAX))?.map(|row| {
+        let rows = table.range((line, 0)..=(line, u64::MAX))?;
+        let rows = rows.rev().take(newest).map(|row| {
             let (key, document) = row?;
             Ok((key.value().1, document.value().to_vec()))
         });
-        rows.collect()
+        let mut rows = rows.collect::<Result<Vec<_>, ControlError>>()?;
+        rows.reverse();
+        Ok(rows)
     }
 
     pub(super) fn kept(&self, shelf: Shelf, key: &[u8]) -> Result<Option<Vec<u8>>, ControlError> {

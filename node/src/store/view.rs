@@ -52,8 +52,8 @@ impl View for Store {
         self.fail_closed(self.control.class(origin, class))
     }
 
-    fn policies(&self, origin: &Origin) -> Vec<(u64, Vec<u8>)> {
-        let known = self.control.policies(origin).map(Some);
+    fn policies(&self, origin: &Origin, newest: usize) -> Vec<(u64, Vec<u8>)> {
+        let known = self.control.policies(origin, newest).map(Some);
         self.fail_closed(known).unwrap_or_default()
     }
 

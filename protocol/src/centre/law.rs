@@ -313,14 +313,15 @@ impl Book {
 
 /// Reads the newest documents of a log.
 fn read(centre: &CentreEntry, state: &LogState, demo: bool, view: &impl View) -> Vec<Logged> {
-    let rows = view.policies(&centre.origin);
+    // One more than is read: its delay still counts.
+    let rows = view.policies(&centre.origin, limits::POLICIES_READ + 1);
     documents(centre, demo, &rows, |index| {
         header_before(&centre.origin, index, state, view)
     })
 }
 
 /// Reads the newest documents of a centre's log, whose signatures were checked when their leaves were taken. `rows` are
-/// all of them by log index, ascending; `since` says when the newest header below an index was issued.
+/// all of them by log index, ascending, or the newest and one more than is read; `since` says when the newest header below an index was issued.
 #[must_use]
 pub fn documents(
     centre: &CentreEntry,

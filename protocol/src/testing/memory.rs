@@ -543,9 +543,12 @@ impl View for Memory {
         self.retired.contains(key)
     }
 
-    fn policies(&self, origin: &Origin) -> Vec<(u64, Vec<u8>)> {
+    fn policies(&self, origin: &Origin, newest: usize) -> Vec<(u64, Vec<u8>)> {
         let log = self.logs.get(origin).into_iter();
-        let rows = log.flat_map(|log| &log.policies);
+        let rows = log.flat_map(|log| {
+            let skipped = log.policies.len().saturating_sub(newest);
+            log.policies.iter().skip(skipped)
+        });
         rows.map(|(index, bytes)| (*index, bytes.clone())).collect()
     }
 
