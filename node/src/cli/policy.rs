@@ -12,6 +12,7 @@ pub(super) mod key;
 mod matrix;
 
 use clap::Subcommand;
+use comfy_table::{ContentArrangement, Table, presets};
 
 use super::{Answer, Failure};
 use crate::home::{Home, PassphraseSource};
@@ -55,4 +56,19 @@ pub(super) fn policy(
         PolicyCommand::Apply(args) => document::apply(home, args),
         PolicyCommand::Matrix(args) => matrix::run(home, args),
     }
+}
+
+/// Columns of a table that goes to no terminal.
+const WIDTH: u16 = 120;
+
+/// A table that fits where it is read.
+fn table(header: impl IntoIterator<Item = &'static str>) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    if table.width().is_none() {
+        table.set_width(WIDTH);
+    }
+    table.set_header(header.into_iter().collect::<Vec<_>>());
+    table
 }

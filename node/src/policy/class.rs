@@ -258,7 +258,10 @@ fn uncertain<T: ClosedList>(set: Set<T>) -> Option<String> {
 }
 
 fn granted<T: ClosedList>(set: Set<T>) -> Option<String> {
-    (!set.is_empty()).then(|| names(set))
+    match set.is_full() {
+        true => Some("*".to_owned()),
+        false => (!set.is_empty()).then(|| names(set)),
+    }
 }
 
 fn names<T: ClosedList>(set: Set<T>) -> String {
@@ -299,6 +302,15 @@ mod tests {
             .at(&"EU".parse().unwrap());
         assert!(labels.purposes.contains(Purpose::Triage));
         assert_eq!(Shown(&labels).to_string(), text);
+    }
+
+    #[test]
+    fn all_of_a_granted_label_is_shown_as_it_is_typed() {
+        let class: ClassText = "purposes=*, context_flags=viral".parse().unwrap();
+        let labels = class.at(&"EU".parse().unwrap());
+        let shown = Shown(&labels).to_string();
+        assert!(shown.contains("purposes=*") && shown.contains("context_flags=viral"));
+        assert!(!shown.contains("recipients"), "{shown}");
     }
 
     #[test]

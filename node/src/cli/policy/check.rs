@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use comfy_table::{Table, presets};
 use serde_json::json;
 
 use super::super::{Answer, Failure};
+use super::table;
 use crate::audit::at::At;
 use crate::clock;
 use crate::policy::check::{Checked, GrantLine, GrantState, SOON_DAYS, Summary, check};
@@ -140,9 +140,7 @@ pub(super) fn line(grant: &GrantLine) -> String {
 }
 
 fn to_confirm(text: &mut String, profile: &Summary) {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["to confirm", "stands in", "basis"]);
+    let mut table = table(["to confirm", "stands in", "basis"]);
     for policy in &profile.confirm {
         table.add_row([&policy.id, &policy.at, &policy.basis]);
     }

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use comfy_table::{Table, presets};
 use hashpact_keys::{CentreId, Jurisdiction};
 use hashpact_protocol::labels::Purpose;
 
 use super::super::init::home_failure;
 use super::super::{Answer, Failure};
 use super::explain::{OfCentre, at_home, given, word};
+use super::table;
 use crate::audit::at::At;
 use crate::clock;
 use crate::config::Config;
@@ -176,15 +176,7 @@ fn describe(diff: &Diff) -> String {
     if diff.changes.is_empty() {
         text.push_str("Nothing changes for any class and peer.\n");
     } else {
-        let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-        table.set_header([
-            "change",
-            "peer",
-            "class",
-            "entries",
-            "denied before or after by",
-        ]);
+        let mut table = table(["change", "peer", "class", "entries", "who denies"]);
         for change in &diff.changes {
             table.add_row([
                 change.change.words(),
