@@ -1,11 +1,10 @@
 //! What is read off the disk to answer other centres' bulk requests.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
 use hashpact_keys::Origin;
-use hashpact_protocol::delta::{Seq, withheld_section};
+use hashpact_protocol::delta::Seq;
 use hashpact_protocol::serve::{self, Answer};
 use hashpact_protocol::wire::{BulkRefusal, BulkRequest};
 
@@ -72,21 +71,12 @@ impl Library {
         (section, offset): (u32, u64),
         answer: &Answer,
     ) -> Result<Sections, BulkRefusal> {
-        let body = self
-            .store
-            .served_body(origin, seq)
-            .map_err(|_| BulkRefusal::Store)?;
-        let body = body.ok_or(BulkRefusal::NotFound)?;
-        let withheld = match answer {
-            Answer::Whole => BTreeMap::new(),
-            Answer::Classes(_) => {
-                let table = serve::class_table(&*self.store, origin, seq)?;
-                let rows = table.classes.into_iter();
-                let rows = rows.filter(|row| !answer.has(row.class));
-                rows.map(|row| (u32::from(row.class.0), withheld_section(&row)))
-                    .collect()
-            }
+        let body = match answer {
+            Answer::Whole => self.store.served_body(origin, seq),
+            Answer::Classes(keep) => self.store.serve_body(origin, seq, keep),
         };
+        let body = body.map_err(|_| BulkRefusal::Store)?;
+        let body = body.ok_or(BulkRefusal::NotFound)?;
         let todo = body
             .sections()
             .into_iter()
@@ -95,7 +85,6 @@ impl Library {
             .collect();
         Ok(Sections {
             body,
-            withheld,
             todo,
             skip: offset,
             current: Whole {
@@ -133,8 +122,6 @@ impl BulkRead for Whole {
 /// A body's sections, read and unsealed one at a time.
 struct Sections {
     body: ServedBody,
-    /// What stands for the classes that are not given.
-    withheld: BTreeMap<u32, Vec<u8>>,
     /// Still to send, the next one last.
     todo: Vec<u32>,
     /// Bytes of the first section that the asker has already.
@@ -151,10 +138,7 @@ impl BulkRead for Sections {
             let Some(class) = self.todo.pop() else {
                 return Ok(None);
             };
-            let bytes = match self.withheld.remove(&class) {
-                Some(bytes) => bytes,
-                None => self.body.section(class).map_err(io::Error::other)?,
-            };
+            let bytes = self.body.section(class).map_err(io::Error::other)?;
             let at = usize::try_from(std::mem::take(&mut self.skip)).unwrap_or(usize::MAX);
             self.current = Whole { bytes, at };
         }
