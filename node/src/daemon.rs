@@ -53,7 +53,7 @@ pub use ingest::{IngestOrder, IngestPhase, IngestProgress, IngestRun, IngestRunE
 pub use library::Library;
 pub use peers::Directory;
 pub use start::{RunError, centre_keys, command_offline, mark_begun, open_store, roster_in_force};
-pub use status::{LogStatus, PeerStatus, PolicyStatus, RecallStatus, Seen, Status};
+pub use status::{LogStatus, PeerStatus, PolicyStatus, RecallStatus, Seen, Status, WithheldStatus};
 
 use handle::Answer;
 use stock::Stock;

@@ -10,8 +10,8 @@ use crate::common::{List, Network, Node, Over, hashpact, text, until};
 use crate::{POLICIES, profile};
 
 /// A centre with the keys of two people on the roster, and the roster's other centres.
-struct Ruled {
-    node: Node,
+pub(crate) struct Ruled {
+    pub(crate) node: Node,
     keys: [String; 2],
 }
 
@@ -29,7 +29,7 @@ impl Ruled {
     }
 
     /// Logs a profile under both keys; the index of its leaf.
-    fn apply(&self, folder: &Path, name: &str) -> Result<u64> {
+    pub(crate) fn apply(&self, folder: &Path, name: &str) -> Result<u64> {
         let out = text(&folder.join(format!("{name}.txt")));
         let place = text(&folder.join(name));
         let [a, b] = &self.keys;
@@ -43,7 +43,7 @@ impl Ruled {
 }
 
 /// eu and us, each with two policy keys, running.
-fn two(folder: &Path) -> Result<(Ruled, Ruled)> {
+pub(crate) fn two(folder: &Path) -> Result<(Ruled, Ruled)> {
     let (mut eu, mut us) = (Ruled::init(folder, "eu")?, Ruled::init(folder, "us")?);
     Network::found(folder, &[&eu.node, &us.node])?;
     for ruled in [&mut eu, &mut us] {

@@ -9,6 +9,7 @@
 //! | `document` | two people, a document, a running node, and what is in force there |
 //! | `matrix` | every class and recipient at once |
 //! | `keys` | the keys of those people |
+//! | `transfer` | what flows between two running centres under policy, and what both write down |
 
 mod check;
 #[path = "../common/mod.rs"]
@@ -18,6 +19,7 @@ mod document;
 mod explain;
 mod keys;
 mod matrix;
+mod transfer;
 
 use std::fs;
 use std::path::Path;
