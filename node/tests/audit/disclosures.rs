@@ -1,14 +1,18 @@
 //! Disclosures in copies on the disk: verified with what opens them, by the library and by the command.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use hashpact_node::audit::report;
 use hashpact_node::audit::verify::{VerifyOptions, verify};
+use hashpact_protocol::audit::Bundle;
 use hashpact_protocol::testing::disclosed::{Disclosed, after};
 use hashpact_protocol::testing::documents::ALL;
 
-use crate::common::{hashpact, text};
+use crate::common::said::program;
+use crate::common::{Network, Node, Over, hashpact, text};
 use crate::{options, put};
 
 /// eu gives to us and us passes on to ca; with `rule` as a further policy of us.
@@ -119,5 +123,81 @@ fn a_relay_that_passed_on_what_its_policy_forbids_fails_the_command() -> Result<
     run(&[])?.ends(0)?;
     // A file that is not there is wrong input.
     run(&[dir.path().join("absent")])?.refuses(2, &["absent"])?;
+    Ok(())
+}
+
+/// Set `CEDAR` to the stock command line, and it is asked as well.
+#[test]
+fn every_decision_is_written_down_for_the_cedar_command_line() -> Result<()> {
+    let not_on = "forbid (principal, action == Action::\"reshare\", resource);";
+    let (dir, network, files) = written(Some(("not-on", not_on)))?;
+    let questions = dir.path().join("questions");
+    let options = VerifyOptions {
+        cedar: Some(questions.clone()),
+        ..with(&network, files)?
+    };
+    let result = verify(&dir.path().join("logs"), &options, &|| ())?;
+    let given = result.disclosures.context("no disclosures")?;
+    ensure!(given.questions == Some(5), "{given:?}");
+    let script = std::fs::read_to_string(questions.join("replay"))?;
+    let asked: Vec<_> = script
+        .lines()
+        .filter_map(|line| line.strip_prefix("ask "))
+        .collect();
+    let expected = [
+        "eu.example_eu_1-4/0-eu.example_eu_1-2-share eu.example_eu_1-2 ALLOW \"all\"",
+        "eu.example_eu_1-4/0-us.example_us_1-2-admit us.example_us_1-2 ALLOW \"all\"",
+        "us.example_us_1-4/0-eu.example_eu_1-2-share eu.example_eu_1-2 ALLOW \"all\"",
+        "us.example_us_1-4/0-us.example_us_1-2-reshare us.example_us_1-2 DENY \"not-on\"",
+        "us.example_us_1-4/0-ca.example_ca_1-2-admit ca.example_ca_1-2 ALLOW \"all\"",
+    ];
+    let sorted = |mut lines: Vec<&str>| {
+        lines.sort_unstable();
+        lines.join("\n")
+    };
+    ensure!(sorted(asked) == sorted(expected.to_vec()), "{script}");
+    for line in expected {
+        let name = line.split(' ').next().context("a name")?;
+        for kind in ["entities", "request"] {
+            let text = std::fs::read_to_string(questions.join(format!("{name}.{kind}.json")))?;
+            serde_json::from_str::<serde_json::Value>(&text)?;
+        }
+    }
+    let policies = std::fs::read_to_string(questions.join("policies/us.example_us_1-2.cedar"))?;
+    ensure!(policies.contains(not_on), "{policies}");
+    if std::env::var_os("CEDAR").is_some() {
+        let said = program(&mut Command::new(questions.join("replay")))?;
+        ensure!(said.code == 0 && said.out.lines().count() == 5, "{said:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn openings_are_exported_from_a_node_that_runs_and_from_one_that_does_not() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut node = Node::init(folder.path(), "eu", Over::Tcp)?;
+    let network = Network::found(folder.path(), &[&node])?;
+    node.start()?;
+    let file = |name: &str| text(&folder.path().join(name));
+    let (running, stopped) = (file("running"), file("stopped"));
+    let said = node
+        .run(&["audit", "export-openings", "--out", &running])?
+        .ends(0)?;
+    ensure!(
+        said["origin"] == "eu.example/eu/1" && said["opened"] == 0,
+        "{said}"
+    );
+    // What is there is not written over.
+    node.run(&["audit", "export-openings", "--out", &running])?
+        .refuses(2, &["running"])?;
+    node.stop()?;
+    node.run(&["audit", "export-openings", "--out", &stopped])?
+        .ends(0)?;
+    let (a, b) = (std::fs::read(&running)?, std::fs::read(&stopped)?);
+    ensure!(a == b, "the same log, the same openings");
+    let mode = std::fs::metadata(&running)?.permissions().mode();
+    ensure!(mode & 0o077 == 0, "others could read it: {mode:o}");
+    let bundle = Bundle::from_bytes(&a)?;
+    ensure!(bundle.network.to_string() == network.pin, "{bundle:?}");
     Ok(())
 }

@@ -19,7 +19,7 @@ mod list;
 mod log;
 mod network;
 mod node;
-mod said;
+pub(crate) mod said;
 mod witness;
 
 use std::path::Path;

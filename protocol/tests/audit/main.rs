@@ -10,5 +10,6 @@ mod disclosures;
 mod entries;
 mod flips;
 mod laws;
+mod machine;
 mod resumption;
 mod stale;

@@ -5,7 +5,7 @@
 //! (`audit verify --openings`).
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -85,7 +85,15 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         file.write_all(bytes)?;
         file.sync_all()
     });
-    written.map_err(|error| Failure::failed(format!("{}: {error}", path.display())))
+    written.map_err(|error| {
+        let text = format!("{}: {error}", path.display());
+        let theirs = [io::ErrorKind::AlreadyExists, io::ErrorKind::NotFound];
+        if theirs.contains(&error.kind()) {
+            Failure::input(text)
+        } else {
+            Failure::failed(text)
+        }
+    })
 }
 
 fn answer(path: &Path, bundle: &Bundle, mut told: Value) -> Answer {
