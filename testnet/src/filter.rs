@@ -204,11 +204,10 @@ impl Laws {
         Ok(())
     }
 
-    /// The law of a centre knows no agreement with another any more: it gives that one nothing and takes nothing from it.
-    pub fn end_agreement(&mut self, centre: &str, other: &str) {
-        if let Some(law) = self.0.get_mut(centre) {
-            law.gives.to.remove(other);
-            law.takes.from.remove(other);
+    /// The agreement under which `giver` gives to `taker` ends.
+    pub fn end_agreement(&mut self, giver: &str, taker: &str) {
+        if let Some(law) = self.0.get_mut(giver) {
+            law.gives.to.remove(taker);
         }
     }
 

@@ -34,23 +34,21 @@ impl ProfileFiles {
         Ok(files)
     }
 
-    /// The same without its grants with a centre.
+    /// The same without the right to give anything to a centre; what that one gives is taken as before.
     ///
     /// # Errors
-    /// Fails if it has none.
-    pub fn without_grants_with(&self, centre: &str) -> Result<Self> {
+    /// Fails if nothing is given to it.
+    pub fn without_giving_to(&self, centre: &str) -> Result<Self> {
         let mut files = self.clone();
         let facts = files.facts()?;
         let with = format!("with = {{ centre = \"{centre}\" }}");
-        let mut parts = facts.split("[[grant]]");
-        let head = parts.next().unwrap_or_default();
-        let kept: Vec<&str> = parts.filter(|grant| !grant.contains(&with)).collect();
-        let narrower = [head]
-            .into_iter()
-            .chain(kept)
-            .collect::<Vec<_>>()
-            .join("[[grant]]");
-        ensure!(narrower != *facts, "no grant with {centre}");
+        let narrow = |grant: &str| match grant.contains(&with) {
+            true => grant.replace("\"share\", \"reshare\", ", ""),
+            false => grant.to_owned(),
+        };
+        let grants: Vec<String> = facts.split("[[grant]]").map(narrow).collect();
+        let narrower = grants.join("[[grant]]");
+        ensure!(narrower != *facts, "nothing is given to {centre}");
         *files.facts_mut()? = narrower;
         Ok(files)
     }
@@ -137,22 +135,27 @@ mod tests {
     }
 
     #[test]
-    fn narrower_profile_lacks_the_grants_with_one_centre_and_no_others() {
+    fn narrower_profile_gives_one_centre_nothing_and_changes_no_other_grant() {
         let whole = ProfileFiles::of("eu").unwrap();
-        let narrower = whole.without_grants_with("ca").unwrap();
-        let grants = |files: &ProfileFiles| -> Vec<String> {
+        let narrower = whole.without_giving_to("ca").unwrap();
+        let gives = |files: &ProfileFiles| -> Vec<String> {
             let facts: toml::Table = files.facts().unwrap().parse().unwrap();
             let grants = facts["grant"].as_array().unwrap().iter();
-            grants
+            let gives = grants.filter(|grant| {
+                let actions = grant["actions"].as_array().unwrap();
+                let mut actions = actions.iter().filter_map(toml::Value::as_str);
+                actions.any(|action| action == "share" || action == "reshare")
+            });
+            gives
                 .map(|grant| grant["id"].as_str().unwrap().to_owned())
                 .collect()
         };
-        let lost: Vec<String> = grants(&whole)
+        let lost: Vec<String> = gives(&whole)
             .into_iter()
-            .filter(|id| !grants(&narrower).contains(id))
+            .filter(|id| !gives(&narrower).contains(id))
             .collect();
         assert_eq!(lost, ["demo-ca"]);
         assert!(Profile::from_files(&narrower.0).is_ok());
-        assert!(whole.without_grants_with("zz").is_err());
+        assert!(whole.without_giving_to("zz").is_err());
     }
 }

@@ -34,11 +34,9 @@ impl Governed<'_> {
         let giver = self.cluster.node(GIVER)?;
         let whole = giver.profile()?;
         let started = Instant::now();
-        whole.without_grants_with(HOLDER)?.log(giver)?;
+        whole.without_giving_to(HOLDER)?.log(giver)?;
         self.laws.end_agreement(GIVER, HOLDER);
-        // The holder gives nothing any more either; what was its own may come by others yet.
         self.stock.lose(GIVER, HOLDER);
-        self.stock.lose(HOLDER, GIVER);
         let seen = self.until_gone(&entries)?;
         let seconds = started.elapsed().as_secs_f64();
         self.outcome
