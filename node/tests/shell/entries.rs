@@ -34,10 +34,12 @@ fn status_tells_what_a_script_needs() -> Result<()> {
         "network",
         "own",
         "peers",
+        "recalls",
         "retired",
         "roster_expires_at",
         "roster_version",
         "unconfirmed",
+        "withheld",
     ];
     ensure!(keys == expected, "{keys:?}");
     ensure!(
@@ -59,7 +61,12 @@ fn status_tells_what_a_script_needs() -> Result<()> {
         "witnessed_at": null, "fresh": true, "quorum": 1, "missing": [], "pending_since": null,
         "receipts_missing": [], "frozen": null, "deltas": 1, "applied": 1, "held": 40,
         "retracted": 0,
+        "policy": { "in_force": [], "matures": null, "unreadable": [], "closed": false },
     });
+    ensure!(
+        status["recalls"] == json!([]) && status["withheld"] == json!([]),
+        "{status}"
+    );
     ensure!(status["mirrored"] == json!([log]), "{status}");
     ensure!(
         status["own"]["centre"] == json!("us") && status["own"]["held"] == json!(0),
