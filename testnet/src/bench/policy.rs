@@ -41,10 +41,10 @@ const CLASSES: u16 = 8;
 const TIMES: usize = 5;
 /// Records of the bodies that are served: all classes but the one that is withheld have as many. That one has few, so that
 /// what is saved by not reading it does not hide what withholding it costs.
-const SERVED: usize = 7_000;
+const SERVED: usize = 2_000;
 const WITHHELD: usize = 10;
 /// Times that a body is read for one measure.
-const READS: u32 = 20;
+const READS: u32 = 10;
 
 type Figure<'a> = &'a mut dyn FnMut(&str, f64, &'static str);
 
