@@ -8,6 +8,33 @@ use serde_json::{Value, json};
 use crate::common::{List, Over, text, two, until};
 use crate::{running, summary, two_bad_rows};
 
+/// What `status --json` has, in the order of the alphabet.
+const STATUS_KEYS: [&str; 16] = [
+    "behind",
+    "centre",
+    "demo",
+    "events",
+    "http",
+    "ingesting",
+    "mirrored",
+    "network",
+    "own",
+    "peers",
+    "recalls",
+    "retired",
+    "roster_expires_at",
+    "roster_version",
+    "unconfirmed",
+    "withheld",
+];
+
+fn keys(object: &Value) -> Result<Vec<&str>> {
+    let object = object.as_object().context("an object")?;
+    let mut keys: Vec<&str> = object.keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    Ok(keys)
+}
+
 #[test]
 fn status_tells_what_a_script_needs() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -16,32 +43,8 @@ fn status_tells_what_a_script_needs() -> Result<()> {
     ensure!(summary(&eu.ingest(&list, &[])?.ends(0)?)? == [40, 40, 0, 0, 0]);
     us.catches_up_with(&eu)?;
     let mut status = us.run(&["status"])?.ends(0)?;
-    let mut keys: Vec<&str> = status
-        .as_object()
-        .context("an object")?
-        .keys()
-        .map(String::as_str)
-        .collect();
-    keys.sort_unstable();
-    let expected = [
-        "behind",
-        "centre",
-        "demo",
-        "events",
-        "http",
-        "ingesting",
-        "mirrored",
-        "network",
-        "own",
-        "peers",
-        "recalls",
-        "retired",
-        "roster_expires_at",
-        "roster_version",
-        "unconfirmed",
-        "withheld",
-    ];
-    ensure!(keys == expected, "{keys:?}");
+    let keys = keys(&status)?;
+    ensure!(keys == STATUS_KEYS, "{keys:?}");
     ensure!(
         status["centre"] == json!("us") && status["demo"] == json!(true),
         "{status}"
