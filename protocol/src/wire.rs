@@ -566,8 +566,8 @@ mod tests {
     #[test]
     fn unknown_kind_and_oversize_are_refused() {
         assert_eq!(
-            Message::from_bytes(&[0x81, 0x09]),
-            Err(WireError::Kind { got: 9 })
+            Message::from_bytes(&[0x81, 0x0a]),
+            Err(WireError::Kind { got: 10 })
         );
         let max = limits::FRAME_BYTES;
         let long = vec![0; max + 1];
