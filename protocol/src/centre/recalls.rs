@@ -241,6 +241,10 @@ impl Centre {
             self.recalls.due.insert(holder.clone(), rest);
         }
         let number = self.recalls.numbers.get(to).map_or(1, |number| number + 1);
+        // A clock that went back must not put it before what it asks back.
+        let given = obey::logged(origin, view).filter(|(_, it)| it.from == self.id && it.to == *to);
+        let time = given.map(|(_, it)| it.time).max().max(Some(now));
+        let time = time.unwrap_or(now);
         let recall = Recall {
             network: self.roster().network,
             origin: origin.clone(),
@@ -248,7 +252,7 @@ impl Centre {
             to: to.clone(),
             number,
             classes: classes.clone(),
-            time: now,
+            time,
         };
         let signed = recall.sign(&self.keys.delta);
         let hash = Recall::hash(&signed);

@@ -64,23 +64,13 @@ impl InForce {
     #[must_use]
     pub fn of(documents: &[Logged], witnessed: u64, now: Timestamp, fallback: Fallback) -> Self {
         let mut base = None;
-        let mut delay = 0;
         let mut matures = None;
-        for (place, document) in documents.iter().enumerate() {
-            if document.index >= witnessed {
-                break;
-            }
-            let own = document
-                .profile
-                .as_ref()
-                .map_or(0, |profile| profile.widen_after());
-            // The delay of the document that it replaces counts too: a new one cannot abolish it for itself.
-            let from = document.issued_at.get().saturating_add(own.max(delay));
-            if from <= now.get() {
-                (base, delay) = (Some(place), own);
+        let known = documents.iter().take_while(|it| it.index < witnessed);
+        for (place, from) in maturities(known).into_iter().enumerate() {
+            if from <= now {
+                base = Some(place);
             } else {
-                let from = Timestamp::new(from);
-                matures = Some(matures.map_or(from, |first: Timestamp| first.min(from)));
+                matures = matures.or(Some(from));
             }
         }
         let newest = documents.get(base.unwrap_or(0)..).unwrap_or_default();
@@ -159,6 +149,25 @@ impl InForce {
         }
         ruling
     }
+}
+
+/// When each document is mature, in order, and so never before the one before it. It waits for the longest delay of itself
+/// and of all that were in force when it was made: no document shortens the delay of another, nor its own.
+fn maturities<'a>(documents: impl Iterator<Item = &'a Logged>) -> Vec<Timestamp> {
+    let mut rows: Vec<(u64, Timestamp)> = Vec::new();
+    for document in documents {
+        let made = document.issued_at;
+        let own = document.profile.as_ref();
+        let own = own.map_or(0, |profile| profile.widen_after());
+        let base = rows.iter().rposition(|(_, from)| *from <= made);
+        let in_force = rows.get(base.unwrap_or(0)..).unwrap_or_default();
+        let wait = in_force.iter().map(|(delay, _)| *delay).max();
+        let wait = wait.unwrap_or(0).max(own);
+        let from = Timestamp::new(made.get().saturating_add(wait));
+        let before = rows.last().map(|(_, from)| *from);
+        rows.push((own, before.map_or(from, |before| before.max(from))));
+    }
+    rows.into_iter().map(|(_, from)| from).collect()
 }
 
 /// What the open fallback allows.

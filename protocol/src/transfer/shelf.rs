@@ -7,6 +7,7 @@
 //! 'R' origin 0 seq           [[class, statement]...]   by which statement a class came: what a relay proves it with
 //! 'S' statement              until                     until when bodies are served under it
 //! 'O' statement              ""                        agreed by us as taker, and not all of it is here yet
+//! 'N' nonce                  ""                        of an offer of ours that was agreed to
 //! ```
 //!
 //! On [`Shelf::Withheld`]: `origin 0 seq -> [[class, count, who, centre]...]`, what is missing here and who withholds it.
@@ -113,6 +114,16 @@ pub(crate) fn all_serving(view: &impl View) -> Vec<(Hash, Timestamp)> {
         Some((key.get(1..)?.try_into().ok()?, Timestamp::new(until)))
     };
     rows.into_iter().filter_map(read).collect()
+}
+
+/// Notes that an offer of ours was agreed to, by its nonce.
+pub(crate) fn used(nonce: &[u8; 16]) -> Write {
+    keep(Shelf::Given, key(b'N', &[nonce]), Some(Vec::new()))
+}
+
+/// Whether an offer of ours was agreed to.
+pub(crate) fn is_used(nonce: &[u8; 16], view: &impl View) -> bool {
+    view.kept(Shelf::Given, &key(b'N', &[nonce])).is_some()
 }
 
 /// Notes that a statement which this centre agreed to is under way, or not any more.

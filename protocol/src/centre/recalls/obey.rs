@@ -42,7 +42,8 @@ impl Centre {
         if let Some(said) = recalls::opened(Row::Acknowledged, &hash, view) {
             return out.push(Output::Send(peer.clone(), Message::Acknowledged(said)));
         }
-        if recalls::kept(Row::Theirs, &hash, view).is_some() {
+        // Whoever asks too often is not heard: a giver asks again.
+        if recalls::kept(Row::Theirs, &hash, view).is_some() || !self.may_be_asked(peer, now) {
             return;
         }
         let statements = |origin: &Origin| self.taken_under(origin, view);
@@ -59,16 +60,9 @@ impl Centre {
 
     /// The statements by which this centre took something of a log.
     fn taken_under(&self, origin: &Origin, view: &impl View) -> BTreeMap<Hash, Statement> {
-        let rows = view.shelf(Shelf::Statement, &[]).into_iter();
-        let read = |(key, value): (Vec<u8>, Vec<u8>)| {
-            let opening = Opening::from_bytes(&value).ok()?;
-            let statement = Statement::read_unverified(&opening.signed).ok()?;
-            let is_ours = statement.to == self.id && statement.origin == *origin;
-            (opening.salt.is_some() && is_ours)
-                .then(|| Some((key.try_into().ok()?, statement)))
-                .flatten()
-        };
-        rows.filter_map(read).collect()
+        let rows = logged(origin, view);
+        rows.filter(|(_, statement)| statement.to == self.id)
+            .collect()
     }
 
     fn check_recall(
@@ -106,7 +100,7 @@ impl Centre {
         let losses = self.losses(&recall, statements, now, view);
         let mut rows = vec![recalls::keep(Row::Theirs, &hash, signed.to_vec())];
         let (mut records, mut kept) = (0, 0);
-        let mut lost: BTreeSet<ClassId> = BTreeSet::new();
+        let mut lost: BTreeSet<(Seq, ClassId)> = BTreeSet::new();
         for Loss {
             seq,
             classes,
@@ -127,14 +121,14 @@ impl Centre {
             }
             let gone: Vec<_> = classes.iter().map(|class| (*class, count(class))).collect();
             rows.push(self.missing_again(origin, seq, &gone, from, now, view));
-            lost.extend(&classes);
+            lost.extend(classes.iter().map(|class| (seq, *class)));
             rows.push(Write::Narrow {
                 origin: origin.clone(),
                 seq,
                 classes,
             });
         }
-        rows.extend(self.lose_onward(origin, &lost));
+        rows.extend(self.lose_onward(origin, &lost, view));
         self.drop_under_way(origin, from, out);
         let mut batch = Batch::default();
         batch.extend(rows);
@@ -208,17 +202,33 @@ impl Centre {
         losses
     }
 
-    /// What is gone here must come back from whomever it was given on to.
-    fn lose_onward(&mut self, origin: &Origin, lost: &BTreeSet<ClassId>) -> Vec<Write> {
+    /// What is gone here must come back from whomever it was given on to, and from nobody else who has the class.
+    fn lose_onward(
+        &mut self,
+        origin: &Origin,
+        lost: &BTreeSet<(Seq, ClassId)>,
+        view: &impl View,
+    ) -> Vec<Write> {
+        if lost.is_empty() {
+            return Vec::new();
+        }
         let mut rows = Vec::new();
-        let given = self.recalls.given.iter();
-        for (holder, classes) in given.filter(|((_, of), _)| of == origin) {
-            for class in classes.intersection(lost) {
-                rows.push(shelf::lost(&holder.0, origin, *class));
-                let due = self.recalls.due.entry(holder.clone()).or_default();
-                due.insert(*class);
+        for (_, statement) in logged(origin, view).filter(|(_, it)| it.from == self.id) {
+            let holder = (statement.to.clone(), origin.clone());
+            let Some(classes) = self.recalls.given.get(&holder) else {
+                continue;
+            };
+            let gave = |(seq, class): &&(Seq, ClassId)| {
+                classes.contains(class) && statement.gives(*seq, *class).is_some()
+            };
+            let due = self.recalls.due.entry(holder.clone()).or_default();
+            for (_, class) in lost.iter().filter(gave) {
+                if due.insert(*class) {
+                    rows.push(shelf::lost(&holder.0, origin, *class));
+                }
             }
         }
+        self.recalls.due.retain(|_, classes| !classes.is_empty());
         rows
     }
 
@@ -249,4 +259,20 @@ impl Centre {
             out.push(Output::Send(to, Message::Acknowledged(signed)));
         }
     }
+}
+
+/// The statements about a log that this centre has logged, as giver or as taker.
+pub(super) fn logged<'a, V: View>(
+    origin: &'a Origin,
+    view: &V,
+) -> impl Iterator<Item = (Hash, Statement)> + use<'a, V> {
+    let read = |(key, value): (Vec<u8>, Vec<u8>)| {
+        let opening = Opening::from_bytes(&value).ok()?;
+        let statement = Statement::read_unverified(&opening.signed).ok()?;
+        let hash = key.try_into().ok()?;
+        opening.salt.is_some().then_some((hash, statement))
+    };
+    let rows = view.shelf(Shelf::Statement, &[]).into_iter();
+    rows.filter_map(read)
+        .filter(move |(_, statement)| statement.origin == *origin)
 }

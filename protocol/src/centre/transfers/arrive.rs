@@ -169,6 +169,12 @@ impl Centre {
         });
         let gone: BTreeSet<ClassId> = gone.collect();
         let body = body.without(&gone);
+        // Only its origin may leave records out of a class: of a relay's, what came short did not come.
+        let relayed = giver != *origin.centre();
+        let sections = body.sections().iter();
+        let cut = sections.filter(|it| relayed && it.held() > 0 && it.held() < it.count);
+        let cut: BTreeSet<ClassId> = cut.map(|section| section.class).collect();
+        let body = body.without(&cut);
         let held = self.held_before(origin, seq);
         let mut by = match &held {
             Some(_) => shelf::received_by(origin, seq, view),

@@ -18,8 +18,8 @@ impl Centre {
         classes: &[ClassId],
         view: &impl View,
     ) -> Vec<Write> {
-        let gives = |hash: &&Hash| {
-            let opening = view.kept(Shelf::Statement, *hash);
+        let gives = |hash: &Hash| {
+            let opening = view.kept(Shelf::Statement, hash);
             let opening = opening.and_then(|kept| Opening::from_bytes(&kept).ok());
             let statement = opening.and_then(|it| Statement::read_unverified(&it.signed).ok());
             // One that cannot be read is served no more either.
@@ -29,13 +29,9 @@ impl Centre {
                 statement.to == *to && statement.origin == *origin && any
             })
         };
-        let over: Vec<Hash> = self
-            .transfers
-            .serving
-            .keys()
-            .filter(gives)
-            .copied()
-            .collect();
+        // What is durable counts: where a recall could not be logged, the next one finds all of it again.
+        let serving = shelf::all_serving(view).into_iter();
+        let over: Vec<Hash> = serving.map(|(hash, _)| hash).filter(gives).collect();
         for hash in &over {
             self.transfers.serving.remove(hash);
         }

@@ -16,7 +16,7 @@ use crate::delta::Seq;
 use crate::labels::{ClassId, Purpose};
 use crate::limits;
 use crate::transfer::{Chain, Given, Opening, Statement, shelf};
-use crate::view::{Shelf, View, Write};
+use crate::view::{Held, Shelf, View, Write};
 use crate::wire::{Decline, Message, Proposal};
 
 /// What may be given of what was asked.
@@ -127,8 +127,8 @@ impl Centre {
         Ok((statement.offer(&self.keys.delta), chain))
     }
 
-    /// Counts a proposal of a peer; false if it asks too often.
-    fn may_be_asked(&mut self, taker: &CentreId, now: Timestamp) -> bool {
+    /// Counts what a peer asks that costs a look through what is kept, or a leaf; false if it asks too often.
+    pub(in super::super) fn may_be_asked(&mut self, taker: &CentreId, now: Timestamp) -> bool {
         let counted = self.transfers.proposals.entry(taker.clone());
         let (since, count) = counted.or_insert((now, 0));
         if later(*since, 60) <= now || *since > now {
@@ -208,12 +208,24 @@ impl Centre {
             true => BTreeMap::new(),
             false => shelf::received_by(asked.origin, seq, view),
         };
+        // A relay gives whole classes only: who leaves records out must be their origin.
+        let rows = (!is_own)
+            .then(|| view.holdings(asked.origin, seq))
+            .flatten();
+        let rows = rows.into_iter().flatten();
+        let whole: BTreeSet<ClassId> = rows
+            .filter(|row| row.held == Held::All)
+            .map(|row| row.class)
+            .collect();
         let mut given = Vec::new();
         for class in classes {
             let class = *class;
             let mut rows = table.classes.classes.iter();
             let row = rows.find(|row| row.class == class);
-            let held = self.holds(asked.origin, seq, class);
+            let held = match is_own {
+                true => self.holds(asked.origin, seq, class),
+                false => whole.contains(&class),
+            };
             let Some(row) = row.filter(|_| held && self.flows_to(asked, class, offer, now, view))
             else {
                 continue;
@@ -305,13 +317,20 @@ impl Centre {
         // Said again, as the answer may have been lost. What others showed us was never logged here.
         let kept = view.kept(Shelf::Statement, &hash);
         let kept = kept.and_then(|kept| Opening::from_bytes(&kept).ok());
-        if kept.is_some_and(|opening| opening.salt.is_some())
-            && shelf::served_until(&hash, view).is_some()
-        {
-            return Ok(());
+        if kept.is_some_and(|opening| opening.salt.is_some()) {
+            // What is over is not logged a second time: the first leaf would never open again.
+            let serves = shelf::served_until(&hash, view);
+            return serves.map(|_| ()).ok_or(Decline::Void);
+        }
+        if !self.may_be_asked(taker, now) {
+            return Err(Decline::Later);
         }
         let statement = Statement::open(signed, self.roster()).map_err(|_| Decline::Void)?;
         let until = self.still_offered(&statement, taker, now, view)?;
+        // A taker can sign one offer in many ways; each would be another statement of the same.
+        if shelf::is_used(&statement.nonce, view) {
+            return Err(Decline::Void);
+        }
         if self.may_sign().is_err() {
             return Err(Decline::Later);
         }
@@ -321,6 +340,7 @@ impl Centre {
             .map(|class| shelf::given(taker, &statement.origin, *class))
             .collect();
         writes.push(shelf::serves(&hash, Some(until)));
+        writes.push(shelf::used(&statement.nonce));
         let agreed = Agreed {
             hash,
             statement: Arc::new(statement),

@@ -145,7 +145,6 @@ impl Centre {
 
     pub(in super::super) fn transfers_down(&mut self, giver: &CentreId) {
         self.transfers.changes += 1;
-        self.transfers.proposals.remove(giver);
         let asks = self.transfers.asks.iter_mut();
         for (_, ask) in asks.filter(|((_, of), _)| of == giver) {
             if matches!(ask.stage, Stage::Proposed { .. }) {
@@ -184,6 +183,8 @@ impl Centre {
         let Some((origin, proposal)) = self.proposed(giver, ask) else {
             return;
         };
+        // What was decided before a document came, or before a grant ended, decides nothing here.
+        self.renew_flows(now);
         let checked = self.check_terms(giver, &proposal, offer, chain, now, view);
         let agreed = checked.and_then(|statement| Ok((statement, self.sign_terms(offer)?)));
         let (statement, signed) = match agreed {

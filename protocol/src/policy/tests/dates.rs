@@ -149,17 +149,41 @@ fn narrowing_acts_at_once_and_widening_when_witnessed_and_after_its_delay() {
 #[test]
 fn a_document_cannot_abolish_for_itself_the_delay_of_the_one_before_it() {
     let now = NOW.get();
-    let mut hasty = logged(8, now - 3_600, true);
+    let documents = [logged(3, now - 9 * DAY, false), hasty(8, now - 3_600)];
+    assert!(!ruling(&documents, 9, now, Fallback::Closed).allowed);
+    assert!(ruling(&documents, 9, now + DAY, Fallback::Closed).allowed);
+}
+
+/// One that allows, without a delay of its own.
+fn hasty(index: u64, issued_at: u64) -> Logged {
     let facts = FACTS.replace("widen_after_hours = 24", "widen_after_hours = 0");
     let files = [
         ("profile.toml", facts),
         ("share.cedar", annotated("share", SHARE)),
     ];
     let files: Vec<_> = files.map(|(name, text)| (name.to_owned(), text)).to_vec();
-    hasty.profile = Some(Arc::new(Profile::from_files(&files).unwrap()));
-    let documents = [logged(3, now - 9 * DAY, false), hasty];
-    assert!(!ruling(&documents, 9, now, Fallback::Closed).allowed);
-    assert!(ruling(&documents, 9, now + DAY, Fallback::Closed).allowed);
+    Logged {
+        profile: Some(Arc::new(Profile::from_files(&files).unwrap())),
+        ..logged(index, issued_at, true)
+    }
+}
+
+#[test]
+fn a_second_document_does_not_slip_past_the_delay_of_a_first_one_that_is_not_mature() {
+    let now = NOW.get();
+    let allowed = |documents: &[Logged], at| ruling(documents, 9, at, Fallback::Closed).allowed;
+    let two = [logged(3, now, false), hasty(5, now + 60)];
+    assert!(!allowed(&two, now + 61));
+    assert!(!allowed(&two, now + DAY), "when the first one is mature");
+    assert!(!allowed(&two, now + DAY + 59));
+    for at in [DAY + 60, DAY + 120, 2 * DAY] {
+        assert!(allowed(&two, now + at), "{at} s after the first one");
+    }
+    // The delay that stood when a document was made is not over because one between them is mature.
+    let old = logged(3, now - 9 * DAY, false);
+    let three = [old, logged(5, now, false), hasty(7, now + DAY - 60)];
+    assert!(!allowed(&three, now + DAY + 1));
+    assert!(allowed(&three, now + 2 * DAY));
 }
 
 #[test]
