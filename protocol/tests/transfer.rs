@@ -11,9 +11,11 @@ use std::collections::BTreeSet;
 
 use hashpact_keys::{KeyUse, Origin, Timestamp};
 use hashpact_protocol::centre::{Event, Reason, TermsError};
-use hashpact_protocol::delta::{Header, Seq};
+use hashpact_protocol::delta::{Body, Expected, Header, Seq};
 use hashpact_protocol::labels::{ClassId, Labels, Purpose};
+use hashpact_protocol::limits;
 use hashpact_protocol::log::{Leaf, read_leaves};
+use hashpact_protocol::record::Record;
 use hashpact_protocol::serve::{self, Answer};
 use hashpact_protocol::testing::documents::{self, ALL};
 use hashpact_protocol::testing::rng::Seeded;
@@ -358,15 +360,32 @@ fn statement(sim: &Sim, asked: &Proposal) -> Statement {
 
 /// The hash of a header of centre 0.
 fn header(sim: &Sim, seq: Seq) -> hashpact_protocol::Hash {
+    match leaf(sim, seq) {
+        Leaf::Delta { header, .. } => Header::chain_hash(&header),
+        _ => panic!("a delta stands there"),
+    }
+}
+
+/// What the log of centre 0 says of a delta.
+fn expected(sim: &Sim, seq: Seq) -> Expected {
+    match leaf(sim, seq) {
+        Leaf::Delta { table, .. } => Expected {
+            origin: origin(sim, 0),
+            seq,
+            table,
+            suspected: BTreeSet::new(),
+        },
+        _ => panic!("a delta stands there"),
+    }
+}
+
+fn leaf(sim: &Sim, seq: Seq) -> Leaf {
     let (memory, origin) = (sim.memory(0), origin(sim, 0));
     let index = memory.delta_index(&origin, seq).unwrap();
     let files = |path: &str| memory.log_file(&origin, path);
     let size = memory.log(&origin).size;
     let leaves = read_leaves(&files, size, index, index + 1).unwrap();
-    match Leaf::from_bytes(&leaves[0]).unwrap() {
-        Leaf::Delta { header, .. } => Header::chain_hash(&header),
-        _ => panic!("a delta stands there"),
-    }
+    Leaf::from_bytes(&leaves[0]).unwrap()
 }
 
 /// What centre 1 says of these terms of an evil centre 0, and whether it holds anything then.
@@ -562,11 +581,10 @@ fn a_taker_that_agrees_to_what_was_not_offered_gets_nothing() -> Done {
     Ok(())
 }
 
-#[test]
-fn an_offer_that_policy_has_overtaken_is_not_logged() -> Done {
-    let mut sim = network(11, &[all(), all(), all()])?;
+/// Centre 1, as a puppet, has an offer of centre 0 and agrees to it: what it would say, and how much 0 has logged.
+fn agree(sim: &mut Sim) -> Result<(Vec<u8>, usize), Violation> {
     sim.disconnect(0, 1)?;
-    publish(&mut sim, 0, 1)?;
+    publish(sim, 0, 1)?;
     sim.run_for(30)?;
     let disk = sim.memory(1).clone();
     sim.puppet(1, disk)?;
@@ -574,9 +592,9 @@ fn an_offer_that_policy_has_overtaken_is_not_logged() -> Done {
     let memory = sim.memory(0);
     let asked = Proposal {
         ask: 1,
-        origin: origin(&sim, 0),
+        origin: origin(sim, 0),
         purpose: Purpose::Detect,
-        policies: [0, 0, 1].map(|n| memory.log(&origin(&sim, n)).policy),
+        policies: [0, 0, 1].map(|n| memory.log(&origin(sim, n)).policy),
         wanted: vec![(Seq(0), vec![ClassId(0), ClassId(1)])],
     };
     sim.inject(1, 0, &Message::Propose(asked));
@@ -586,6 +604,75 @@ fn an_offer_that_policy_has_overtaken_is_not_logged() -> Done {
         _ => None,
     });
     let agreed = Statement::agree(&offer.unwrap(), &sim.setup(1).signer(KeyUse::Delta)).unwrap();
+    Ok((agreed, logged(sim, 0).len()))
+}
+
+#[test]
+fn a_relay_that_cuts_a_record_out_of_a_class_has_not_given_it_and_is_told_of() -> Done {
+    let mut sim = network(12, &[all(), all(), all()])?;
+    sim.expect_faults();
+    sim.disconnect(0, 2)?;
+    sim.disconnect(1, 2)?;
+    publish(&mut sim, 0, 1)?;
+    sim.run_for(60)?;
+    let (log, seq) = (origin(&sim, 0), Seq(0));
+    let expected = expected(&sim, seq);
+    sim.tamper(move |server, request, answer| match request {
+        BulkRequest::Body { under: Some(_), .. } if server == 1 => {
+            let body = Body::verify(answer, &expected).ok()?;
+            let (_, _, first) = body.records().next()?;
+            let gone = [Record::from_bytes(first).ok()?.entry].into();
+            Some(body.punctured(&log, seq, &gone))
+        }
+        _ => Some(answer),
+    });
+    sim.connect(1, 2)?;
+    sim.run_for(1_200)?;
+    assert_eq!(held(&sim, 2, 0), BTreeSet::new());
+    let relay = sim.setup(1).id.clone();
+    let told = sim.events().iter().any(|(n, event)| {
+        matches!(event, Event::SurplusWithheld { class, count, from, .. }
+            if *n == 2 && *class == ClassId(0) && *count == 2 && *from == relay)
+    });
+    assert!(told);
+    // Another gives all of it.
+    sim.tamper_no_more();
+    sim.connect(0, 2)?;
+    sim.run_for(600)?;
+    assert_eq!(held(&sim, 2, 0), BTreeSet::from([0, 1]));
+    Ok(())
+}
+
+#[test]
+fn an_offer_is_agreed_to_once_however_often_it_is_said() -> Done {
+    let mut sim = network(13, &[all(), all(), all()])?;
+    let (agreed, before) = agree(&mut sim)?;
+    let why = |sim: &Sim| {
+        let said = sim.heard().last().map(|(.., message)| message.clone());
+        match said {
+            Some(Message::Declined { why, .. }) => Some(why),
+            _ => None,
+        }
+    };
+    for _ in 0..3 {
+        sim.inject(1, 0, &Message::Agreed(agreed.clone()));
+        sim.drain()?;
+        assert_eq!(logged(&sim, 0).len(), before + 1);
+        assert_eq!(why(&sim), None);
+    }
+    // When it is over, it is over: the leaf that it has goes on to open.
+    sim.run_for(limits::STATEMENT_SERVES_S + 60)?;
+    sim.inject(1, 0, &Message::Agreed(agreed));
+    sim.drain()?;
+    assert_eq!(logged(&sim, 0).len(), before + 1);
+    assert_eq!(why(&sim), Some(Decline::Void));
+    Ok(())
+}
+
+#[test]
+fn an_offer_that_policy_has_overtaken_is_not_logged() -> Done {
+    let mut sim = network(11, &[all(), all(), all()])?;
+    let (agreed, _) = agree(&mut sim)?;
     apply(&mut sim, 0, &[("admit", ADMIT)])?;
     let before = logged(&sim, 0).len();
     sim.inject(1, 0, &Message::Agreed(agreed));
