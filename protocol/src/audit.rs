@@ -54,7 +54,9 @@ pub use chain::Chain;
 pub use disclosures::{Disclosures, Gift, Given};
 pub use evidence::{VerifiedFork, verify_fork};
 pub use export::{Export, export_openings};
-pub use finding::{Finding, FindingKind, Severity};
+pub use finding::{
+    CheckpointFault, DisclosureFault, Finding, FindingKind, ResumptionFault, Severity,
+};
 pub use history::{HistoryFault, HistoryNotes};
 pub use laws::ReadPolicy;
 pub use ledger::{Ledger, Seals};

@@ -4,7 +4,7 @@
 
 use hashpact_keys::{Origin, RosterVersion, SignedRoster, Timestamp};
 
-use super::finding::FindingKind;
+use super::finding::{CheckpointFault, FindingKind};
 use super::history::HistoryFault;
 use super::notes::{Judge, Parsed};
 use crate::log::{CheckpointError, ForkError, ForkFact, ForkProof, LogFiles, root_at};
@@ -75,12 +75,12 @@ pub(super) fn refused<F: LogFiles>(
 ) -> FindingKind {
     let parsed = match note.map(|note| judge.parse(note)) {
         Ok(Ok(parsed)) => parsed,
-        Ok(Err(error)) => return FindingKind::Note(error),
-        Err(fault) => return FindingKind::History(fault),
+        Ok(Err(error)) => return CheckpointFault::Note(error).into(),
+        Err(fault) => return CheckpointFault::History(fault).into(),
     };
     if !judge.is_log_signed(&parsed) {
         let origin = parsed.checkpoint.origin;
-        return FindingKind::Note(CheckpointError::NoKey { origin });
+        return CheckpointFault::Note(CheckpointError::NoKey { origin }).into();
     }
     let size = parsed.checkpoint.size;
     let held = newest.map_or(0, |newest| newest.checkpoint.size);

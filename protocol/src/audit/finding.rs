@@ -1,21 +1,32 @@
 //! What an audit finds: where, and what was expected. Why: a verdict that does not name the entry helps nobody.
 //! In scope: the data and its words. Out of scope: how it is printed.
+//!
+//! | file | answers |
+//! |---|---|
+//! | here | what is wrong with rosters, the files of a log, and its leaves |
+//! | `checkpoint` | with a checkpoint, its history, its cosignatures |
+//! | `resumption` | with a log that takes the place of another |
+//! | `disclosure` | with what was opened, and what it says was disclosed |
+//! | `words` | what their messages have in common |
+
+mod checkpoint;
+mod disclosure;
+mod resumption;
+mod words;
 
 use hashpact_keys::chain::RosterError;
-use hashpact_keys::{CentreId, Jurisdiction, KeyId, Origin, RosterVersion, Timestamp};
+use hashpact_keys::{Jurisdiction, Origin, RosterVersion, Timestamp};
 
-use super::bundle::BundleError;
-use super::history::HistoryFault;
 use super::place::Place;
-use crate::b3::Hash;
-use crate::delta::{BodyError, Seq};
-use crate::labels::ClassId;
-use crate::limits;
-use crate::lists::ClosedList as _;
-use crate::log::{CheckpointError, ForkError};
-use crate::policy::{Action, PolicyDocumentError, PolicyFault};
-use crate::transfer::{ChainError, RecallError, StatementError};
+use crate::delta::BodyError;
+use crate::log::ForkError;
+use crate::policy::{PolicyDocumentError, PolicyFault};
 use crate::verify::LeafFault;
+use words::{caused, leaves, or_none};
+
+pub use checkpoint::CheckpointFault;
+pub use disclosure::DisclosureFault;
+pub use resumption::ResumptionFault;
 
 /// One thing that an audit found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,144 +98,9 @@ pub enum FindingKind {
     #[error("no roster names this log")]
     UnknownLog,
 
-    /// A note that is no checkpoint of this log, or that no log key signed.
+    /// A checkpoint, its history or its cosignatures.
     #[error(transparent)]
-    Note(CheckpointError),
-    /// The key that signed a checkpoint had left the roster.
-    #[error("signed by log key {key}, which is on roster {last} and on none that counts here")]
-    LogKeyLeft {
-        /// The key.
-        key: KeyId,
-        /// The last roster that lists it.
-        last: RosterVersion,
-    },
-    /// The key that signed a checkpoint is revoked below its size.
-    #[error("signed by log key {key}, which is revoked above log size {cut}")]
-    LogKeyRevoked {
-        /// The key.
-        key: KeyId,
-        /// The cut-off.
-        cut: u64,
-    },
-    /// A checkpoint that does not grow the log.
-    #[error("size {got} does not follow size {last}: a checkpoint that goes back")]
-    Back {
-        /// Size of the one before it.
-        last: u64,
-        /// Its size.
-        got: u64,
-    },
-    /// A note above the newest checkpoint.
-    #[error("size {got} lies above the newest checkpoint of size {checkpoint}")]
-    Beyond {
-        /// Size of the newest checkpoint.
-        checkpoint: u64,
-        /// Its size.
-        got: u64,
-    },
-    /// The newest checkpoint is not in the history.
-    #[error("the history ends at size {last}, the newest checkpoint has size {checkpoint}")]
-    HistoryEnds {
-        /// Size of the last note; 0 without one.
-        last: u64,
-        /// Size of the newest checkpoint.
-        checkpoint: u64,
-    },
-    /// The history cannot be cut into notes.
-    #[error(transparent)]
-    History(HistoryFault),
-    /// A checkpoint's root is not that of the leaves.
-    #[error("the root over {size} leaves is {}, the checkpoint says {}", short(.got), short(.expected))]
-    Root {
-        /// Leaves.
-        size: u64,
-        /// What the checkpoint says.
-        expected: Hash,
-        /// What the leaves make.
-        got: Hash,
-    },
-    /// Fewer cosignatures than make a checkpoint witnessed.
-    #[error("{got} of {expected} witnesses cosigned it")]
-    Quorum {
-        /// How many must.
-        expected: usize,
-        /// How many did.
-        got: usize,
-    },
-    /// A cosignature that does not verify.
-    #[error("the cosignature of {holder} does not verify")]
-    Cosignature {
-        /// Whose key the line names.
-        holder: String,
-    },
-    /// A cosignature by a key that was not valid at its time, or that is revoked below this size.
-    #[error("{holder} cosigned at {at} with a key that does not count then and there")]
-    CosignatureVoid {
-        /// Whose key it is.
-        holder: String,
-        /// The time that the cosignature states.
-        at: Timestamp,
-    },
-    /// A cosignature of somebody who had left the roster.
-    #[error("cosigned by {holder}, whose key is on roster {last} and on none that counts here")]
-    CosignerLeft {
-        /// Whose key it was.
-        holder: String,
-        /// The last roster that lists it.
-        last: RosterVersion,
-    },
-    /// A cosignature that its holder made when a roster had dropped its key. It counts as none. By itself it contradicts
-    /// nothing: a witness may have cosigned before it heard of that roster.
-    #[error(
-        "{holder} cosigned at {at}, after roster {roster} of {issued_at} had dropped its key: it counts as missing"
-    )]
-    CosignedAfterLeaving {
-        /// Whose key it was.
-        holder: String,
-        /// The time that the cosignature states.
-        at: Timestamp,
-        /// The first roster that does not list the key any more.
-        roster: RosterVersion,
-        /// When that roster was issued.
-        issued_at: Timestamp,
-    },
-    /// The newest witnessed checkpoint is old: nobody says what the log is since.
-    #[error(
-        "witnessed at {witnessed_at}, more than {} s before {now}: later entries may be withheld here",
-        limits::COSIGNATURE_FRESH_S
-    )]
-    Stale {
-        /// The newest time that a whole quorum has reached.
-        witnessed_at: Timestamp,
-        /// The verifier's time.
-        now: Timestamp,
-    },
-    /// A cosignature from the future.
-    #[error("{holder} cosigned at {at}, more than a day after {now}")]
-    CosignedAhead {
-        /// Whose key it is.
-        holder: String,
-        /// The time that the cosignature states.
-        at: Timestamp,
-        /// The verifier's time.
-        now: Timestamp,
-    },
-    /// A line of a key that no roster lists.
-    #[error("signature line {line} is of key {}, which no roster lists for a cosigner of this log", hex(.key_id))]
-    UnknownKey {
-        /// Its place among the lines, from 0.
-        line: usize,
-        /// The key id of the note format.
-        key_id: [u8; 4],
-    },
-    /// A second line of one key.
-    #[error("signature line {line} is a second one of key {}", hex(.key_id))]
-    RepeatedKey {
-        /// Its place among the lines, from 0.
-        line: usize,
-        /// The key id of the note format.
-        key_id: [u8; 4],
-    },
+    Checkpoint(#[from] CheckpointFault),
 
     /// A file that the size of the log calls for.
     #[error("the file is missing, is no plain file, or cannot be read")]
@@ -354,262 +230,16 @@ pub enum FindingKind {
         /// What it names.
         got: Option<u64>,
     },
-    /// The first leaf of a log whose centre had an earlier line does not say that it takes that one's place.
-    #[error("begins without taking the place of {origin}, an earlier log of its centre")]
-    NotResumed {
-        /// The newest of the earlier lines.
-        origin: Origin,
-    },
-    /// A log says that it takes the place of one that no earlier roster names.
-    #[error("takes the place of {origin}, which no earlier roster names")]
-    ResumesUnlisted {
-        /// The line that it names.
-        origin: Origin,
-    },
-    /// A log takes the place of one beside which there is no fork proof.
-    #[error("takes the place of {origin}, beside which there is no fork proof")]
-    ResumedWithoutFork {
-        /// The line that it names.
-        origin: Origin,
-    },
-    /// A log takes the place of one whose fork proof does not hold.
-    #[error("takes the place of {origin}, whose fork proof does not hold: {error}")]
-    ResumedNoFork {
-        /// The line that it names.
-        origin: Origin,
-        /// Why not.
-        error: ForkError,
-    },
-    /// A log goes on from leaves that only one branch of the old one has.
-    #[error(
-        "goes on from {size} leaves of the log before it, whose branches have {common} in common"
-    )]
-    ResumedBeyond {
-        /// Leaves that it goes on from.
-        size: u64,
-        /// Leaves that the branches have in common at most.
-        common: u64,
-    },
-    /// A log goes on from more leaves than the fork proof here shows to be common; it does not show where the branches part.
-    #[error(
-        "goes on from {size} leaves of the log before it, of which the fork proof here shows {common} to be common"
-    )]
-    ResumedNotShown {
-        /// Leaves that it goes on from.
-        size: u64,
-        /// Leaves that the fork proof shows to be common.
-        common: u64,
-    },
-    /// A log says another root of the old one than that has.
-    #[error(
-        "the log before it has the root {} at size {size}, the leaf says {}",
-        short(.got),
-        short(.expected)
-    )]
-    ResumedRoot {
-        /// Leaves that it goes on from.
-        size: u64,
-        /// What the leaf says.
-        expected: Hash,
-        /// What the old log has.
-        got: Hash,
-    },
-    /// The old log is here, and not up to where the new one goes on from.
-    #[error(
-        "goes on from {size} leaves of {origin}; of its {held} leaves here the root at that size cannot be computed"
-    )]
-    ResumedUnread {
-        /// The line that it names.
-        origin: Origin,
-        /// Leaves that it goes on from.
-        size: u64,
-        /// Leaves under the old log's checkpoint here; 0 without one.
-        held: u64,
-    },
-    /// A log names another fork proof than the one beside the old log. Several may hold.
-    #[error("names another fork proof than the one beside {origin}")]
-    ResumedOtherProof {
-        /// The line that it names.
-        origin: Origin,
-    },
+    /// A log that takes the place of another.
+    #[error(transparent)]
+    Resumption(#[from] ResumptionFault),
     /// A delta's body.
     #[error(transparent)]
     Body(BodyError),
 
-    /// A file that was given as openings.
+    /// What was opened, or what it says was disclosed.
     #[error(transparent)]
-    Openings(BundleError),
-    /// A sealed leaf that its centre did not open.
-    #[error("this record is sealed, and its centre did not open it")]
-    Unopened,
-    /// Sealed leaves that no openings speak of.
-    #[error("the openings of this log end before {sealed} of its sealed records: ask for the rest")]
-    OpeningsEnd {
-        /// How many.
-        sealed: u64,
-    },
-    /// An opening that does not give the leaf's commitment.
-    #[error("what was given as the opening of this record does not open it")]
-    OpensOther,
-    /// An opening of a leaf that seals nothing.
-    #[error("an opening was given of this leaf, which is no sealed record")]
-    OpensNothing,
-    /// Openings of leaves beyond the newest checkpoint here.
-    #[error("{openings} openings are of leaves beyond this copy of the log: copy it again")]
-    OpensAhead {
-        /// How many.
-        openings: u64,
-    },
-    /// Two openings of one leaf.
-    #[error("two openings were given of this record, and they differ")]
-    OpenedTwice,
-    /// What was opened is nothing that may stand there.
-    #[error("what was opened is nothing that a record of this kind seals")]
-    OpenedOther,
-    /// A transfer statement does not hold.
-    #[error(transparent)]
-    Statement(StatementError),
-    /// A recall or an acknowledgement does not hold.
-    #[error(transparent)]
-    Recall(RecallError),
-    /// An object in the log of a centre that is no side of it.
-    #[error("what leaf {index} seals is between {from} and {to}, and stands in the log of neither")]
-    NotASide {
-        /// Who gave.
-        from: CentreId,
-        /// Who took.
-        to: CentreId,
-        /// The leaf.
-        index: u64,
-    },
-    /// A statement that one side logged and the other did not, although its openings were given.
-    #[error("statement {}: {centre} did not log it, or did not open it", short(.statement))]
-    OneSided {
-        /// The statement.
-        statement: Hash,
-        /// The side that is silent.
-        centre: CentreId,
-        /// Whether it is the one that took: it logs first, so that without it nothing flowed by right. A giver that did not
-        /// log may not have given.
-        is_taker: bool,
-    },
-    /// A statement of a log that is not here.
-    #[error("disclosed under the log {origin}, which is not here")]
-    GivenOfUnknownLog {
-        /// The log.
-        origin: Origin,
-    },
-    /// A statement names a delta that the log does not have so.
-    #[error("the statement names delta {seq} with a header that the log does not have")]
-    GivenDelta {
-        /// The delta.
-        seq: Seq,
-    },
-    /// A statement counts other records than the class table.
-    #[error("the statement gives {got} records of class {class} of delta {seq}, the header counts {}", expected.unwrap_or(0))]
-    GivenCount {
-        /// The delta.
-        seq: Seq,
-        /// The class.
-        class: ClassId,
-        /// What the table counts; none if it does not have the class.
-        expected: Option<u64>,
-        /// What the statement says.
-        got: u64,
-    },
-    /// A class that no definition defines.
-    #[error("class {class} was disclosed and is not defined")]
-    GivenUndefined {
-        /// The class.
-        class: ClassId,
-    },
-    /// A statement that does not lead back to its origin, or farther than a class may go.
-    #[error("statement {}: {error}", short(.statement))]
-    StatementChain {
-        /// The statement.
-        statement: Hash,
-        /// Why.
-        error: ChainError,
-    },
-    /// A relay's statement whose parents nobody opened.
-    #[error("statement {}: a statement that it rests on was not opened, so nothing shows how the relay came by it", short(.statement))]
-    ParentUnopened {
-        /// The statement.
-        statement: Hash,
-    },
-    /// A statement whose time is not between what witnesses saw before and after it.
-    #[error("the statement is dated {got}; {}", between(*.after, *.before))]
-    StatementDate {
-        /// Its time.
-        got: Timestamp,
-        /// When the log was witnessed without it, or what it gives was issued.
-        after: Option<Timestamp>,
-        /// When it was witnessed.
-        before: Option<Timestamp>,
-    },
-    /// A side went by an older policy than it had to.
-    #[error("statement {}: it names the policy of {centre} at {}, and the one at {} was known by then", short(.statement), or_none(*.got), or_none(*.expected))]
-    OlderPolicy {
-        /// The statement.
-        statement: Hash,
-        /// Whose policy.
-        centre: CentreId,
-        /// The newest that had to be known.
-        expected: Option<u64>,
-        /// What it names.
-        got: Option<u64>,
-    },
-    /// A disclosure that a policy in force did not allow.
-    #[error("statement {}: class {class} was disclosed, and {centre} did not allow to {}: policy at {}{}", short(.statement), action.name(), or_none(*.policy), by(.policies, *.errors))]
-    NotAllowed {
-        /// The statement.
-        statement: Hash,
-        /// The class.
-        class: ClassId,
-        /// Whose policy denies.
-        centre: CentreId,
-        /// What it denies.
-        action: Action,
-        /// Log index of the document that denies; none where none is in force.
-        policy: Option<u64>,
-        /// `@id` of the policies that forbid it; none if none permits it.
-        policies: Vec<String>,
-        /// Errors while deciding, each of which denies.
-        errors: usize,
-    },
-    /// A disclosure that was allowed within the time by which two clocks may differ, and not at its own.
-    #[error("statement {}: class {class}: {centre} allowed to {} within an hour of it, and not at its time", short(.statement), action.name())]
-    BarelyAllowed {
-        /// The statement.
-        statement: Hash,
-        /// The class.
-        class: ClassId,
-        /// Whose policy.
-        centre: CentreId,
-        /// What it allowed.
-        action: Action,
-    },
-    /// More policy documents than an audit keeps.
-    #[error(
-        "{got} policy documents beyond the first {} were not used to judge disclosures",
-        limits::POLICIES_AUDITED
-    )]
-    PoliciesLeftOut {
-        /// How many.
-        got: u64,
-    },
-    /// A recall that nobody acknowledged.
-    #[error("{to} has not acknowledged this recall")]
-    Unacknowledged {
-        /// Who was to drop it.
-        to: CentreId,
-    },
-    /// An acknowledgement of a recall that nobody opened.
-    #[error("acknowledges a recall that was not opened")]
-    RecallUnopened,
-    /// An acknowledgement by another centre than the recall asks.
-    #[error("acknowledges a recall that went to another centre")]
-    AcknowledgedByOther,
+    Disclosure(#[from] DisclosureFault),
 }
 
 impl FindingKind {
@@ -621,22 +251,10 @@ impl FindingKind {
     )]
     pub fn severity(&self) -> Severity {
         match self {
-            Self::RolledBack { .. }
-            | Self::Stray { .. }
-            | Self::ClosedLogMissing
-            | Self::Stale { .. }
-            | Self::CosignedAfterLeaving { .. }
-            | Self::ResumedNotShown { .. }
-            | Self::ResumedOtherProof { .. }
-            | Self::OpeningsEnd { .. }
-            | Self::OpensAhead { .. }
-            | Self::ParentUnopened { .. }
-            | Self::BarelyAllowed { .. }
-            | Self::Unacknowledged { .. }
-            | Self::RecallUnopened
-            | Self::OneSided {
-                is_taker: false, ..
-            } => Severity::Warn,
+            Self::RolledBack { .. } | Self::Stray { .. } | Self::ClosedLogMissing => Severity::Warn,
+            Self::Checkpoint(fault) => fault.severity(),
+            Self::Resumption(fault) => fault.severity(),
+            Self::Disclosure(fault) => fault.severity(),
             _ => Severity::Fail,
         }
     }
@@ -648,7 +266,6 @@ impl FindingKind {
 
     /// Its name, stable for programs.
     #[must_use]
-    #[expect(clippy::too_many_lines, reason = "one line for each kind")]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Roster(_) => "roster",
@@ -662,23 +279,7 @@ impl FindingKind {
             Self::Fork { .. } => "fork",
             Self::RolledBack { .. } => "rolled-back",
             Self::UnknownLog => "unknown-log",
-            Self::Note(_) => "note",
-            Self::LogKeyLeft { .. } => "log-key-left",
-            Self::LogKeyRevoked { .. } => "log-key-revoked",
-            Self::Back { .. } => "back",
-            Self::Beyond { .. } => "beyond",
-            Self::HistoryEnds { .. } => "history-ends",
-            Self::History(_) => "history",
-            Self::Root { .. } => "root",
-            Self::Quorum { .. } => "quorum",
-            Self::Cosignature { .. } => "cosignature",
-            Self::CosignatureVoid { .. } => "cosignature-void",
-            Self::CosignerLeft { .. } => "cosigner-left",
-            Self::CosignedAfterLeaving { .. } => "cosigned-after-leaving",
-            Self::Stale { .. } => "stale",
-            Self::CosignedAhead { .. } => "cosigned-ahead",
-            Self::UnknownKey { .. } => "unknown-key",
-            Self::RepeatedKey { .. } => "repeated-key",
+            Self::Checkpoint(fault) => fault.name(),
             Self::FileMissing => "file-missing",
             Self::Stray { .. } => "stray",
             Self::TileWidth { .. } => "tile-width",
@@ -699,91 +300,9 @@ impl FindingKind {
             Self::PolicyLaw { .. } => "policy-law",
             Self::PolicyNotSignedOff => "policy-not-signed-off",
             Self::PolicyNotInForce { .. } => "policy-not-in-force",
-            Self::NotResumed { .. } => "not-resumed",
-            Self::ResumesUnlisted { .. } => "resumes-unlisted",
-            Self::ResumedWithoutFork { .. } => "resumed-without-fork",
-            Self::ResumedNoFork { .. } => "resumed-no-fork",
-            Self::ResumedBeyond { .. } => "resumed-beyond",
-            Self::ResumedNotShown { .. } => "resumed-not-shown",
-            Self::ResumedRoot { .. } => "resumed-root",
-            Self::ResumedUnread { .. } => "resumed-unread",
-            Self::ResumedOtherProof { .. } => "resumed-other-proof",
+            Self::Resumption(fault) => fault.name(),
             Self::Body(_) => "body",
-            Self::Openings(_) => "openings",
-            Self::Unopened => "unopened",
-            Self::OpeningsEnd { .. } => "openings-end",
-            Self::OpensOther => "opens-other",
-            Self::OpensNothing => "opens-nothing",
-            Self::OpensAhead { .. } => "opens-ahead",
-            Self::OpenedTwice => "opened-twice",
-            Self::OpenedOther => "opened-other",
-            Self::Statement(_) => "statement",
-            Self::Recall(_) => "recall",
-            Self::NotASide { .. } => "not-a-side",
-            Self::OneSided { .. } => "one-sided",
-            Self::GivenOfUnknownLog { .. } => "given-of-unknown-log",
-            Self::GivenDelta { .. } => "given-delta",
-            Self::GivenCount { .. } => "given-count",
-            Self::GivenUndefined { .. } => "given-undefined",
-            Self::StatementChain { .. } => "statement-chain",
-            Self::ParentUnopened { .. } => "parent-unopened",
-            Self::StatementDate { .. } => "statement-date",
-            Self::OlderPolicy { .. } => "older-policy",
-            Self::NotAllowed { .. } => "not-allowed",
-            Self::BarelyAllowed { .. } => "barely-allowed",
-            Self::PoliciesLeftOut { .. } => "policies-left-out",
-            Self::Unacknowledged { .. } => "unacknowledged",
-            Self::RecallUnopened => "recall-unopened",
-            Self::AcknowledgedByOther => "acknowledged-by-other",
+            Self::Disclosure(fault) => fault.name(),
         }
     }
-}
-
-/// An error with what caused it, which its own words leave out.
-fn caused(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn short(hash: &Hash) -> String {
-    hex(&hash[..8])
-}
-
-fn leaves(common: &Option<u64>) -> String {
-    common.map_or_else(
-        || "an unknown number of leaves".to_owned(),
-        |common| format!("{common} leaves"),
-    )
-}
-
-fn between(after: Option<Timestamp>, before: Option<Timestamp>) -> String {
-    let after = after.map(|at| format!("its log stood without it at {at}"));
-    let before = before.map(|at| format!("it was witnessed at {at}"));
-    let all: Vec<_> = after.into_iter().chain(before).collect();
-    all.join(", ")
-}
-
-/// Who forbids, and what went wrong.
-fn by(policies: &[String], errors: usize) -> String {
-    let mut text = match policies {
-        [] => ", which permits it nowhere".to_owned(),
-        ids => format!(", {}", ids.join(", ")),
-    };
-    if errors > 0 {
-        text.push_str(&format!(", {errors} errors"));
-    }
-    text
-}
-
-fn or_none(index: Option<u64>) -> String {
-    index.map_or_else(|| "none".to_owned(), |index| format!("leaf {index}"))
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hashpact_keys::{Origin, Timestamp};
 
-use super::finding::{Finding, FindingKind};
+use super::finding::{DisclosureFault, Finding};
 use super::laws::ReadPolicy;
 use super::log::Event;
 use super::openings::{Object, Openings};
@@ -151,7 +151,7 @@ impl Ledger {
         };
         if self.policies_left_out > 0 && !openings.is_empty() {
             let got = self.policies_left_out;
-            found(Place::Log, FindingKind::PoliciesLeftOut { got });
+            found(Place::Log, DisclosureFault::PoliciesLeftOut { got }.into());
         }
         let Some(of_log) = openings.logs.get(&self.origin) else {
             return;
@@ -162,15 +162,18 @@ impl Ledger {
             if *index >= size {
                 ahead += 1;
             } else if !self.told.contains(index) {
-                found(leaf(*index), FindingKind::OpensNothing);
+                found(leaf(*index), DisclosureFault::OpensNothing.into());
             }
         }
         if ahead > 0 {
-            found(Place::Log, FindingKind::OpensAhead { openings: ahead });
+            found(
+                Place::Log,
+                DisclosureFault::OpensAhead { openings: ahead }.into(),
+            );
         }
         if self.seals.beyond > 0 {
             let sealed = self.seals.beyond;
-            found(Place::Log, FindingKind::OpeningsEnd { sealed });
+            found(Place::Log, DisclosureFault::OpeningsEnd { sealed }.into());
         }
     }
 
@@ -204,7 +207,7 @@ impl Ledger {
         let Some(opening) = of_log.opened.get(&index) else {
             if of_log.speaks_of(index) {
                 self.seals.unopened += 1;
-                found(FindingKind::Unopened);
+                found(DisclosureFault::Unopened.into());
             } else {
                 self.seals.beyond += 1;
             }
@@ -214,7 +217,7 @@ impl Ledger {
         self.told.insert(index);
         if opening.commitment != *commitment {
             self.seals.unopened += 1;
-            found(FindingKind::OpensOther);
+            found(DisclosureFault::OpensOther.into());
             return;
         }
         self.seals.opened += 1;
@@ -225,7 +228,7 @@ impl Ledger {
             Object::Unknown => true,
         };
         if !fits {
-            found(FindingKind::OpenedOther);
+            found(DisclosureFault::OpenedOther.into());
         }
     }
 

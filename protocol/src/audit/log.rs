@@ -8,7 +8,7 @@ use hashpact_keys::{Origin, RosterVersion, Timestamp};
 
 use super::chain::Chain;
 use super::evidence;
-use super::finding::{Finding, FindingKind, Severity};
+use super::finding::{CheckpointFault, Finding, FindingKind, Severity};
 use super::history::HistoryFault;
 use super::laws::ReadPolicy;
 use super::leaves::Leaves;
@@ -170,7 +170,7 @@ fn newest(
     let place = Place::Checkpoint { size: None };
     let parsed = judge.parse(note);
     parsed
-        .map_err(|error| out.found(place, FindingKind::Note(error)))
+        .map_err(|error| out.found(place, CheckpointFault::Note(error).into()))
         .ok()
 }
 
@@ -223,8 +223,8 @@ impl<H: Iterator<Item = Result<Vec<u8>, HistoryFault>>> History<H> {
             let place = Place::History { number, size: None };
             match note.map(|note| judge.parse(note)) {
                 Ok(Ok(parsed)) => return Some((number, parsed)),
-                Ok(Err(error)) => out.found(place, FindingKind::Note(error)),
-                Err(fault) => out.found(place, FindingKind::History(fault)),
+                Ok(Err(error)) => out.found(place, CheckpointFault::Note(error).into()),
+                Err(fault) => out.found(place, CheckpointFault::History(fault).into()),
             }
         }
         None
@@ -314,7 +314,10 @@ impl<F: LogFiles, H: Iterator<Item = Result<Vec<u8>, HistoryFault>>> Reading<'_,
                 return;
             };
             let place = history_place(number, size);
-            out.found(place.clone(), FindingKind::Back { last, got: size });
+            out.found(
+                place.clone(),
+                CheckpointFault::Back { last, got: size }.into(),
+            );
             let known = if size == last {
                 Some(root)
             } else {
@@ -322,11 +325,12 @@ impl<F: LogFiles, H: Iterator<Item = Result<Vec<u8>, HistoryFault>>> Reading<'_,
             };
             let expected = parsed.checkpoint.root;
             if let Some(got) = known.filter(|got| *got != expected) {
-                let kind = FindingKind::Root {
+                let kind = CheckpointFault::Root {
                     size,
                     expected,
                     got,
-                };
+                }
+                .into();
                 out.found(place.clone(), kind);
             }
             self.judge_note(&parsed, place, RosterVersion::FIRST, out);
@@ -390,11 +394,12 @@ impl<F: LogFiles, H: Iterator<Item = Result<Vec<u8>, HistoryFault>>> Reading<'_,
     fn root(&self, parsed: &Parsed, tiles: &Tiles<'_, F>, place: Place, out: &mut Out<'_>) {
         let (size, expected) = (parsed.checkpoint.size, parsed.checkpoint.root);
         if let Some(got) = tiles.other_root(&expected) {
-            let kind = FindingKind::Root {
+            let kind = CheckpointFault::Root {
                 size,
                 expected,
                 got,
-            };
+            }
+            .into();
             out.found(place, kind);
         }
     }
@@ -406,14 +411,20 @@ impl<F: LogFiles, H: Iterator<Item = Result<Vec<u8>, HistoryFault>>> Reading<'_,
         let newest = self.summary.checkpoint.as_ref();
         let is_due = last > 0 || newest.is_none_or(|note| note.standing.quorum > 0);
         if self.history.next.is_none() && last < checkpoint && is_due {
-            out.found(Place::Log, FindingKind::HistoryEnds { last, checkpoint });
+            out.found(
+                Place::Log,
+                CheckpointFault::HistoryEnds { last, checkpoint }.into(),
+            );
         }
         while let Some((number, parsed)) = self.history.next.take() {
             let got = parsed.checkpoint.size;
             let place = history_place(number, got);
             // Where reading ended early, a note below the checkpoint was not reached.
             if got > checkpoint {
-                out.found(place.clone(), FindingKind::Beyond { checkpoint, got });
+                out.found(
+                    place.clone(),
+                    CheckpointFault::Beyond { checkpoint, got }.into(),
+                );
             }
             let since = self.leaves.since();
             self.take(&parsed, place, since, out);
@@ -437,7 +448,10 @@ impl<F: LogFiles, H: Iterator<Item = Result<Vec<u8>, HistoryFault>>> Reading<'_,
                 .saturating_add(limits::COSIGNATURE_FRESH_S);
             let now = self.now;
             if until < now.get() {
-                out.found(at.place, FindingKind::Stale { witnessed_at, now });
+                out.found(
+                    at.place,
+                    CheckpointFault::Stale { witnessed_at, now }.into(),
+                );
             }
         }
         self.summary.checkpoint = Some(note);

@@ -9,7 +9,7 @@ use hashpact_keys::roster::KeyEntry;
 use hashpact_keys::{KeyUse, Origin, PublicKey, Roster, RosterVersion, Timestamp};
 
 use super::chain::Chain;
-use super::finding::FindingKind;
+use super::finding::{CheckpointFault, FindingKind};
 use super::log::Out;
 use super::place::Place;
 use super::summary::NoteSummary;
@@ -144,14 +144,14 @@ impl<'a> Judge<'a> {
         let mut seen: Vec<(&str, [u8; 4])> = Vec::new();
         for (line, (name, key_id)) in lines(&parsed.bytes).enumerate() {
             if seen.contains(&(name, key_id)) {
-                let kind = FindingKind::RepeatedKey { line, key_id };
+                let kind = CheckpointFault::RepeatedKey { line, key_id }.into();
                 out.found(at.place.clone(), kind);
                 continue;
             }
             seen.push((name, key_id));
             let found = match self.find(name, key_id, at.since) {
                 Some((known, left)) => self.line(parsed, &known, left, at.since, &mut tally),
-                None => Some(FindingKind::UnknownKey { line, key_id }),
+                None => Some(CheckpointFault::UnknownKey { line, key_id }.into()),
             };
             if let Some(kind) = found {
                 out.found(at.place.clone(), kind);
@@ -159,14 +159,17 @@ impl<'a> Judge<'a> {
         }
         if !tally.log_line {
             let origin = self.origin.clone();
-            let kind = FindingKind::Note(CheckpointError::NoKey { origin });
+            let kind = CheckpointFault::Note(CheckpointError::NoKey { origin }).into();
             out.found(at.place.clone(), kind);
         }
         let size = parsed.checkpoint.size;
         let (roster, standing) = self.standing(&tally, size, at.since);
         if !standing.is_witnessed() {
             let (expected, got) = (standing.quorum, standing.cosigned.len());
-            out.found(at.place.clone(), FindingKind::Quorum { expected, got });
+            out.found(
+                at.place.clone(),
+                CheckpointFault::Quorum { expected, got }.into(),
+            );
         }
         NoteSummary {
             size,
@@ -233,25 +236,28 @@ impl<'a> Judge<'a> {
             Known::Cosigner(key, cosigner) => {
                 let holder = cosigner.holder.clone();
                 let Ok(Some(at)) = parsed.note.signed_by(key) else {
-                    return Some(FindingKind::Cosignature { holder });
+                    return Some(CheckpointFault::Cosignature { holder }.into());
                 };
                 if let Some(last) = left {
-                    return Some(FindingKind::CosignerLeft { holder, last });
+                    return Some(CheckpointFault::CosignerLeft { holder, last }.into());
                 }
                 let now = self.now;
                 if at.get() > now.get().saturating_add(limits::CLOCK_SKEW_S) {
-                    return Some(FindingKind::CosignedAhead { holder, at, now });
+                    return Some(CheckpointFault::CosignedAhead { holder, at, now }.into());
                 }
                 if let Some(dropped) = self.dropped_by(key, at) {
-                    return Some(FindingKind::CosignedAfterLeaving {
-                        holder,
-                        at,
-                        roster: dropped.version,
-                        issued_at: dropped.issued_at,
-                    });
+                    return Some(
+                        CheckpointFault::CosignedAfterLeaving {
+                            holder,
+                            at,
+                            roster: dropped.version,
+                            issued_at: dropped.issued_at,
+                        }
+                        .into(),
+                    );
                 }
                 if !self.may_cosign(key.key(), parsed.checkpoint.size, at, since) {
-                    return Some(FindingKind::CosignatureVoid { holder, at });
+                    return Some(CheckpointFault::CosignatureVoid { holder, at }.into());
                 }
                 tally.cosigned.push((*key.key(), at));
                 None
@@ -268,19 +274,20 @@ impl<'a> Judge<'a> {
     ) -> Option<FindingKind> {
         if parsed.note.signed_by(key).is_err() {
             let error = CheckpointError::Note(NoteError::Signature);
-            return Some(FindingKind::Note(error));
+            return Some(CheckpointFault::Note(error).into());
         }
         let id = entry.key.key_id();
         if let Some(last) = left {
-            return Some(FindingKind::LogKeyLeft { key: id, last });
+            return Some(CheckpointFault::LogKeyLeft { key: id, last }.into());
         }
         if entry.from > self.now {
             let origin = self.origin.clone();
-            return Some(FindingKind::Note(CheckpointError::NoKey { origin }));
+            return Some(CheckpointFault::Note(CheckpointError::NoKey { origin }).into());
         }
         let newest = self.chain.newest().roster();
         let cut = newest.revoked_from(&id, &self.origin)?;
-        (parsed.checkpoint.size > cut).then_some(FindingKind::LogKeyRevoked { key: id, cut })
+        (parsed.checkpoint.size > cut)
+            .then_some(CheckpointFault::LogKeyRevoked { key: id, cut }.into())
     }
 
     /// Whether a roster that counts lets a key cosign this size at this time. A cut-off of any later roster counts: the

@@ -12,7 +12,7 @@ use hashpact_keys::{CentreId, Context, KeyId, Origin, Roster, Timestamp};
 
 use super::bundle::{Bundle, BundleError};
 use super::chain::Chain;
-use super::finding::{Finding, FindingKind};
+use super::finding::{DisclosureFault, Finding, FindingKind};
 use super::place::Place;
 use crate::b3::Hash;
 use crate::delta::Seq;
@@ -91,14 +91,14 @@ impl Openings {
             let bundle = match Bundle::from_bytes(bytes) {
                 Ok(bundle) => bundle,
                 Err(error) => {
-                    found(FindingKind::Openings(error));
+                    found(DisclosureFault::Openings(error).into());
                     continue;
                 }
             };
             let is_ours = bundle.network == chain.newest().roster().network;
             if !is_ours || !lines.contains_key(&bundle.origin) {
                 let expected = "of a log of this network";
-                found(FindingKind::Openings(BundleError::Value { expected }));
+                found(DisclosureFault::Openings(BundleError::Value { expected }).into());
                 continue;
             }
             all.add(bundle, chain, emit);
@@ -146,7 +146,7 @@ impl Openings {
                     index: one.leaf,
                     seq: None,
                 };
-                found(place, FindingKind::OpenedTwice, emit);
+                found(place, DisclosureFault::OpenedTwice.into(), emit);
             }
         }
         for signed in bundle.shown {
@@ -169,7 +169,7 @@ impl Openings {
                 .map(Object::Statement);
         }
         let Some(leaf) = leaf else {
-            return Err(Box::new(FindingKind::OpenedOther));
+            return Err(DisclosureFault::OpenedOther.into());
         };
         let hash = Recall::hash(signed);
         let by = |by: &CentreId, key| Signature {
@@ -177,25 +177,25 @@ impl Openings {
             own: (by == origin.centre()).then_some((origin.clone(), leaf)),
         };
         if let Ok(envelope) = Sign1::parse(signed, Context::Recall) {
-            let recall = Recall::read_unverified(signed).map_err(FindingKind::Recall)?;
+            let recall = Recall::read_unverified(signed).map_err(DisclosureFault::Recall)?;
             let opened = under(chain, recall.time, |roster| Recall::open(signed, roster));
-            let (recall, _) = opened.map_err(FindingKind::Recall)?;
+            let (recall, _) = opened.map_err(DisclosureFault::Recall)?;
             by(&recall.from, envelope.kid()).check(chain)?;
             self.recalls.insert(hash, (recall, origin.clone(), leaf));
             return Ok(Object::Recall(hash));
         }
         if let Ok(envelope) = Sign1::parse(signed, Context::Acknowledgement) {
-            let said = Acknowledgement::read_unverified(signed).map_err(FindingKind::Recall)?;
+            let said = Acknowledgement::read_unverified(signed).map_err(DisclosureFault::Recall)?;
             let opened = under(chain, said.time, |roster| {
                 Acknowledgement::open(signed, roster)
             });
-            let (said, _) = opened.map_err(FindingKind::Recall)?;
+            let (said, _) = opened.map_err(DisclosureFault::Recall)?;
             by(&said.from, envelope.kid()).check(chain)?;
             self.acknowledgements
                 .insert(hash, (said, origin.clone(), leaf));
             return Ok(Object::Acknowledgement(hash));
         }
-        Err(Box::new(FindingKind::OpenedOther))
+        Err(DisclosureFault::OpenedOther.into())
     }
 
     fn statement(
@@ -209,9 +209,10 @@ impl Openings {
         let mut held = match self.statements.remove(&hash) {
             Some(held) => held,
             None => {
-                let read = Statement::read_unverified(signed).map_err(FindingKind::Statement)?;
+                let read =
+                    Statement::read_unverified(signed).map_err(DisclosureFault::Statement)?;
                 let opened = under(chain, read.time, |roster| Statement::open(signed, roster));
-                let (statement, roster) = opened.map_err(FindingKind::Statement)?;
+                let (statement, roster) = opened.map_err(DisclosureFault::Statement)?;
                 Held {
                     statement: Arc::new(statement),
                     signed: signed.into(),

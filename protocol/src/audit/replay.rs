@@ -15,7 +15,7 @@ use hashpact_keys::{CentreId, Context, KeyUse, Origin, Timestamp};
 
 use super::chain::Chain;
 use super::disclosures::Disclosures;
-use super::finding::{Finding, FindingKind};
+use super::finding::{DisclosureFault, Finding, FindingKind};
 use super::ledger::{Ledger, leaf};
 use super::openings::{Held, Openings, Signature};
 use super::place::Place;
@@ -184,7 +184,7 @@ impl<'a> Court<'a> {
             if ![from, to].contains(&log.centre()) {
                 let (from, to) = (from.clone(), to.clone());
                 let index = *index;
-                found(FindingKind::NotASide { from, to, index });
+                found(DisclosureFault::NotASide { from, to, index }.into());
             }
         }
         if let Ok(signed) = MultiSigned::parse(&held.signed, Context::TransferStatement) {
@@ -209,11 +209,14 @@ impl<'a> Court<'a> {
             let is_opened = theirs.any(|ledger| ledger.is_opened && ledger.origin.centre() == side);
             if is_opened && !is_there {
                 let (statement, centre) = (*hash, side.clone());
-                found(FindingKind::OneSided {
-                    statement,
-                    centre,
-                    is_taker,
-                });
+                found(
+                    DisclosureFault::OneSided {
+                        statement,
+                        centre,
+                        is_taker,
+                    }
+                    .into(),
+                );
             }
         }
     }
@@ -223,7 +226,7 @@ impl<'a> Court<'a> {
         let statement = &held.statement;
         let Some(ledger) = self.ledgers.get(&statement.origin) else {
             let origin = statement.origin.clone();
-            return found(FindingKind::GivenOfUnknownLog { origin });
+            return found(DisclosureFault::GivenOfUnknownLog { origin }.into());
         };
         for Given {
             seq,
@@ -236,26 +239,32 @@ impl<'a> Court<'a> {
                 .get(seq)
                 .filter(|delta| delta.header == *header)
             else {
-                found(FindingKind::GivenDelta { seq: *seq });
+                found(DisclosureFault::GivenDelta { seq: *seq }.into());
                 continue;
             };
             let latest = statement.time.get().saturating_add(limits::CLOCK_SKEW_S);
             if delta.issued_at.get() > latest {
-                found(FindingKind::StatementDate {
-                    got: statement.time,
-                    after: Some(delta.issued_at),
-                    before: None,
-                });
+                found(
+                    DisclosureFault::StatementDate {
+                        got: statement.time,
+                        after: Some(delta.issued_at),
+                        before: None,
+                    }
+                    .into(),
+                );
             }
             for (class, got) in classes {
                 let expected = delta.classes.get(class).copied();
                 if expected != Some(*got) {
-                    found(FindingKind::GivenCount {
-                        seq: *seq,
-                        class: *class,
-                        expected,
-                        got: *got,
-                    });
+                    found(
+                        DisclosureFault::GivenCount {
+                            seq: *seq,
+                            class: *class,
+                            expected,
+                            got: *got,
+                        }
+                        .into(),
+                    );
                 }
             }
         }
@@ -283,13 +292,15 @@ impl<'a> Court<'a> {
         if let Err(error) = chain.check(&held.statement, &hops) {
             let statement = *hash;
             found(match error {
-                ChainError::Gap => FindingKind::ParentUnopened { statement },
+                ChainError::Gap => DisclosureFault::ParentUnopened { statement }.into(),
                 error @ (ChainError::Statement(_)
                 | ChainError::TooLarge { .. }
                 | ChainError::Unused
                 | ChainError::Parent
                 | ChainError::Unproven { .. }
-                | ChainError::Hops { .. }) => FindingKind::StatementChain { statement, error },
+                | ChainError::Hops { .. }) => {
+                    DisclosureFault::StatementChain { statement, error }.into()
+                }
             });
         }
     }
@@ -309,7 +320,7 @@ impl<'a> Court<'a> {
                 got.get() > before.get().saturating_add(limits::CLOCK_SKEW_S)
             });
             if early || late {
-                return found(FindingKind::StatementDate { got, after, before });
+                return found(DisclosureFault::StatementDate { got, after, before }.into());
             }
         }
     }
@@ -327,23 +338,29 @@ impl<'a> Court<'a> {
             } else if newest > got {
                 let (statement, centre) = (*hash, asked.centre.id.clone());
                 let expected = newest;
-                found(FindingKind::OlderPolicy {
-                    statement,
-                    centre,
-                    expected,
-                    got,
-                });
+                found(
+                    DisclosureFault::OlderPolicy {
+                        statement,
+                        centre,
+                        expected,
+                        got,
+                    }
+                    .into(),
+                );
             }
         }
         let is_origin = statement.hop == 0;
         if is_origin && statement.from_policy != statement.origin_policy {
             let (expected, got) = (statement.from_policy, statement.origin_policy);
-            found(FindingKind::OlderPolicy {
-                statement: *hash,
-                centre: statement.from.clone(),
-                expected,
-                got,
-            });
+            found(
+                DisclosureFault::OlderPolicy {
+                    statement: *hash,
+                    centre: statement.from.clone(),
+                    expected,
+                    got,
+                }
+                .into(),
+            );
         }
     }
 
@@ -405,7 +422,7 @@ impl<'a> Court<'a> {
                 }),
                 None => {
                     let origin = origin.clone();
-                    found(FindingKind::GivenOfUnknownLog { origin });
+                    found(DisclosureFault::GivenOfUnknownLog { origin }.into());
                 }
             }
         }
@@ -416,7 +433,7 @@ impl<'a> Court<'a> {
         let asked = self.asked(held, found);
         for class in held.statement.by_class().into_keys() {
             let Some(made) = self.made(held, class) else {
-                found(FindingKind::GivenUndefined { class });
+                found(DisclosureFault::GivenUndefined { class }.into());
                 continue;
             };
             for one in &asked {
@@ -512,22 +529,28 @@ impl<'a> Court<'a> {
         let (statement, centre) = (*hash, asked.centre.id.clone());
         let action = asked.action;
         if nearby.iter().any(|ruling| ruling.allowed) {
-            return Some(FindingKind::BarelyAllowed {
+            return Some(
+                DisclosureFault::BarelyAllowed {
+                    statement,
+                    class,
+                    centre,
+                    action,
+                }
+                .into(),
+            );
+        }
+        Some(
+            DisclosureFault::NotAllowed {
                 statement,
                 class,
                 centre,
                 action,
-            });
-        }
-        Some(FindingKind::NotAllowed {
-            statement,
-            class,
-            centre,
-            action,
-            policy: ruling.index,
-            policies: ruling.policies,
-            errors: ruling.errors.len(),
-        })
+                policy: ruling.index,
+                policies: ruling.policies,
+                errors: ruling.errors.len(),
+            }
+            .into(),
+        )
     }
 
     /// When a side decided: the statement's time, or what its own log had been witnessed at before it, whichever is later. So
@@ -591,9 +614,13 @@ impl<'a> Court<'a> {
             let is_side = [&from, &to].contains(&log.centre());
             if !is_side {
                 let index = *index;
-                found(log, index, FindingKind::NotASide { from, to, index });
+                found(
+                    log,
+                    index,
+                    DisclosureFault::NotASide { from, to, index }.into(),
+                );
             } else if !answered.contains(hash) {
-                found(log, *index, FindingKind::Unacknowledged { to });
+                found(log, *index, DisclosureFault::Unacknowledged { to }.into());
             }
         }
         for (said, log, index) in self.openings.acknowledgements.values() {
@@ -603,8 +630,8 @@ impl<'a> Court<'a> {
             let recall = self.openings.recalls.get(&said.recall);
             match recall {
                 Some((recall, ..)) if recall.to == said.from => {}
-                Some(_) => found(log, *index, FindingKind::AcknowledgedByOther),
-                None => found(log, *index, FindingKind::RecallUnopened),
+                Some(_) => found(log, *index, DisclosureFault::AcknowledgedByOther.into()),
+                None => found(log, *index, DisclosureFault::RecallUnopened.into()),
             }
         }
     }

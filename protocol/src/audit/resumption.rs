@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::chain::{Chain, precedes};
 use super::evidence::verify_fork;
-use super::finding::FindingKind;
+use super::finding::{FindingKind, ResumptionFault};
 use crate::b3::Hash;
 use crate::log::{Branches, Checkpoint, ForkFact, Leaf, LogFiles, SignedNote, empty_root, root_at};
 use crate::verify::LeafFault;
@@ -68,7 +68,7 @@ pub(super) fn first_leaf(
             | Leaf::Other(_),
         ) => {
             if let Some(origin) = chain.line_before(origin) {
-                found(FindingKind::NotResumed { origin });
+                found(ResumptionFault::NotResumed { origin }.into());
             }
             return;
         }
@@ -80,7 +80,7 @@ pub(super) fn first_leaf(
     let begins = |line| chain.first_with(line);
     if begins(&claim.origin).is_none_or(|first| Some(first) >= begins(origin)) {
         let origin = claim.origin;
-        found(FindingKind::ResumesUnlisted { origin });
+        found(ResumptionFault::ResumesUnlisted { origin }.into());
         return;
     }
     // That the folder lacks it is told of the old log.
@@ -102,13 +102,13 @@ fn fork(
 ) {
     let origin = claim.origin.clone();
     let Some(text) = proof else {
-        found(FindingKind::ResumedWithoutFork { origin });
+        found(ResumptionFault::ResumedWithoutFork { origin }.into());
         return;
     };
     match verify_fork(chain.rosters(), &origin, text, now) {
         Err(error) => {
             let origin = origin.clone();
-            found(FindingKind::ResumedNoFork { origin, error });
+            found(ResumptionFault::ResumedNoFork { origin, error }.into());
         }
         Ok(fork) => {
             if let Some(kind) = beyond(claim.size, &fork.fact) {
@@ -117,7 +117,7 @@ fn fork(
         }
     }
     if claim.proof != Hash::from(Sha256::digest(text)) {
-        found(FindingKind::ResumedOtherProof { origin });
+        found(ResumptionFault::ResumedOtherProof { origin }.into());
     }
 }
 
@@ -132,8 +132,8 @@ fn beyond(size: u64, fork: &ForkFact) -> Option<FindingKind> {
         Branches::Checkpoints { .. } | Branches::Headers { .. } => common,
     };
     Some(match size > most {
-        true => FindingKind::ResumedBeyond { size, common: most },
-        false => FindingKind::ResumedNotShown { size, common },
+        true => ResumptionFault::ResumedBeyond { size, common: most }.into(),
+        false => ResumptionFault::ResumedNotShown { size, common }.into(),
     })
 }
 
@@ -153,13 +153,16 @@ fn other_root(claim: &Claim, old: &OtherLog) -> Option<FindingKind> {
     match got {
         None => {
             let origin = claim.origin.clone();
-            Some(FindingKind::ResumedUnread { origin, size, held })
+            Some(ResumptionFault::ResumedUnread { origin, size, held }.into())
         }
-        Some(got) if got != expected => Some(FindingKind::ResumedRoot {
-            size,
-            expected,
-            got,
-        }),
+        Some(got) if got != expected => Some(
+            ResumptionFault::ResumedRoot {
+                size,
+                expected,
+                got,
+            }
+            .into(),
+        ),
         Some(_) => None,
     }
 }

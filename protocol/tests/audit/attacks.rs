@@ -2,7 +2,7 @@
 
 use hashpact_keys::chain::RosterError;
 use hashpact_keys::{KeyUse, NetworkId, RosterVersion, Signer, Timestamp};
-use hashpact_protocol::audit::{Chain, Counts, FindingKind, HistoryFault, Place};
+use hashpact_protocol::audit::{Chain, CheckpointFault, Counts, FindingKind, HistoryFault, Place};
 use hashpact_protocol::log::{CheckpointError, ForkError, ForkProof, NoteError, SignedNote};
 use hashpact_protocol::testing::keys::START;
 
@@ -137,8 +137,8 @@ fn a_note_under_a_wrong_key_is_refused() {
     let key_id = published_key_id(&note);
     published.checkpoint = Some(note.to_bytes());
     let origin = published.centres[0].origin.clone();
-    let no_key = FindingKind::Note(CheckpointError::NoKey { origin });
-    let unknown = FindingKind::UnknownKey { line: 0, key_id };
+    let no_key = FindingKind::Checkpoint(CheckpointFault::Note(CheckpointError::NoKey { origin }));
+    let unknown = FindingKind::Checkpoint(CheckpointFault::UnknownKey { line: 0, key_id });
     let found = published.audit().found();
     assert_eq!(
         found,
@@ -166,11 +166,13 @@ fn a_note_of_another_text_keeps_no_signature() {
     let text = String::from_utf8(published.checkpoint.clone().unwrap()).unwrap();
     published.checkpoint = Some(text.replacen("\n3\n", "\n4\n", 1).into_bytes());
     let found = published.audit().found();
-    let signature = FindingKind::Note(CheckpointError::Note(NoteError::Signature));
+    let signature = FindingKind::Checkpoint(CheckpointFault::Note(CheckpointError::Note(
+        NoteError::Signature,
+    )));
     assert!(found.contains(&(at_checkpoint(4), signature)), "{found:?}");
     for holder in ["au", "ca", "us", AUDITOR] {
         let holder = holder.to_owned();
-        let kind = FindingKind::Cosignature { holder };
+        let kind = FindingKind::Checkpoint(CheckpointFault::Cosignature { holder });
         assert!(found.contains(&(at_checkpoint(4), kind)), "{found:?}");
     }
 }
@@ -187,10 +189,10 @@ fn a_note_of_another_log_is_refused() {
     let note = SignedNote::sign(&text, other.as_str(), &signer);
     published.checkpoint = Some(note.to_bytes());
     let expected = published.centres[0].origin.clone();
-    let kind = FindingKind::Note(CheckpointError::Origin {
+    let kind = FindingKind::Checkpoint(CheckpointFault::Note(CheckpointError::Origin {
         expected,
         got: other,
-    });
+    }));
     let place = Place::Checkpoint { size: None };
     assert_eq!(published.audit().found(), [(place, kind)]);
 }
@@ -203,10 +205,10 @@ fn a_checkpoint_below_its_quorum_is_named() {
     let mut note = published.head();
     published.cosign(&mut note, &[2], true);
     published.publish_note(&note.to_bytes());
-    let kind = FindingKind::Quorum {
+    let kind = FindingKind::Checkpoint(CheckpointFault::Quorum {
         expected: 3,
         got: 2,
-    };
+    });
     let found = published.audit().found();
     assert_eq!(
         found,
@@ -223,10 +225,10 @@ fn the_origins_own_witness_does_not_count() {
     published.cosign(&mut note, &[0, 1, 2], false);
     published.checkpoint = Some(note.to_bytes());
     let found = published.audit().found();
-    let quorum = FindingKind::Quorum {
+    let quorum = FindingKind::Checkpoint(CheckpointFault::Quorum {
         expected: 3,
         got: 2,
-    };
+    });
     assert!(found.contains(&(at_checkpoint(3), quorum)), "{found:?}");
 }
 
@@ -239,14 +241,14 @@ fn a_cosignature_from_a_removed_witness_does_not_count() {
     let mut note = published.head();
     published.cosign(&mut note, &[1], true);
     published.publish_note(&note.to_bytes());
-    let left = FindingKind::CosignerLeft {
+    let left = FindingKind::Checkpoint(CheckpointFault::CosignerLeft {
         holder: AUDITOR.to_owned(),
         last: RosterVersion::FIRST,
-    };
-    let quorum = FindingKind::Quorum {
+    });
+    let quorum = FindingKind::Checkpoint(CheckpointFault::Quorum {
         expected: 2,
         got: 1,
-    };
+    });
     // The notes that it cosigned while it was there stay witnessed.
     let places = [at_history(2, 4), at_checkpoint(4)];
     let expected = places.map(|place| [(place.clone(), left.clone()), (place, quorum.clone())]);
@@ -269,10 +271,10 @@ fn a_cosignature_by_a_revoked_key_counts_up_to_its_cut() {
         };
         draft.revocations.push(revocation);
     });
-    let void = FindingKind::CosignatureVoid {
+    let void = FindingKind::Checkpoint(CheckpointFault::CosignatureVoid {
         holder: "us".to_owned(),
         at: at(1),
-    };
+    });
     let found = published.audit().found();
     assert_eq!(
         found,
@@ -295,11 +297,11 @@ fn a_cosignature_from_the_future_does_not_count() {
     )
     .unwrap();
     published.checkpoint = Some(note.to_bytes());
-    let kind = FindingKind::CosignedAhead {
+    let kind = FindingKind::Checkpoint(CheckpointFault::CosignedAhead {
         holder: AUDITOR.to_owned(),
         at: late,
         now: NOW,
-    };
+    });
     let found = published.audit().found();
     assert!(found.contains(&(at_checkpoint(3), kind)), "{found:?}");
 }
@@ -313,7 +315,9 @@ fn a_second_line_of_one_key_is_named() {
     note.extend_from_slice(format!("{line}\n").as_bytes());
     published.checkpoint = Some(note);
     let found = published.audit().found();
-    let [(place, FindingKind::RepeatedKey { line: 6, .. })] = &found[..] else {
+    let [(place, FindingKind::Checkpoint(CheckpointFault::RepeatedKey { line: 6, .. }))] =
+        &found[..]
+    else {
         panic!("{found:?}");
     };
     assert_eq!(*place, at_checkpoint(2));
@@ -324,12 +328,12 @@ fn a_checkpoint_that_goes_back_is_named() {
     let mut published = Published::with_deltas(2);
     let older = published.history[..first_note(&published.history)].to_vec();
     published.history.extend_from_slice(&older);
-    let kind = FindingKind::Back { last: 4, got: 2 };
+    let kind = FindingKind::Checkpoint(CheckpointFault::Back { last: 4, got: 2 });
     assert_eq!(published.audit().found(), [(at_history(3, 2), kind)]);
     // As newest checkpoint it leaves the history above itself.
     let mut published = Published::with_deltas(2);
     published.checkpoint = Some(older[..older.len() - 1].to_vec());
-    let beyond = |got| FindingKind::Beyond { checkpoint: 2, got };
+    let beyond = |got| FindingKind::Checkpoint(CheckpointFault::Beyond { checkpoint: 2, got });
     let found = published.audit().found();
     assert!(found.contains(&(at_history(1, 3), beyond(3))), "{found:?}");
     assert!(found.contains(&(at_history(2, 4), beyond(4))), "{found:?}");
@@ -356,9 +360,9 @@ fn a_witnessed_checkpoint_of_another_past_is_a_wrong_root() {
     let [
         (
             place,
-            FindingKind::Root {
+            FindingKind::Checkpoint(CheckpointFault::Root {
                 size: 3, expected, ..
-            },
+            }),
         ),
     ] = &found[..]
     else {
@@ -372,13 +376,14 @@ fn a_history_that_lacks_the_newest_checkpoint_or_ends_in_rubbish_is_named() {
     let mut published = Published::with_deltas(2);
     let first = first_note(&published.history);
     published.history.truncate(first);
-    let ends = FindingKind::HistoryEnds {
+    let ends = FindingKind::Checkpoint(CheckpointFault::HistoryEnds {
         last: 2,
         checkpoint: 4,
-    };
+    });
     assert_eq!(published.audit().found(), [(Place::Log, ends.clone())]);
     published.history.extend_from_slice(b"eu");
-    let trailing = FindingKind::History(HistoryFault::Trailing { got: 2 });
+    let trailing =
+        FindingKind::Checkpoint(CheckpointFault::History(HistoryFault::Trailing { got: 2 }));
     let place = Place::History {
         number: 1,
         size: None,
@@ -437,7 +442,8 @@ fn a_note_that_a_mirror_refused_tells_fork_from_rollback() {
     let mut expected = kinds.map(|kind| (Place::Log, kind)).to_vec();
     // A mirror keeps no stranger's note: this one was put there, or is what damage left of one that it kept.
     let origin = published.centres[0].origin.clone();
-    let stranger = FindingKind::Note(CheckpointError::NoKey { origin });
+    let stranger =
+        FindingKind::Checkpoint(CheckpointFault::Note(CheckpointError::NoKey { origin }));
     expected.push((file("refused"), stranger));
     assert_eq!(published.audit().found(), expected);
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use hashpact_keys::{KeyUse, Timestamp};
-use hashpact_protocol::audit::{BundleError, Disclosures, FindingKind, Place, Severity};
+use hashpact_protocol::audit::{
+    BundleError, DisclosureFault, Disclosures, FindingKind, Place, Severity,
+};
 use hashpact_protocol::delta::Seq;
 use hashpact_protocol::labels::ClassId;
 use hashpact_protocol::policy::Action;
@@ -95,7 +97,7 @@ fn a_class_that_the_origin_forbids_to_share_is_named_with_centre_action_and_poli
     let mut network = ruled(EU, "not-us", NOT_US);
     let statement = given(&mut network);
     let verdict = network.audit(&[EU, US]);
-    let kind = FindingKind::NotAllowed {
+    let kind = FindingKind::Disclosure(DisclosureFault::NotAllowed {
         statement: hash(&network, &statement),
         class: ClassId(0),
         centre: "eu".parse().unwrap(),
@@ -103,7 +105,7 @@ fn a_class_that_the_origin_forbids_to_share_is_named_with_centre_action_and_poli
         policy: Some(2),
         policies: vec!["not-us".to_owned()],
         errors: 0,
-    };
+    });
     let text = kind.to_string();
     assert_eq!(verdict.found, [(Some(EU), leaf(4), kind)]);
     for part in ["class 0", "eu did not allow to share", "leaf 2", "not-us"] {
@@ -120,12 +122,12 @@ fn a_class_that_the_taker_may_not_admit_is_named_although_both_signed() {
         (
             Some(EU),
             _,
-            FindingKind::NotAllowed {
+            FindingKind::Disclosure(DisclosureFault::NotAllowed {
                 centre,
                 action,
                 policies,
                 ..
-            },
+            }),
         ),
     ] = &network.audit(&[EU, US]).found[..]
     else {
@@ -150,10 +152,10 @@ fn a_relay_that_may_not_pass_on_is_named_and_one_that_may_is_not() {
         let denied = verdict.found.iter().filter(|(_, _, kind)| {
             matches!(
                 kind,
-                FindingKind::NotAllowed {
+                FindingKind::Disclosure(DisclosureFault::NotAllowed {
                     action: Action::Reshare,
                     ..
-                }
+                })
             )
         });
         assert_eq!(denied.count(), expected, "{:?}", verdict.found);
@@ -170,7 +172,7 @@ fn a_relay_whose_chain_has_a_gap_or_a_hop_too_many_is_named() {
     network.give(&on);
     let statement = hash(&network, &on);
     let verdict = network.audit(&[EU, US, CA]);
-    let gap = FindingKind::ParentUnopened { statement };
+    let gap = FindingKind::Disclosure(DisclosureFault::ParentUnopened { statement });
     assert_eq!(verdict.found, [(Some(US), leaf(4), gap)]);
     // Class 0 may go on once.
     let mut network = Disclosed::open();
@@ -189,7 +191,7 @@ fn a_relay_whose_chain_has_a_gap_or_a_hop_too_many_is_named() {
         max: 1,
     };
     let statement = hash(&network, &far);
-    let too_far = FindingKind::StatementChain { statement, error };
+    let too_far = FindingKind::Disclosure(DisclosureFault::StatementChain { statement, error });
     assert_eq!(verdict.found, [(Some(CA), leaf(4), too_far)]);
     // A relay that gives a class of which it shows no statement.
     let mut network = Disclosed::open();
@@ -225,12 +227,12 @@ fn a_disclosure_after_the_end_of_its_grant_is_named_and_dating_it_back_is_too() 
     network.give(&late);
     let verdict = network.audit(&[EU, US]);
     let named = |(_, place, kind): &(_, Place, FindingKind)| {
-        let FindingKind::NotAllowed {
+        let FindingKind::Disclosure(DisclosureFault::NotAllowed {
             statement,
             policies,
             action,
             ..
-        } = kind
+        }) = kind
         else {
             panic!("{kind}");
         };
@@ -280,12 +282,12 @@ fn a_statement_that_cites_an_older_policy_than_its_side_knew_is_named() {
     let newer = network.rule(EU, &[("all", ALL)], after(1_000));
     let statement = given(&mut network);
     let verdict = network.audit(&[EU, US]);
-    let kind = FindingKind::OlderPolicy {
+    let kind = FindingKind::Disclosure(DisclosureFault::OlderPolicy {
         statement: hash(&network, &statement),
         centre: "eu".parse().unwrap(),
         expected: Some(newer),
         got: Some(2),
-    };
+    });
     assert!(verdict.found.contains(&(Some(EU), leaf(5), kind)));
     // One that is narrower is obeyed whatever the statement cites.
     let mut network = Disclosed::open();
@@ -328,24 +330,26 @@ fn counts_classes_and_headers_that_are_not_the_logs_are_named() {
             .map(|(_, _, kind)| kind)
             .collect::<Vec<_>>()
     };
-    let count = |class, expected, got| FindingKind::GivenCount {
-        seq: Seq(0),
-        class: ClassId(class),
-        expected,
-        got,
+    let count = |class, expected, got| {
+        FindingKind::Disclosure(DisclosureFault::GivenCount {
+            seq: Seq(0),
+            class: ClassId(class),
+            expected,
+            got,
+        })
     };
     assert_eq!(
         with(&|it| it.deltas[0].classes[0].1 = 2),
         [count(0, Some(3), 2)]
     );
-    let undefined = FindingKind::GivenUndefined { class: ClassId(4) };
+    let undefined = FindingKind::Disclosure(DisclosureFault::GivenUndefined { class: ClassId(4) });
     assert_eq!(
         with(&|it| it.deltas[0].classes.push((ClassId(4), 1))),
         [count(4, None, 1), undefined]
     );
-    let unknown = FindingKind::GivenDelta { seq: Seq(0) };
+    let unknown = FindingKind::Disclosure(DisclosureFault::GivenDelta { seq: Seq(0) });
     assert_eq!(with(&|it| it.deltas[0].header = [1; 32]), [unknown]);
-    let unknown = FindingKind::GivenDelta { seq: Seq(7) };
+    let unknown = FindingKind::Disclosure(DisclosureFault::GivenDelta { seq: Seq(7) });
     assert_eq!(with(&|it| it.deltas[0].seq = Seq(7)), [unknown]);
 }
 
@@ -357,7 +361,11 @@ fn a_record_that_is_kept_sealed_or_opened_to_something_else_is_named() {
     let opened = network.bundles[EU].opened.pop().unwrap();
     assert_eq!(
         network.audit(&[EU]).found,
-        [(Some(EU), leaf(4), FindingKind::Unopened)]
+        [(
+            Some(EU),
+            leaf(4),
+            FindingKind::Disclosure(DisclosureFault::Unopened)
+        )]
     );
     // Another statement for the leaf than the one that it commits to.
     let mut other = network.statement(EU, US, after(2_000));
@@ -366,21 +374,28 @@ fn a_record_that_is_kept_sealed_or_opened_to_something_else_is_named() {
     lie.signed = network.sign(&other);
     network.bundles[EU].opened.push(lie);
     let found = network.audit(&[EU]).found;
-    assert!(found.contains(&(Some(EU), leaf(4), FindingKind::OpensOther)));
+    assert!(found.contains(&(
+        Some(EU),
+        leaf(4),
+        FindingKind::Disclosure(DisclosureFault::OpensOther)
+    )));
     // Another salt.
     let mut network = honest.clone();
     network.bundles[EU].opened[0].salt = [9; 16];
-    assert!(
-        network
-            .audit(&[EU])
-            .found
-            .contains(&(Some(EU), leaf(4), FindingKind::OpensOther))
-    );
+    assert!(network.audit(&[EU]).found.contains(&(
+        Some(EU),
+        leaf(4),
+        FindingKind::Disclosure(DisclosureFault::OpensOther)
+    )));
     // An opening of a leaf that seals nothing, and one of a leaf that this copy does not have yet.
-    let ahead = FindingKind::OpensAhead { openings: 1 };
+    let ahead = FindingKind::Disclosure(DisclosureFault::OpensAhead { openings: 1 });
     assert_eq!(ahead.severity(), Severity::Warn);
     for (index, place, kind) in [
-        (2, leaf(2), FindingKind::OpensNothing),
+        (
+            2,
+            leaf(2),
+            FindingKind::Disclosure(DisclosureFault::OpensNothing),
+        ),
         (40, Place::Log, ahead),
     ] {
         let mut network = honest.clone();
@@ -397,7 +412,7 @@ fn a_record_that_is_kept_sealed_or_opened_to_something_else_is_named() {
     let mut network = honest;
     network.bundles[EU].leaves.end = 4;
     network.bundles[EU].opened.clear();
-    let end = FindingKind::OpeningsEnd { sealed: 1 };
+    let end = FindingKind::Disclosure(DisclosureFault::OpeningsEnd { sealed: 1 });
     assert_eq!(end.severity(), Severity::Warn);
     assert_eq!(network.audit(&[EU]).found, [(Some(EU), Place::Log, end)]);
 }
@@ -409,11 +424,11 @@ fn a_statement_that_only_one_side_logged_is_named() {
         let statement = network.statement(EU, US, after(2_000));
         let signed = network.sign(&statement);
         network.seal(EU + US - silent, &signed, true, after(2_001));
-        let kind = FindingKind::OneSided {
+        let kind = FindingKind::Disclosure(DisclosureFault::OneSided {
             statement: Statement::hash(&signed),
             centre: statement_side(&statement, is_taker),
             is_taker,
-        };
+        });
         assert_eq!(kind.severity(), severity);
         let verdict = network.audit(&[EU, US]);
         assert_eq!(
@@ -445,7 +460,11 @@ fn a_statement_that_the_taker_did_not_sign_or_that_stands_elsewhere_is_named() {
     let signers = StatementError::Signers("us".parse().unwrap());
     assert_eq!(
         network.audit(&[EU]).found,
-        [(Some(EU), leaf(4), FindingKind::Statement(signers))]
+        [(
+            Some(EU),
+            leaf(4),
+            FindingKind::Disclosure(DisclosureFault::Statement(signers))
+        )]
     );
     let mut network = Disclosed::open();
     let signed = network.sign(&network.statement(EU, US, after(2_000)));
@@ -506,7 +525,7 @@ fn what_is_no_bundle_of_this_network_is_named_and_the_others_are_read() {
     assert_eq!(kinds(&verdict), ["openings", "openings"]);
     assert!(matches!(
         verdict.found[1].2,
-        FindingKind::Openings(BundleError::Value { .. })
+        FindingKind::Disclosure(DisclosureFault::Openings(BundleError::Value { .. }))
     ));
     assert_eq!(verdict.sums.statements, 1);
 }

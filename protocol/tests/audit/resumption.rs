@@ -1,7 +1,7 @@
 //! Logs that take the place of a forked one: what their first leaf says of it is held against it.
 
 use hashpact_keys::{Origin, RosterVersion};
-use hashpact_protocol::audit::{FindingKind, Place, Severity};
+use hashpact_protocol::audit::{CheckpointFault, FindingKind, Place, ResumptionFault, Severity};
 use hashpact_protocol::log::{ForkError, ForkProof, Leaf};
 use hashpact_protocol::testing::published::{ISSUED, Published, at_checkpoint, at_history, leaf};
 use hashpact_protocol::verify::LeafFault;
@@ -59,7 +59,7 @@ fn a_line_that_resumes_a_forked_one_holds_and_the_forked_one_is_still_verified()
 
 #[test]
 fn a_new_line_that_passes_the_old_one_over_is_named() {
-    let kind = FindingKind::NotResumed { origin: line() };
+    let kind = FindingKind::Resumption(ResumptionFault::NotResumed { origin: line() });
     let silent = old().resumed_by(COMMON, |_| Vec::new());
     let found = silent.audit().found();
     assert!(found.contains(&(leaf(0), kind.clone())), "{found:?}");
@@ -82,7 +82,7 @@ fn a_resumption_of_a_strangers_log_or_of_its_own_is_named() {
     for other in ["eu.example/eu/0", "xx.example/eu/1"] {
         let origin: Origin = other.parse().unwrap();
         let new = bent(|named, _, _, _| *named = origin.clone());
-        let kind = FindingKind::ResumesUnlisted { origin };
+        let kind = FindingKind::Resumption(ResumptionFault::ResumesUnlisted { origin });
         assert_eq!(new.audit().found(), at_first_leaf(kind), "{other}");
     }
 }
@@ -91,14 +91,14 @@ fn a_resumption_of_a_strangers_log_or_of_its_own_is_named() {
 fn a_resumption_of_a_log_that_was_never_forked_is_named() {
     let mut new = old().resumed(COMMON);
     new.earlier.as_mut().unwrap().fork = None;
-    let kind = FindingKind::ResumedWithoutFork { origin: line() };
+    let kind = FindingKind::Resumption(ResumptionFault::ResumedWithoutFork { origin: line() });
     assert_eq!(new.audit().found(), at_first_leaf(kind));
     new.earlier.as_mut().unwrap().fork = Some(b"fork".to_vec());
-    let kind = FindingKind::ResumedNoFork {
+    let kind = FindingKind::Resumption(ResumptionFault::ResumedNoFork {
         origin: line(),
         error: ForkError::Shape,
-    };
-    let other = FindingKind::ResumedOtherProof { origin: line() };
+    });
+    let other = FindingKind::Resumption(ResumptionFault::ResumedOtherProof { origin: line() });
     assert_eq!(
         new.audit().found(),
         [kind, other].map(|kind| (leaf(0), kind))
@@ -108,10 +108,10 @@ fn a_resumption_of_a_log_that_was_never_forked_is_named() {
 #[test]
 fn a_resumption_that_keeps_leaves_of_one_branch_is_named() {
     let new = old().resumed_by(COMMON, |old| vec![old.resumption(COMMON + 1)]);
-    let kind = FindingKind::ResumedBeyond {
+    let kind = FindingKind::Resumption(ResumptionFault::ResumedBeyond {
         size: COMMON + 1,
         common: COMMON,
-    };
+    });
     assert_eq!(new.audit().found(), at_first_leaf(kind));
     // Fewer are given up by their own centre, or by another proof.
     let new = old().resumed_by(COMMON, |old| vec![old.resumption(COMMON - 1)]);
@@ -121,7 +121,9 @@ fn a_resumption_that_keeps_leaves_of_one_branch_is_named() {
 #[test]
 fn a_resumption_on_another_past_is_named() {
     let new = bent(|_, _, root, _| root[3] ^= 1);
-    let [(place, FindingKind::ResumedRoot { size, .. })] = &new.audit().found()[..] else {
+    let [(place, FindingKind::Resumption(ResumptionFault::ResumedRoot { size, .. }))] =
+        &new.audit().found()[..]
+    else {
         panic!("{:?}", new.audit().found());
     };
     assert_eq!((place, *size), (&leaf(0), COMMON));
@@ -132,10 +134,12 @@ fn a_resumption_beyond_what_is_here_of_the_old_log_is_named() {
     let mut new = old().resumed(COMMON);
     let old = new.earlier.as_mut().unwrap();
     old.files.retain(|path, _| !path.starts_with("tile/0/"));
-    let unread = |held| FindingKind::ResumedUnread {
-        origin: line(),
-        size: COMMON,
-        held,
+    let unread = |held| {
+        FindingKind::Resumption(ResumptionFault::ResumedUnread {
+            origin: line(),
+            size: COMMON,
+            held,
+        })
     };
     assert_eq!(new.audit().found(), at_first_leaf(unread(5)));
     new.earlier.as_mut().unwrap().checkpoint = None;
@@ -146,7 +150,7 @@ fn a_resumption_beyond_what_is_here_of_the_old_log_is_named() {
 fn another_fork_proof_than_the_one_named_is_told() {
     let new = bent(|_, _, _, proof| proof[0] ^= 1);
     let audit = new.audit();
-    let kind = FindingKind::ResumedOtherProof { origin: line() };
+    let kind = FindingKind::Resumption(ResumptionFault::ResumedOtherProof { origin: line() });
     assert_eq!(audit.found(), at_first_leaf(kind));
     assert_eq!(audit.summary.unwrap().failures, 0);
 }
@@ -169,23 +173,23 @@ fn a_stripped_fork_proof_fails_no_honest_resumption() {
         ForkProof::checkpoints(a.as_bytes(), b.as_bytes(), Vec::new(), None, None).unwrap();
     let stripped = stripped.to_text().into_bytes();
     new.earlier.as_mut().unwrap().fork = Some(stripped.clone());
-    let not_shown = FindingKind::ResumedNotShown {
+    let not_shown = FindingKind::Resumption(ResumptionFault::ResumedNotShown {
         size: COMMON,
         common: 0,
-    };
+    });
     assert_eq!(not_shown.severity(), Severity::Warn);
     let audit = new.audit();
-    let other = FindingKind::ResumedOtherProof { origin: line() };
+    let other = FindingKind::Resumption(ResumptionFault::ResumedOtherProof { origin: line() });
     let expected = [not_shown, other].map(|kind| (leaf(0), kind));
     assert_eq!(audit.found(), expected);
     assert_eq!(audit.summary.unwrap().failures, 0);
     // The heads themselves show that the branches differ at size 4.
     let mut new = old().resumed_by(COMMON, |old| vec![old.resumption(COMMON + 1)]);
     new.earlier.as_mut().unwrap().fork = Some(stripped);
-    let kind = FindingKind::ResumedBeyond {
+    let kind = FindingKind::Resumption(ResumptionFault::ResumedBeyond {
         size: COMMON + 1,
         common: COMMON,
-    };
+    });
     assert!(new.audit().found().contains(&(leaf(0), kind)));
 }
 
@@ -210,10 +214,10 @@ fn a_closed_log_is_judged_under_the_last_roster_that_names_it() {
     old.append(&[leaf]);
     // Two witnesses are left, both of which sign: enough under roster 2, not under roster 1.
     old.publish_at(&[2, 3], ISSUED);
-    let kind = FindingKind::Quorum {
+    let kind = FindingKind::Checkpoint(CheckpointFault::Quorum {
         expected: 3,
         got: 2,
-    };
+    });
     let places = [at_history(3, 6), at_checkpoint(6)];
     assert_eq!(
         old.audit().found(),

@@ -2,7 +2,7 @@
 
 use hashpact_keys::Timestamp;
 use hashpact_keys::{KeyUse, RosterVersion};
-use hashpact_protocol::audit::{FindingKind, Place, Severity};
+use hashpact_protocol::audit::{CheckpointFault, FindingKind, Place, Severity};
 use hashpact_protocol::limits::COSIGNATURE_FRESH_S;
 use hashpact_protocol::log::witness_name;
 use hashpact_protocol::testing::published::{
@@ -36,7 +36,7 @@ fn a_log_that_is_kept_at_an_old_checkpoint_is_told() {
     assert_eq!(published.audit_at(last).found(), []);
     let now = later(last, 1);
     let audit = published.audit_at(now);
-    let stale = FindingKind::Stale { witnessed_at, now };
+    let stale = FindingKind::Checkpoint(CheckpointFault::Stale { witnessed_at, now });
     assert_eq!(audit.found(), [(at_checkpoint(3), stale)]);
     // By itself it contradicts nothing.
     assert_eq!(audit.summary.unwrap().failures, 0);
@@ -67,16 +67,18 @@ fn cosigners_that_were_dropped_witness_nothing_in_a_log_that_keeps_the_roster_ou
     note.cosign(&name, &us.signer(KeyUse::Witness), late)
         .unwrap();
     published.publish_note(&note.to_bytes());
-    let left = |holder: &str| FindingKind::CosignedAfterLeaving {
-        holder: holder.to_owned(),
-        at: late,
-        roster: RosterVersion::new(2),
-        issued_at: ISSUED,
+    let left = |holder: &str| {
+        FindingKind::Checkpoint(CheckpointFault::CosignedAfterLeaving {
+            holder: holder.to_owned(),
+            at: late,
+            roster: RosterVersion::new(2),
+            issued_at: ISSUED,
+        })
     };
-    let quorum = FindingKind::Quorum {
+    let quorum = FindingKind::Checkpoint(CheckpointFault::Quorum {
         expected: 3,
         got: 1,
-    };
+    });
     let kinds = [left(AUDITOR), left("us"), quorum];
     let places = [at_history(2, 4), at_checkpoint(4)];
     let expected = places.map(|place| kinds.clone().map(|kind| (place.clone(), kind)));
