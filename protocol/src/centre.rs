@@ -6,7 +6,7 @@
 //!
 //! | file | answers |
 //! |---|---|
-//! | `commands` | what the operator asks: define classes, append, retract, apply a roster |
+//! | `commands` | what the operator asks: define classes, append, retract, apply a roster, log a policy |
 //! | `heads` | what peers say their logs are, and which of it is a fault |
 //! | `law` | which policy documents are in force, and what may flow |
 //! | `logs` | how a mirrored log grows |
