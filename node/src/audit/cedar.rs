@@ -12,10 +12,8 @@
 //! force, and whether statements hold (`hashpact_protocol::audit`), of which `cedar` knows nothing.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use hashpact_keys::Origin;
@@ -25,26 +23,7 @@ use hashpact_protocol::log::{Leaf, read_leaves};
 use hashpact_protocol::policy::{PolicyDocument, SCHEMA};
 
 use super::folder::{Folder, LogFolder, log_name};
-
-const SCRIPT: &str = r#"#!/bin/sh
-# Asks the cedar command line (cargo install cedar-policy-cli) the questions in this folder.
-# Exit code 0: every answer is as expected. Set CEDAR to the program, if it is not on the path.
-cd "$(dirname "$0")" || exit 2
-wrong=0
-ask() { # ask QUESTION DOCUMENT EXPECTED POLICIES
-  said=$("${CEDAR:-cedar}" authorize --verbose --schema schema.cedarschema --policies "policies/$2.cedar" \
-    --entities "$1.entities.json" --request-json "$1.request.json")
-  case $? in 0) got=ALLOW ;; 2) got=DENY ;; *) got=FAILED ;; esac
-  policies=$(printf '%s\n' "$said" | sed -n 's/^  //p' | LC_ALL=C sort | tr '\n' ' ')
-  if [ "$got" = "$3" ] && [ "${policies% }" = "$4" ]; then
-    echo "$1: $got by ${4:-no policy}"
-  else
-    echo "$1: expected $3 by ${4:-no policy}, got $got by ${policies:-no policy}"
-    printf '%s\n' "$said"
-    wrong=1
-  fi
-}
-"#;
+use crate::policy::script::{Layout, Script, create, policies};
 
 /// Questions that are written; a script with more would run for hours.
 const QUESTIONS: usize = 100_000;
@@ -56,8 +35,7 @@ pub(super) struct CedarFolder<'a> {
     /// Sizes of the logs, whose tiles tell where leaves are.
     size: &'a dyn Fn(&Origin) -> u64,
     documents: BTreeSet<(Origin, u64)>,
-    script: String,
-    asked: usize,
+    script: Script,
     failed: Option<io::Error>,
 }
 
@@ -76,15 +54,14 @@ impl<'a> CedarFolder<'a> {
             logs,
             size,
             documents: BTreeSet::new(),
-            script: SCRIPT.to_owned(),
-            asked: 0,
+            script: Script::new(Layout::Shared),
             failed: None,
         })
     }
 
     /// Takes one decision. The first failure is kept for [`CedarFolder::end`].
     pub(super) fn take(&mut self, decided: &Decided) {
-        if self.failed.is_none() && self.asked < QUESTIONS {
+        if self.failed.is_none() && self.script.asked() < QUESTIONS {
             self.failed = self.write(decided).err();
         }
     }
@@ -94,9 +71,9 @@ impl<'a> CedarFolder<'a> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        self.script.push_str("exit $wrong\n");
-        put(&self.dir.join("replay"), &self.script, 0o700)?;
-        Ok(self.asked)
+        let asked = self.script.asked();
+        put(&self.dir.join("replay"), &self.script.end(), 0o700)?;
+        Ok(asked)
     }
 
     fn write(&mut self, decided: &Decided) -> io::Result<()> {
@@ -132,11 +109,8 @@ impl<'a> CedarFolder<'a> {
         ] {
             put(&self.dir.join(format!("{name}.{kind}.json")), text, 0o600)?;
         }
-        let expected = if decided.allowed { "ALLOW" } else { "DENY" };
-        // Names of logs and ids of policies are of a-z, 0-9, '.', '-' and '_': nothing that a shell reads.
-        let policies = decided.policies.join(" ");
-        let _ = writeln!(self.script, "ask {name} {of} {expected} \"{policies}\"");
-        self.asked += 1;
+        self.script
+            .ask(&name, &of, decided.allowed, &decided.policies);
         Ok(())
     }
 
@@ -153,11 +127,7 @@ impl<'a> CedarFolder<'a> {
             return Err(gone());
         };
         let document = PolicyDocument::read_unverified(&document).map_err(|_| gone())?;
-        let cedar = document.files.iter();
-        let cedar = cedar.filter(|(name, _)| name.ends_with(".cedar"));
-        Ok(cedar
-            .map(|(name, text)| format!("// {name}\n{text}\n"))
-            .collect())
+        Ok(policies(&document.files))
     }
 }
 
@@ -166,8 +136,9 @@ fn place(origin: &Origin, leaf: u64) -> String {
 }
 
 fn put(path: &Path, text: &str, mode: u32) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(mode).open(path);
-    let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    let named = |error: io::Error| {
+        let text = format!("{}: {error}", path.display());
+        io::Error::new(error.kind(), text)
+    };
+    create(path, text, mode).map_err(named)
 }

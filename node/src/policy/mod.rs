@@ -12,6 +12,7 @@
 //! | [`scene`] | which centres there are, and what each of them lets happen |
 //! | [`explain`] | may a class go from one centre to another, and if not, who says no and on what basis |
 //! | [`replay`] | that, written down for the stock `cedar` command line |
+//! | `script` | how that is asked: one shell script for this and for audits |
 //! | [`diff`] | what a change would give, take back and withhold |
 //!
 //! What is allowed is decided in `hashpact_protocol::policy`; here are the files and the words. Nothing here changes a node.
@@ -27,3 +28,4 @@ pub mod logs;
 pub mod matrix;
 pub mod replay;
 pub mod scene;
+pub(crate) mod script;
