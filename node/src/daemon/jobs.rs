@@ -17,6 +17,8 @@ use crate::net::{FetchError, Net, PeerId};
 
 /// How long a piece of a log may take: at most 4 MiB, of which a slow line brings 70 KiB a second.
 const LOG_DEADLINE: Duration = Duration::from_secs(60);
+/// Records that a slow line brings in a second, at the least: some 15 KiB of them.
+const RECORDS_A_SECOND: u64 = 128;
 
 impl Daemon {
     pub(super) fn spawn(&self, id: JobId, job: Job) {
@@ -97,11 +99,23 @@ async fn fetch_and<T: Send + 'static>(
     verify: fn(ReceivedBody, Expected) -> T,
     result: fn(T) -> JobResult,
 ) -> JobResult {
-    let Some(bytes) = fetch(net, peer, request, limits::BODY_BYTES).await else {
+    let fetched = fetch(net, peer, request, limits::BODY_BYTES);
+    let Ok(fetched) = tokio::time::timeout(body_deadline(&expected), fetched).await else {
+        tracing::info!("a body took too long and will be asked for again");
+        return JobResult::Failed;
+    };
+    let Some(bytes) = fetched else {
         return JobResult::Failed;
     };
     let verified = spawn_blocking(move || verify(ReceivedBody(bytes), expected)).await;
     verified.map_or(JobResult::Failed, result)
+}
+
+/// How long a body may take: whoever drips it must not hold up what else a log waits for, retractions above all.
+fn body_deadline(expected: &Expected) -> Duration {
+    let records = expected.table.classes.iter().map(|entry| entry.count);
+    let records = records.fold(0, u64::saturating_add);
+    LOG_DEADLINE.saturating_add(Duration::from_secs(records / RECORDS_A_SECOND))
 }
 
 /// As [`fetch`], of what a log waits for: one at a time, so that a peer which sends just fast enough must not hold it up.
