@@ -59,6 +59,8 @@ pub struct Ledger {
     heads: Heads,
     /// Documents beyond what is kept.
     policies_left_out: u64,
+    /// Leaves of the copy.
+    size: u64,
 }
 
 impl Ledger {
@@ -76,6 +78,7 @@ impl Ledger {
             seals: Seals::default(),
             heads: Heads::default(),
             policies_left_out: 0,
+            size: 0,
         }
     }
 
@@ -94,6 +97,11 @@ impl Ledger {
     /// Whether a leaf seals what was given as its opening.
     pub(super) fn opens(&self, leaf: u64) -> bool {
         self.opened.contains(&leaf)
+    }
+
+    /// Whether the copy ends before a leaf.
+    pub(super) fn ends_before(&self, leaf: u64) -> bool {
+        self.size <= leaf
     }
 
     /// Its sealed leaves.
@@ -145,6 +153,7 @@ impl Ledger {
     /// The log was read to its end, `size` leaves: openings that no sealed leaf called for are told.
     pub fn end(&mut self, size: u64, openings: &Openings, emit: &mut dyn FnMut(Finding)) {
         self.heads.sort();
+        self.size = size;
         let mut found = |place, what| {
             let log = Some(self.origin.clone());
             emit(Finding { log, place, what });

@@ -74,6 +74,10 @@ pub fn replay(
     let mut decided = decided;
     let mut sums = Disclosures::default();
     for (hash, held) in &openings.statements {
+        // Made after the copy was: what it rests on is not in the copy either, and that it is ahead has been told.
+        if held.is_ahead(ledgers) {
+            continue;
+        }
         let held = &held.confirmed(ledgers);
         let (log, place) = held.place();
         let mut failed = false;
@@ -107,6 +111,17 @@ impl Held {
             ledger.is_some_and(|ledger| ledger.opens(*leaf))
         });
         held
+    }
+
+    /// Whether all leaves that are said to seal it lie beyond the copies of their logs.
+    fn is_ahead(&self, ledgers: &BTreeMap<Origin, Ledger>) -> bool {
+        let mut at = self.at.iter();
+        let is_beyond = |(log, leaf): (&Origin, &u64)| {
+            ledgers
+                .get(log)
+                .is_some_and(|ledger| ledger.ends_before(*leaf))
+        };
+        !self.at.is_empty() && at.all(|(log, leaf)| is_beyond((log, leaf)))
     }
 
     /// The leaf by which it is named: the giver's before the taker's; the log with whose openings it came, if none.

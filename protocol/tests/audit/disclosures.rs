@@ -418,6 +418,15 @@ fn a_record_that_is_kept_sealed_or_opened_to_something_else_is_named() {
 }
 
 #[test]
+fn a_copy_that_is_older_than_the_openings_accuses_nobody() {
+    let mut network = Disclosed::open();
+    let mut older = network.clone();
+    given(&mut network);
+    older.bundles = network.bundles.clone();
+    assert_eq!(kinds(&older.audit(&[EU, US])), ["opens-ahead"; 2]);
+}
+
+#[test]
 fn a_statement_that_only_one_side_logged_is_named() {
     for (silent, is_taker, severity) in [(US, true, Severity::Fail), (EU, false, Severity::Warn)] {
         let mut network = Disclosed::open();
