@@ -87,8 +87,9 @@ pub fn verify(
     options: &VerifyOptions,
     progress: &(dyn Fn() + Sync),
 ) -> io::Result<AuditResult> {
-    let folder = Folder::open(dir)?;
-    let bodies = options.bodies.as_deref().map(Folder::open).transpose()?;
+    let open = |dir: &Path| Folder::open(dir).map_err(|error| named(dir, &error));
+    let folder = open(dir)?;
+    let bodies = options.bodies.as_deref().map(open).transpose()?;
     let files = read_openings(&options.openings)?;
     let mut findings = Vec::new();
     let pin = options.trust.network();
@@ -109,7 +110,8 @@ pub fn verify(
         None => findings.push(finding),
     });
     let logs = chain.logs();
-    findings.extend(strays::of_root(&folder, &chain, logs.keys())?);
+    let strays = strays::of_root(&folder, &chain, logs.keys());
+    findings.extend(strays.map_err(|error| named(dir, &error))?);
     let run = Run {
         folder: &folder,
         bodies: bodies.as_ref(),
@@ -130,11 +132,21 @@ pub fn verify(
     Ok(result)
 }
 
+/// Which of the files and folders that were given an error is about.
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    let path = path.display();
+    let text = match error.kind() == io::ErrorKind::AlreadyExists {
+        true => format!("{path}: there is a file already: choose another name"),
+        false => format!("{path}: {error}"),
+    };
+    io::Error::new(error.kind(), text)
+}
+
 /// Reads bundles of openings: name and bytes. One that is too large is read one byte beyond its bound, and refused as such.
 fn read_openings(files: &[PathBuf]) -> io::Result<Vec<(String, Vec<u8>)>> {
     let read = |path: &PathBuf| {
         let name = path.display().to_string();
-        let named = |error: io::Error| io::Error::new(error.kind(), format!("{name}: {error}"));
+        let named = |error: io::Error| self::named(path, &error);
         let mut bytes = Vec::new();
         let most = limits::OPENINGS_BYTES as u64 + 1;
         let file = File::open(path).map_err(named)?;
@@ -199,7 +211,10 @@ impl Run<'_> {
         let sizes: BTreeMap<Origin, u64> = audits.iter().filter_map(LogAudit::size).collect();
         let size = |origin: &Origin| sizes.get(origin).copied().unwrap_or(0);
         let mut cedar = cedar
-            .map(|dir| CedarFolder::make(dir, self.folder, &size))
+            .map(|dir| {
+                let made = CedarFolder::make(dir, self.folder, &size);
+                made.map_err(|error| named(dir, &error))
+            })
             .transpose()?;
         let ledgers = audits.iter_mut().filter_map(LogAudit::take_ledger);
         let ledgers: BTreeMap<Origin, Ledger> = ledgers.collect();

@@ -4,11 +4,14 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use hashpact_keys::roster::KeyLookupError;
 use hashpact_protocol::centre::{Command, CommandError, Outcome};
 use hashpact_protocol::delta::Retraction;
 use hashpact_protocol::fingerprint::{Algorithm, Fingerprint};
 use hashpact_protocol::lists::ClosedList as _;
+use hashpact_protocol::policy::PolicyDocumentError;
 use hashpact_protocol::record::EntryId;
+use hashpact_protocol::verify::LeafFault;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -174,7 +177,7 @@ async fn policy_apply(handle: &Handle, document: &str) -> Result<Value, Fault> {
     let outcome = handle
         .command(Command::Policy { document })
         .await
-        .map_err(refused)?;
+        .map_err(policy_refused)?;
     match outcome {
         Outcome::PolicyLogged { version, index } => {
             Ok(json!({ "version": version, "index": index }))
@@ -207,6 +210,41 @@ pub(super) fn failed(text: String) -> Fault {
         text,
         detail: None,
     }
+}
+
+/// As [`refused`], with what to do where only the document's keys or its place in the log are wrong.
+fn policy_refused(error: AskError) -> Fault {
+    let advice = match &error {
+        AskError::Refused(CommandError::PolicyLeaf(fault)) => policy_advice(fault),
+        AskError::Refused(_) | AskError::Stopped(_) => None,
+    };
+    let mut fault = refused(error);
+    if let Some(advice) = advice {
+        fault.text = format!("{}: {advice}", fault.text);
+    }
+    fault
+}
+
+fn policy_advice(fault: &LeafFault) -> Option<String> {
+    if let LeafFault::PolicyVersion { expected, got } = fault {
+        let is_logged = got < expected;
+        return is_logged.then(|| {
+            format!("version {got} is logged already: `hashpact policy new` makes the next")
+        });
+    }
+    let LeafFault::Policy(PolicyDocumentError::Key(error)) = fault else {
+        return None;
+    };
+    let advice = match error {
+        KeyLookupError::Unknown { .. } => {
+            "have it enrolled (`hashpact enrol --policy-key`) and put on the next roster"
+        }
+        KeyLookupError::NotValidAt { .. } => {
+            "if the document was made before the roster that lists the key, make it again with `hashpact policy new`"
+        }
+        KeyLookupError::WrongUse { .. } => return None,
+    };
+    Some(advice.to_owned())
 }
 
 fn refused(error: AskError) -> Fault {

@@ -85,7 +85,7 @@ fn a_document_needs_two_people_and_the_next_one_counts_on() -> Result<()> {
     hashpact(["policy", "sign", &copy, "--key", &us.keys[0]])?.ends(0)?;
     eu.node
         .run(&["policy", "apply", &copy])?
-        .refuses(1, &["no key"])?;
+        .refuses(1, &["no key", "enrol --policy-key"])?;
 
     sign(&eu.keys[1])?.ends(0)?;
     let shown = hashpact(["policy", "show", &out])?.ends(0)?;
@@ -96,7 +96,9 @@ fn a_document_needs_two_people_and_the_next_one_counts_on() -> Result<()> {
     ensure!(shown["profile"]["policies"] == json!(2), "{shown}");
     let logged = eu.node.run(&apply)?.ends(0)?;
     ensure!(logged["version"] == json!(1), "{logged}");
-    eu.node.run(&apply)?.refuses(1, &[])?;
+    eu.node
+        .run(&apply)?
+        .refuses(1, &["version 1 is logged already", "policy new"])?;
     us.node.run(&apply)?.refuses(1, &[])?;
 
     // What it says comes back out of it, byte for byte.
@@ -212,7 +214,15 @@ fn a_centre_without_a_document_denies_once_another_has_one() -> Result<()> {
             "--class-id",
             "99",
         ])?
-        .refuses(1, &["eu has no class 99"])?;
+        .refuses(2, &["eu has no class 99"])?;
+    let entry = "0".repeat(32);
+    let ask = ["policy", "explain", "--from", "eu", "--to", "us"];
+    eu.node
+        .run(&[&ask[..], &["--entry", &entry]].concat())?
+        .refuses(2, &["no record of eu.example/eu/1"])?;
+    eu.node
+        .run(&ask)?
+        .refuses(2, &["--class LABELS", "--class-id", "--entry"])?;
     Ok(())
 }
 

@@ -58,7 +58,7 @@ pub enum ReportError {
     #[error("say what to report on: DIR with --pin HASH, or --from FILE")]
     NoInput,
     /// The folder of logs or of bodies cannot be opened.
-    #[error("the logs in {} or the bodies cannot be opened", .dir.display())]
+    #[error("the logs in {} cannot be verified", .dir.display())]
     Folder {
         /// The folder of logs.
         dir: PathBuf,

@@ -86,7 +86,11 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         file.sync_all()
     });
     written.map_err(|error| {
-        let text = format!("{}: {error}", path.display());
+        let path = path.display();
+        let text = match error.kind() == io::ErrorKind::AlreadyExists {
+            true => format!("{path}: there is a file already: choose another name"),
+            false => format!("{path}: {error}"),
+        };
         let theirs = [io::ErrorKind::AlreadyExists, io::ErrorKind::NotFound];
         if theirs.contains(&error.kind()) {
             Failure::input(text)

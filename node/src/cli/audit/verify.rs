@@ -70,11 +70,7 @@ pub(in super::super) fn run(args: &VerifyArgs) -> Result<Answer, Failure> {
         now: args.at.map_or_else(clock::now, |at| at.0),
     };
     let bar = spinner("{spinner} {human_pos} deltas and bodies  {per_sec}  {elapsed}");
-    let named = |error| {
-        let dir = args.dir.display();
-        Failure::input(format!("{dir}, or the folder of bodies: {error}"))
-    };
-    let result = verify(&args.dir, &options, &|| bar.inc(1)).map_err(named)?;
+    let result = verify(&args.dir, &options, &|| bar.inc(1)).map_err(Failure::input)?;
     bar.finish_and_clear();
     let json = serde_json::to_value(&result).map_err(Failure::failed)?;
     Ok(Answer {

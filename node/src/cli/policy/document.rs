@@ -12,6 +12,7 @@ use hashpact_protocol::limits;
 use hashpact_protocol::policy::{PolicyDocument, Profile};
 use serde_json::{Value, json};
 
+use super::super::init::home_failure;
 use super::super::{Answer, Failure};
 use super::key::key_failure;
 use crate::armor::Kind;
@@ -80,6 +81,7 @@ pub(super) fn new(
 ) -> Result<Answer, Failure> {
     let found = Found::one(&args.profile).map_err(Failure::input)?;
     let profile = found.profile().map_err(faulty)?;
+    home.check_made().map_err(home_failure)?;
     let checked = Config::read(&home.config()).map_err(Failure::input)?;
     let logs = Logs::open(home).map_err(Failure::input)?;
     let roster = logs.roster();

@@ -29,7 +29,16 @@ pub(super) fn entry(
         origin: Some(centre.origin.to_string()),
         receipt: false,
     };
-    let told = Client::connect(home)?.ask(&request, |_| {})?;
+    let told = Client::connect(home)?.ask(&request, |_| {});
+    let told = told.map_err(|error| {
+        let Failure { code, text, detail } = error.into();
+        // 1 would say that policy denies, and it was not asked.
+        let code = match code {
+            1 => 2,
+            code => code,
+        };
+        Failure { code, text, detail }
+    })?;
     let form = || Failure::failed("the node answered in a form that this version does not know");
     let proof = told["record_proof"].as_str().ok_or_else(form)?;
     let proof = BASE64.decode(proof).map_err(|_| form())?;

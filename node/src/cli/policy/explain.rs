@@ -45,7 +45,7 @@ pub(in super::super) struct ExplainArgs {
     #[arg(long, value_name = "CENTRE")]
     origin: Option<CentreId>,
     /// The labels of the class.
-    #[arg(long, value_name = "LABELS", required_unless_present_any = ["class_id", "entry"])]
+    #[arg(long, value_name = "LABELS")]
     class: Option<ClassText>,
     /// The number of a class that the origin defined, as the log in --home says it.
     #[arg(long, value_name = "N", conflicts_with_all = ["class", "entry"])]
@@ -197,6 +197,11 @@ pub(super) fn given(
 }
 
 pub(super) fn run(home: &Home, args: &ExplainArgs) -> Result<Answer, Failure> {
+    if args.class.is_none() && args.class_id.is_none() && args.entry.is_none() {
+        return Err(Failure::input(
+            "which class? Give --class LABELS, --class-id N or --entry ID",
+        ));
+    }
     let mut scene = Scene::default();
     given(&mut scene, &args.policies, &args.centres)?;
     let origin = args.origin.as_ref().unwrap_or(&args.from).clone();
@@ -372,7 +377,7 @@ impl AtHome {
         let book = self.books.get(origin).ok_or_else(unknown)?;
         book.classes.get(&class).cloned().ok_or_else(|| {
             let highest = book.classes.keys().next_back();
-            Failure::no(match highest {
+            Failure::input(match highest {
                 Some(highest) => format!("{origin} has no class {class}: they go up to {highest}"),
                 None => format!("{origin} has defined no class yet"),
             })
@@ -401,7 +406,7 @@ fn describe(explained: &Explained) -> String {
     if let Some(until) = &explained.valid_until {
         let _ = writeln!(
             text,
-            "  holds until {until} at the longest: a grant opens or closes then"
+            "  holds until {until} at the longest: a grant or a policy document changes then"
         );
     }
     for step in &explained.steps {

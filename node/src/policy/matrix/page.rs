@@ -20,7 +20,7 @@ pub(super) const STYLE: &str = concat!(
     include_str!("matrix.css")
 );
 /// Its SHA-256 in base64, for the page's Content Security Policy.
-pub(super) const STYLE_SHA256: &str = "LS+Qlq2C+r/q8pTyr3jD/qB3ZTA7UBB9TAFS1V4g1C8=";
+pub(super) const STYLE_SHA256: &str = "hsfq0DS2v85UycajDCAU++vAC2NqjGtFZD+I4WjUbJI=";
 
 /// The matrix as one HTML page that opens in `language`; the reader can switch.
 #[must_use]
