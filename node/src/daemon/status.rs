@@ -557,3 +557,6 @@ impl Daemon {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
