@@ -42,7 +42,7 @@ pub use fork::{Branches, Common, FORK_PROOF_BYTES, ForkError, ForkFact, ForkProo
 pub use inclusion::{
     InclusionError, check_inclusion, consistency_roots, inclusion_proof, inclusion_root, leaf_hash,
 };
-pub use leaf::{Leaf, LeafError, LeafKind};
+pub use leaf::{Leaf, LeafError, LeafKind, read_delta};
 pub use note::{NoteError, SignedNote};
 pub use policy_file::{
     POLICY_BYTES, POLICY_ITEMS, PolicyFileError, PolicyLog, PolicyWitness, WitnessPolicy,

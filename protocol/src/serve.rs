@@ -14,7 +14,7 @@ use crate::Hash;
 use crate::delta::{ClassTable, RETRACTION_SECTION, Seq};
 use crate::labels::ClassId;
 use crate::limits;
-use crate::log::{Leaf, consistency_proof, read_leaves, root_at};
+use crate::log::{consistency_proof, read_delta, read_leaves, root_at};
 use crate::policy::Policy;
 use crate::transfer::{Opening, Statement, shelf};
 use crate::view::{Shelf, View};
@@ -135,12 +135,8 @@ pub fn class_table(view: &impl View, origin: &Origin, seq: Seq) -> Result<ClassT
     let index = view.delta_index(origin, seq);
     let index = index.ok_or(BulkRefusal::NotFound)?;
     let files = |path: &str| view.log_file(origin, path);
-    let leaves = read_leaves(&files, view.log(origin).size, index, index + 1);
-    let leaves = leaves.map_err(|_| BulkRefusal::Store)?;
-    match leaves.first().map(|leaf| Leaf::from_bytes(leaf)) {
-        Some(Ok(Leaf::Delta { table, .. })) => Ok(table),
-        Some(_) | None => Err(BulkRefusal::Store),
-    }
+    let read = read_delta(&files, view.log(origin).size, index);
+    read.map(|(_, table)| table).ok_or(BulkRefusal::Store)
 }
 
 /// The next leaves of a log after `from`, with the proof that `to` continues them.

@@ -22,6 +22,8 @@ type Done = Result<(), Violation>;
 const NOT_US: &str = "forbid (principal == Centre::\"us\", action == Action::\"share\", resource);";
 const NOT_AU: &str = "forbid (principal == Centre::\"au\", action == Action::\"share\", resource);";
 const NOT_CA: &str = "forbid (principal == Centre::\"ca\", action == Action::\"share\", resource);";
+const NOT_ON_TO_CA: &str =
+    "forbid (principal == Centre::\"ca\", action == Action::\"reshare\", resource);";
 const STATISTICS: &str = "permit (principal is Centre, action == Action::\"share\", resource) when { resource.granted.purposes.contains(\"statistics\") };";
 const NOT_SHARE: &str =
     "permit (principal is Centre, action in [Action::\"reshare\", Action::\"admit\"], resource);";
@@ -349,6 +351,43 @@ fn a_recall_of_what_its_sender_never_gave_is_refused() -> Done {
         .sign(&key(sim, 0))
     })?;
     assert_eq!(got, RecallFault::NotGiven { class: ClassId(7) });
+    Ok(())
+}
+
+#[test]
+fn recalls_beyond_sixty_a_minute_are_not_heard() -> Done {
+    let mut sim = network(22, 3)?;
+    sim.append(0, 6, &[1])?;
+    sim.settle()?;
+    sim.expect_faults();
+    for number in 1..=100 {
+        let asked = Recall {
+            number,
+            ..recall(&sim, 2)
+        };
+        let signed = asked.sign(&key(&sim, 2));
+        sim.inject(2, 1, &Message::Recall(signed));
+    }
+    sim.run_for(30)?;
+    let refusals = |event: &Event| matches!(event, Event::RecallRefused { .. });
+    assert_eq!(events(&sim, refusals).len(), 60);
+    Ok(())
+}
+
+#[test]
+fn a_recall_of_a_giver_whose_clock_went_back_is_obeyed_all_the_same() -> Done {
+    let mut sim = network(21, 3)?;
+    sim.disconnect(0, 2)?;
+    // The relay gives an hour ahead of everybody, and asks back when its clock is right.
+    sim.skew(1, 3_600);
+    sim.append(0, 6, &[1])?;
+    sim.run_for(120)?;
+    assert_eq!(held(&sim, 2, 0), BTreeSet::from([0]));
+    sim.skew(1, 0);
+    narrow(&mut sim, 1, NOT_ON_TO_CA)?;
+    sim.run_for(60)?;
+    assert_eq!(held(&sim, 2, 0), BTreeSet::new());
+    assert_eq!(unacknowledged(&sim, 1), 0);
     Ok(())
 }
 

@@ -146,3 +146,41 @@ async fn fetch(net: &Net, peer: PeerId, request: &BulkRequest, limit: usize) -> 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use hashpact_protocol::delta::{ClassEntry, ClassTable, RetractionEntry, Seq};
+    use hashpact_protocol::labels::ClassId;
+
+    use super::*;
+
+    #[test]
+    fn a_body_that_drips_is_given_up_after_a_time_that_its_records_need() {
+        let of = |counts: &[u64]| {
+            let rows = (0..).zip(counts).map(|(class, count)| ClassEntry {
+                class: ClassId(class),
+                count: *count,
+                root: [0; 32],
+            });
+            let table = ClassTable {
+                classes: rows.collect(),
+                retractions: RetractionEntry {
+                    count: 0,
+                    root: [0; 32],
+                },
+            };
+            body_deadline(&Expected {
+                origin: "eu.example/eu/1".parse().expect("an origin"),
+                seq: Seq(0),
+                table,
+                suspected: BTreeSet::new(),
+            })
+        };
+        assert_eq!(of(&[]), LOG_DEADLINE);
+        assert_eq!(of(&[64, 64]), LOG_DEADLINE + Duration::from_secs(1));
+        assert_eq!(of(&[10_000]), LOG_DEADLINE + Duration::from_secs(78));
+        assert_eq!(of(&[u64::MAX, 1]), of(&[u64::MAX]));
+    }
+}

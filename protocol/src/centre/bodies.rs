@@ -13,7 +13,7 @@ use super::transfers::{Arrived, Course, Regime};
 use super::{Centre, Event, Job, JobResult, Output, Pace, Reason};
 use crate::delta::{BodyError, Expected, RETRACTION_SECTION, Retraction, Seq};
 use crate::limits;
-use crate::log::{Leaf, read_leaves};
+use crate::log::read_delta;
 use crate::policy::VerifiedBody;
 use crate::view::{AdmittedBody, Batch, View, Write};
 use crate::wire::BulkRequest;
@@ -246,27 +246,16 @@ impl Centre {
         let index = view.delta_index(origin, seq)?;
         let size = self.mirrors.get(origin)?.state.size;
         let files = |path: &str| view.log_file(origin, path);
-        let leaves = read_leaves(&files, size, index, index + 1).ok()?;
-        match Leaf::from_bytes(leaves.first()?).ok()? {
-            Leaf::Delta { table, .. } => Some(Expected {
-                origin: origin.clone(),
-                seq,
-                suspected: table
-                    .classes
-                    .iter()
-                    .map(|entry| entry.class)
-                    .filter(|class| super::is_suspected(origin, *class, view))
-                    .collect(),
-                table,
-            }),
-            Leaf::Policy { .. }
-            | Leaf::Classes { .. }
-            | Leaf::Roster { .. }
-            | Leaf::Disclosure { .. }
-            | Leaf::Commitment { .. }
-            | Leaf::Resumed { .. }
-            | Leaf::Other(_) => None,
-        }
+        let (_, table) = read_delta(&files, size, index)?;
+        let classes = table.classes.iter().map(|entry| entry.class);
+        Some(Expected {
+            origin: origin.clone(),
+            seq,
+            suspected: classes
+                .filter(|class| super::is_suspected(origin, *class, view))
+                .collect(),
+            table,
+        })
     }
 
     pub(super) fn on_body(

@@ -16,7 +16,7 @@ use crate::Hash;
 use crate::delta::Seq;
 use crate::log::{
     CheckpointError, Common, ForkError, ForkProof, Leaf, Parts, SignedCheckpoint, TreeError,
-    check_consistency, consistency_proof, read_leaves, root_at,
+    check_consistency, consistency_proof, read_delta, root_at,
 };
 use crate::verify::{LeafFault, SuffixError};
 use crate::view::{Batch, LogState, View, Write};
@@ -127,7 +127,7 @@ impl Centre {
                     piece.leaves.into_iter().nth(at)
                 });
                 let ours = self.header_of(&origin, *got, view);
-                let theirs = theirs.and_then(|leaf| header_in(&leaf));
+                let theirs = theirs.and_then(|leaf| Some(Leaf::from_bytes(&leaf).ok()?.delta()?.0));
                 let (Some(ours), Some(theirs)) = (ours, theirs) else {
                     return;
                 };
@@ -390,21 +390,7 @@ impl Centre {
         let index = view.delta_index(origin, seq)?;
         let size = self.mirrors.get(origin)?.state.size;
         let files = |path: &str| view.log_file(origin, path);
-        let leaves = read_leaves(&files, size, index, index + 1).ok()?;
-        header_in(leaves.first()?)
-    }
-}
-
-fn header_in(leaf: &[u8]) -> Option<Vec<u8>> {
-    match Leaf::from_bytes(leaf).ok()? {
-        Leaf::Delta { header, .. } => Some(header),
-        Leaf::Policy { .. }
-        | Leaf::Classes { .. }
-        | Leaf::Roster { .. }
-        | Leaf::Disclosure { .. }
-        | Leaf::Commitment { .. }
-        | Leaf::Resumed { .. }
-        | Leaf::Other(_) => None,
+        read_delta(&files, size, index).map(|(header, _)| header)
     }
 }
 

@@ -15,7 +15,7 @@ use super::{Centre, Event, Output};
 use crate::delta::{Header, Seq};
 use crate::labels::{ClassId, Purpose};
 use crate::limits;
-use crate::log::{Leaf, read_leaves};
+use crate::log::read_delta;
 use crate::policy::{
     Action, ClassFacts, Fallback, InForce, Logged, PolicyDocument, Principal, Profile, Query,
 };
@@ -361,17 +361,8 @@ fn header_before(
     let seq = Seq(deltas_below(origin, state, index, view).0.checked_sub(1)?);
     let at = view.delta_index(origin, seq)?;
     let files = |path: &str| view.log_file(origin, path);
-    let leaf = read_leaves(&files, state.size, at, at + 1).ok()?;
-    match Leaf::from_bytes(leaf.first()?).ok()? {
-        Leaf::Delta { header, .. } => Some(Header::claimed(&header).ok()?.issued_at),
-        Leaf::Policy { .. }
-        | Leaf::Classes { .. }
-        | Leaf::Roster { .. }
-        | Leaf::Disclosure { .. }
-        | Leaf::Commitment { .. }
-        | Leaf::Resumed { .. }
-        | Leaf::Other(_) => None,
-    }
+    let (header, _) = read_delta(&files, state.size, at)?;
+    Some(Header::claimed(&header).ok()?.issued_at)
 }
 
 /// Reads one document, whose signatures were checked when its leaf was taken.

@@ -31,7 +31,7 @@ use crate::Hash;
 use crate::delta::{ClassTable, Header, Seq};
 use crate::labels::ClassId;
 use crate::limits;
-use crate::log::{Leaf, read_leaves};
+use crate::log::read_delta;
 use crate::policy::{Action, Closed};
 use crate::transfer::{Missing, Statement, shelf};
 use crate::view::{Batch, View, Write};
@@ -240,20 +240,11 @@ impl Centre {
         let index = view.delta_index(origin, seq)?;
         let size = self.standing_of(origin)?.size;
         let files = |path: &str| view.log_file(origin, path);
-        let leaves = read_leaves(&files, size, index, index + 1).ok()?;
-        match Leaf::from_bytes(leaves.first()?).ok()? {
-            Leaf::Delta { header, table } => Some(Table {
-                header: Header::chain_hash(&header),
-                classes: table,
-            }),
-            Leaf::Policy { .. }
-            | Leaf::Classes { .. }
-            | Leaf::Roster { .. }
-            | Leaf::Disclosure { .. }
-            | Leaf::Commitment { .. }
-            | Leaf::Resumed { .. }
-            | Leaf::Other(_) => None,
-        }
+        let (header, classes) = read_delta(&files, size, index)?;
+        Some(Table {
+            header: Header::chain_hash(&header),
+            classes,
+        })
     }
 
     /// Forgets decisions once what they rest on has changed; false while a policy document is named and not read.

@@ -3,6 +3,7 @@
 use hashpact_keys::{Origin, RosterVersion, canonical};
 use minicbor::{Decoder, Encoder};
 
+use super::tree::{LogFiles, read_leaves};
 use crate::b3::Hash;
 use crate::delta::{ClassTable, TableError};
 use crate::limits;
@@ -124,6 +125,21 @@ pub enum LeafError {
 }
 
 impl Leaf {
+    /// The signed header and the class table, if this is a delta.
+    #[must_use]
+    pub fn delta(self) -> Option<(Vec<u8>, ClassTable)> {
+        match self {
+            Self::Delta { header, table } => Some((header, table)),
+            Self::Policy { .. }
+            | Self::Classes { .. }
+            | Self::Roster { .. }
+            | Self::Disclosure { .. }
+            | Self::Commitment { .. }
+            | Self::Resumed { .. }
+            | Self::Other(_) => None,
+        }
+    }
+
     /// The leaf's bytes; `None` for a kind that this version does not write.
     #[must_use]
     pub fn to_bytes(&self) -> Option<Vec<u8>> {
@@ -243,6 +259,12 @@ impl Leaf {
             ) => Ok(Self::Other(kind)),
         }
     }
+}
+
+/// The signed header and the class table at a leaf of a log that has `size` of them; `None` if no delta can be read there.
+pub fn read_delta<F: LogFiles>(files: &F, size: u64, index: u64) -> Option<(Vec<u8>, ClassTable)> {
+    let leaves = read_leaves(files, size, index, index.checked_add(1)?).ok()?;
+    Leaf::from_bytes(leaves.first()?).ok()?.delta()
 }
 
 fn resumed(d: &mut Decoder<'_>) -> Option<Leaf> {

@@ -12,7 +12,7 @@ use crate::delta::{
     ClassEntry, ClassSection, ClassTable, Disclosure, Retraction, Section, Seq, withheld_section,
 };
 use crate::labels::{ClassId, Labels};
-use crate::log::{Leaf, read_leaves};
+use crate::log::read_delta;
 use crate::record::{EntryId, Record, Revision};
 use crate::serve::{self, Answer};
 use crate::view::{AdmittedBody, Batch, Held, Holding, LogState, Shelf, View, Write};
@@ -392,17 +392,7 @@ impl Log {
     fn table(&self, seq: Seq) -> Option<ClassTable> {
         let index = *self.deltas.get(&seq)?;
         let files = |path: &str| self.files.get(path).cloned();
-        let leaves = read_leaves(&files, self.size, index, index + 1).ok()?;
-        match Leaf::from_bytes(leaves.first()?).ok()? {
-            Leaf::Delta { table, .. } => Some(table),
-            Leaf::Policy { .. }
-            | Leaf::Classes { .. }
-            | Leaf::Roster { .. }
-            | Leaf::Disclosure { .. }
-            | Leaf::Commitment { .. }
-            | Leaf::Resumed { .. }
-            | Leaf::Other(_) => None,
-        }
+        read_delta(&files, self.size, index).map(|(_, table)| table)
     }
 
     fn widen(&mut self, body: &AdmittedBody) -> Result<(), MemoryError> {
