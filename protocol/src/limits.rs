@@ -132,3 +132,30 @@ pub const CLASSES_PER_RECALL: usize = 4_096;
 pub const OPENINGS_BYTES: usize = 64 * 1024 * 1024;
 /// Policy documents of one log that an audit keeps to judge disclosures by.
 pub const POLICIES_AUDITED: usize = 1_024;
+/// Items that a grant may let a principal match in a day, of one fingerprint type: a hundred principals at this rate
+/// for a whole epoch stay below [`MATCH_EVALUATIONS`].
+pub const MATCH_PER_DAY: u64 = 16_000_000;
+/// Items of one match session: with [`MATCH_BATCH`] a few hundred frames each way.
+pub const MATCH_ITEMS: u64 = 1_000_000;
+/// Items of a session at least: a question about one hash is an oracle for it. Smaller lists are padded, and charged so.
+pub const MATCH_ITEMS_MIN: u64 = 100;
+/// The same for a count, which tells less the longer the list is.
+pub const MATCH_ITEMS_MIN_COUNT: u64 = 1_000;
+/// Blinded points in one frame: 128 KiB, and a proof for each frame costs little beside them.
+pub const MATCH_BATCH: usize = 4_096;
+/// Sessions of one principal and fingerprint type in a UTC day: a list is checked once, and many small ones are probing.
+pub const MATCH_SESSIONS_DAY: u64 = 64;
+/// Count sessions of one principal and type in an epoch: two counts of lists that differ in one item tell of that item.
+pub const COUNT_SESSIONS_EPOCH: u64 = 4;
+/// Seconds for which a session that broke off is gone on with.
+pub const MATCH_SESSION_S: u64 = 3_600;
+/// Seconds of an epoch of matching: the longer a key lives, the more it has been asked (design 7).
+pub const MATCH_EPOCH_S: u64 = 30 * 86_400;
+/// Seconds for which the epoch before is still served.
+pub const MATCH_OVERLAP_S: u64 = 48 * 3_600;
+/// Evaluations under one key: 2^36 cost static Diffie-Hellman 18 bits (RFC 9497, section 7.2.3).
+pub const MATCH_EVALUATIONS: u64 = 1 << 36;
+/// Members of one centre: a row of each class holds all of them.
+pub const MEMBERS: usize = 10_000;
+/// Bytes of a member's name, and of its sector.
+pub const MEMBER_BYTES: usize = 64;

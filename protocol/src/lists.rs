@@ -69,7 +69,7 @@ impl<T: ClosedList> Set<T> {
 
     /// The empty set: what "unknown" means for something that must be granted.
     #[must_use]
-    pub fn empty() -> Self {
+    pub const fn empty() -> Self {
         Self {
             bits: 0,
             list: PhantomData,
@@ -112,6 +112,24 @@ impl<T: ClosedList> Set<T> {
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.bits == 0
+    }
+
+    /// The values that are in either set.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self {
+            bits: self.bits | other.bits,
+            list: PhantomData,
+        }
+    }
+
+    /// The values that are in both sets.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Self {
+        Self {
+            bits: self.bits & other.bits,
+            list: PhantomData,
+        }
     }
 
     /// Whether no value is in both sets.

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `query` | what is asked and answered |
 //! | `document` | who signed which files |
-//! | `profile`, `facts`, `grant` | what a document says |
+//! | `profile`, `facts`, `grant`, `terms` | what a document says |
 //! | `load`, `forms`, `words`, `fault` | is it safe to rely on, and else what is wrong and where |
 //! | `engine` | the bridge to Cedar |
 //! | `hearing`, `facets` | many decisions about the same classes and peers |
@@ -31,6 +31,7 @@ mod in_force;
 mod load;
 mod profile;
 mod query;
+mod terms;
 mod words;
 
 pub use document::{PolicyDocument, PolicyDocumentError};
@@ -43,6 +44,7 @@ pub use hearing::Hearing;
 pub use in_force::{Fallback, InForce, Logged, Ruling, open};
 pub use profile::{Basis, Profile};
 pub use query::{Action, ClassFacts, Decision, Principal, Query};
+pub use terms::{MatchMode, MatchTerms};
 
 use hashpact_keys::{Origin, Roster, Timestamp};
 

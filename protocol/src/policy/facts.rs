@@ -12,6 +12,8 @@ use toml::value::Datetime;
 
 use super::fault::{FaultKind, PolicyFault};
 use super::grant::{Grant, With};
+use super::query::Action;
+use super::terms::{MatchMode, MatchTerms};
 use crate::labels::{LegalBasis, Purpose, is_token};
 use crate::limits;
 use crate::lists::{ClosedList, Set, closed_list};
@@ -130,6 +132,15 @@ struct GrantTable {
     issuer: Spanned<String>,
     from: Spanned<Datetime>,
     until: Spanned<Datetime>,
+    #[serde(rename = "match")]
+    matching: Option<Spanned<MatchTable>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MatchTable {
+    modes: Spanned<Vec<Spanned<String>>>,
+    per_day: Spanned<u64>,
 }
 
 #[derive(Deserialize)]
@@ -248,6 +259,8 @@ impl Reading<'_> {
         let document = self.prose(&table.document);
         let issuer = self.prose(&table.issuer);
         let (from, until) = (self.day(&table.from), self.day(&table.until));
+        let terms = table.matching.as_ref();
+        let terms = terms.map(|terms| self.terms(terms, actions));
         let grant = Grant {
             id: id?,
             with: with?,
@@ -258,11 +271,49 @@ impl Reading<'_> {
             issuer: issuer?,
             from: from?,
             until: until?,
+            matching: match terms {
+                Some(terms) => Some(terms?),
+                None => None,
+            },
         };
         if grant.closes() <= grant.opens() {
             self.fault(table.until.span().start, FaultKind::NeverOpen);
         }
         Some(grant)
+    }
+
+    /// The terms of matching. They say nothing that the grant's own actions do not carry: that would read as if it were given.
+    fn terms(
+        &mut self,
+        table: &Spanned<MatchTable>,
+        actions: Option<Set<Action>>,
+    ) -> Option<MatchTerms> {
+        let MatchTable { modes, per_day } = table.get_ref();
+        let set: Option<Set<MatchMode>> = self.words(modes, "a mode of matching");
+        let items = Some(*per_day.get_ref());
+        let items = items.filter(|items| (1..=limits::MATCH_PER_DAY).contains(items));
+        let items = self.expect(per_day, items, "1 to 16000000 items");
+        if let Some(actions) = actions {
+            let matches = actions.contains(Action::Match).then_some(());
+            self.expect(
+                table,
+                matches,
+                "the action match, where a grant has terms of it",
+            );
+            let mut all = MatchMode::VALUES.iter().map(|(mode, _)| *mode);
+            let reveals =
+                all.any(|mode| mode.reveals() && set.is_some_and(|set| set.contains(mode)));
+            let carried = (!reveals || actions.contains(Action::Reveal)).then_some(());
+            self.expect(
+                modes,
+                carried,
+                "the action reveal, which items and labels need",
+            );
+        }
+        Some(MatchTerms {
+            modes: set?,
+            per_day: items?,
+        })
     }
 
     fn repeated(&mut self, grants: &[GrantTable]) {

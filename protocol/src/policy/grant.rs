@@ -4,6 +4,7 @@
 use hashpact_keys::{CentreId, Jurisdiction, Timestamp};
 
 use super::query::{Action, Principal};
+use super::terms::MatchTerms;
 use crate::labels::{LegalBasis, Purpose};
 use crate::limits;
 use crate::lists::Set;
@@ -40,6 +41,8 @@ pub struct Grant {
     pub from: Timestamp,
     /// The first second of the day on which it has ended.
     pub until: Timestamp,
+    /// On which terms lists are matched under it; without them in no mode.
+    pub matching: Option<MatchTerms>,
 }
 
 impl Grant {

@@ -10,6 +10,7 @@ use hashpact_keys::Timestamp;
 
 use super::profile::Profile;
 use super::query::{Action, Decision, Principal, Query};
+use super::terms::MatchTerms;
 use crate::labels::Purpose;
 
 /// One document of a log.
@@ -118,6 +119,26 @@ impl InForce {
             |profile| profile.decide(query),
             open(query.action, query.principal),
         )
+    }
+
+    /// On which terms a principal may match for a purpose: the modes that every document gives, and the smallest quota.
+    #[must_use]
+    pub fn match_terms(
+        &self,
+        principal: &Principal,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> MatchTerms {
+        if self.fallback.is_some() {
+            return MatchTerms::NONE;
+        }
+        let terms = self.documents.iter().map(|document| {
+            let profile = document.profile.as_ref();
+            profile.map_or(MatchTerms::NONE, |profile| {
+                profile.match_terms(principal, purpose, now)
+            })
+        });
+        terms.reduce(MatchTerms::and).unwrap_or(MatchTerms::NONE)
     }
 
     /// As [`InForce::decide`], for decisions that `ask` makes of each document; `open` is the answer of the open fallback.

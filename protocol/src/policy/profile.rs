@@ -13,6 +13,7 @@ use super::grant::Grant;
 use super::hearing::Rules;
 use super::load;
 use super::query::{Action, Decision, Principal, Query};
+use super::terms::MatchTerms;
 use crate::labels::Purpose;
 use crate::lists::ClosedList;
 
@@ -125,6 +126,22 @@ impl Profile {
     #[must_use]
     pub fn grants(&self) -> &[Grant] {
         &self.facts.grants
+    }
+
+    /// On which terms the grants that are open let a principal match for a purpose: every mode of any, and the largest quota.
+    #[must_use]
+    pub fn match_terms(
+        &self,
+        principal: &Principal,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> MatchTerms {
+        let open =
+            self.facts.grants.iter().filter(|grant| {
+                grant.covers(Action::Match, principal, purpose) && grant.is_open(now)
+            });
+        open.filter_map(|grant| grant.matching)
+            .fold(MatchTerms::NONE, MatchTerms::or)
     }
 
     /// Every policy by its id.

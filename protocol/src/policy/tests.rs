@@ -3,6 +3,7 @@
 mod bad_input;
 mod classes;
 mod dates;
+mod matching;
 mod profiles;
 mod uncertain;
 
