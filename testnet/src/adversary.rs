@@ -228,7 +228,7 @@ impl Adversary {
             listen: vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse()?],
             peers: peers.into_iter().filter(|other| other.id == peer).collect(),
         };
-        Ok(net::start(config, library)?)
+        Ok(net::start(config, library, None)?)
     }
 
     /// A checkpoint of a time before the last leaf, signed anew.

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use hashpact_keys::{CentreId, KeyUse, Roster, Timestamp};
 
-use crate::net::{Multiaddr, Peer, PeerId, peer_id_of};
+use crate::net::{Multiaddr, Peer, PeerId, PeerKind, peer_id_of};
 
 /// The roster as the network needs it; shared by the loop, which sets it, and by what answers other centres.
 #[derive(Clone, Default)]
@@ -43,6 +43,7 @@ impl Directory {
                 entries.centres.insert(id, centre.id.clone());
                 let peer = Peer {
                     id,
+                    kind: PeerKind::Centre,
                     addresses: addresses.clone(),
                 };
                 entries.peers.insert(centre.id.clone(), peer);

@@ -230,7 +230,7 @@ impl Daemon {
             listen: checked.listen.clone(),
             peers: directory.peers(&checked.centre),
         };
-        let (net, heard) = net::start(config, Arc::new(library))?;
+        let (net, heard) = net::start(config, Arc::new(library), None)?;
         let admitted = Admitted::default();
         admitted.set(centre.roster(), clock::now());
         let mut seen = VecDeque::new();

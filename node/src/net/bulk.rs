@@ -17,7 +17,7 @@ use libp2p_stream::{Control, IncomingStreams};
 use tokio::{
     sync::{
         Semaphore,
-        mpsc::{self, error::TryRecvError},
+        mpsc::{self, WeakUnboundedSender, error::TryRecvError},
         oneshot,
     },
     task::JoinSet,
@@ -29,6 +29,7 @@ use super::{
     limits,
     pause::jittered,
     peers::{PeerState, Peers},
+    swarm::Command,
 };
 
 pub(super) const BULK: StreamProtocol = StreamProtocol::new("/hashpact/bulk/1");
@@ -215,6 +216,7 @@ pub(super) async fn serve(
     mut incoming: IncomingStreams,
     peers: Arc<Peers>,
     source: Arc<dyn BulkSource>,
+    breaches: WeakUnboundedSender<Command>,
 ) {
     let places = Arc::new(Semaphore::new(limits::STREAMS_TOTAL));
     let mut answers = JoinSet::new();
@@ -223,6 +225,12 @@ pub(super) async fn serve(
             next = incoming.next() => {
                 let Some((peer, stream)) = next else { return };
                 let Some(state) = peers.find(&peer) else { continue };
+                if !state.is_centre() {
+                    let told = breaches.upgrade().map(|breaches| breaches.send(Command::Breach(peer)));
+                    // A network that is shut down has nobody to disconnect.
+                    drop(told);
+                    continue;
+                }
                 // The surplus of one peer is dropped, so that it waits at its opener and not here.
                 let Ok(place) = Arc::clone(&state.serves).try_acquire_owned() else { continue };
                 let (source, places) = (Arc::clone(&source), Arc::clone(&places));

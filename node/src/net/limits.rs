@@ -1,5 +1,6 @@
 //! Every bound of the network layer, with its reason. Why: what is bounded in one place can be
-//! added up by an operator. In scope: sizes, counts and times of transport, control and bulk. Out
+//! added up by an operator. In scope: sizes, counts and times of transport, control, bulk and match
+//! streams. Out
 //! of scope: limits of logs, deltas and policies.
 
 use std::time::Duration;
@@ -55,6 +56,16 @@ pub(super) const EVENTS: usize = 1024;
 /// unacknowledged.
 pub(super) const FRAMES_HELD_PER_PEER: usize = 16;
 
+/// Inbound match streams of one peer at once: a session, and segments beside it.
+pub(super) const MATCHES_PER_PEER: usize = 8;
+
+/// Match streams that we have open to one peer. Below [`MATCHES_PER_PEER`], because the server frees
+/// a place a moment after its client is done.
+pub(super) const MATCHES_OUT_PER_PEER: usize = 6;
+
+/// Inbound match streams at once over all peers: each holds a few frames of 160 KiB.
+pub(super) const MATCHES_TOTAL: usize = 256;
+
 /// Bytes of one peer's outbound frames, queued or in flight: 31 of the largest.
 pub(super) const SEND_QUEUE: usize = 8 * 1024 * 1024;
 
@@ -73,8 +84,9 @@ pub(super) const CONTROL_STREAMS: usize = 16;
 /// Connections of one peer: both sides may dial, over QUIC and over TCP.
 pub(super) const CONNECTIONS_PER_PEER: u32 = 4;
 
-/// Connections over all peers: 50 centres and auditors, and their duplicates.
-pub(super) const CONNECTIONS: u32 = 256;
+/// Connections over all peers: 50 centres and auditors, 450 members, and their duplicates, so that
+/// members leave no centre without one.
+pub(super) const CONNECTIONS: u32 = 2000;
 
 /// Handshakes in flight, each way. A stranger can hold a place for [`HANDSHAKE`] and no longer.
 pub(super) const PENDING: u32 = 64;

@@ -1,7 +1,8 @@
 //! How a node's bytes travel: authenticated connections to listed peers, control frames, bulk
-//! transfers. Why: the core decides what is said, and nothing here needs to know it. Spec:
-//! `/hashpact/control/1` (`codec`), `/hashpact/bulk/1` (`bulk`); bounds in `limits`. In scope:
-//! transports, admission by key, dialling, backpressure. Out of scope: messages, rosters, the disk.
+//! transfers, match streams. Why: the core decides what is said, and nothing here needs to know it.
+//! Spec: `/hashpact/control/1` (`codec`), `/hashpact/bulk/1` (`bulk`), `/hashpact/match/1`
+//! (`matches`); bounds in `limits`. In scope: transports, admission by key, dialling, backpressure.
+//! Out of scope: messages, rosters, the disk.
 
 mod behaviour;
 mod bulk;
@@ -9,6 +10,7 @@ mod codec;
 mod dial;
 pub mod limits;
 mod link;
+mod matches;
 mod outbox;
 mod pause;
 mod peers;
@@ -17,11 +19,7 @@ mod swarm;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use libp2p::{
     TransportError,
@@ -34,15 +32,26 @@ use zeroize::Zeroize;
 pub use bulk::{BulkRead, BulkSource, FetchError, REFUSED_UNSPECIFIED};
 pub use codec::FrameError;
 pub use libp2p::{Multiaddr, PeerId};
+pub use matches::{MatchService, MatchStream, OpenMatchError};
 pub use refusal::Refusal;
 
 use peers::Peers;
 use swarm::{Command, Driver};
 
+/// What a listed peer may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PeerKind {
+    /// Match streams alone. One that sends a frame or a bulk request is disconnected.
+    Member,
+    /// Everything.
+    Centre,
+}
+
 /// Somebody who may connect, and where to dial them. Without an address they are waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     pub id: PeerId,
+    pub kind: PeerKind,
     /// `/ip4|ip6/../udp/../quic-v1` or `/ip4|ip6/../tcp/..`, at most 8.
     pub addresses: Vec<Multiaddr>,
 }
@@ -79,7 +88,8 @@ pub enum NetEvent {
     },
 }
 
-/// Payload bytes exchanged with one peer since it was listed: acknowledged frames and bulk chunks.
+/// Payload bytes exchanged with one peer since it was listed: acknowledged frames, bulk chunks and
+/// match streams.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Traffic {
     pub bytes_in: u64,
@@ -95,8 +105,8 @@ pub enum NetError {
     Key(#[source] DecodingError),
     #[error("the Noise handshake cannot be set up")]
     Noise(#[source] noise::Error),
-    #[error("the bulk protocol is taken")]
-    Bulk,
+    #[error("a protocol is taken")]
+    Protocol,
     #[error("cannot listen on {address}")]
     Listen {
         address: Multiaddr,
@@ -126,7 +136,7 @@ pub struct Net {
     // operator's few commands.
     commands: mpsc::UnboundedSender<Command>,
     peers: Arc<Peers>,
-    bulk: libp2p_stream::Control,
+    streams: libp2p_stream::Control,
 }
 
 /// The libp2p identity of an ed25519 public key of 32 bytes; `None` if the bytes are no point.
@@ -136,13 +146,15 @@ pub fn peer_id_of(ed25519_public: &[u8; 32]) -> Option<PeerId> {
     Some(PeerId::from_public_key(&PublicKey::from(key)))
 }
 
-/// Starts listening and dialling, on tasks of the tokio runtime of the caller.
+/// Starts listening and dialling, on tasks of the tokio runtime of the caller. Without `matches`
+/// nobody can open a match stream to this node.
 ///
 /// # Errors
 /// [`NetError`]: no runtime, a key that is none, or an address that cannot be listened on.
 pub fn start(
     mut config: NetConfig,
     source: Arc<dyn BulkSource>,
+    matches: Option<Arc<dyn MatchService>>,
 ) -> Result<(Net, mpsc::Receiver<NetEvent>), NetError> {
     tokio::runtime::Handle::try_current().map_err(|_| NetError::NoRuntime)?;
     let node_key = Keypair::ed25519_from_bytes(&mut config.seed);
@@ -150,7 +162,12 @@ pub fn start(
     let mut swarm = behaviour::swarm(node_key.map_err(NetError::Key)?).map_err(NetError::Noise)?;
     let mut control = swarm.behaviour().bulk.new_control();
     // Before the first connection, whose handler learns then which protocols there are.
-    let incoming = control.accept(bulk::BULK).map_err(|_| NetError::Bulk)?;
+    let taken = |_| NetError::Protocol;
+    let incoming = control.accept(bulk::BULK).map_err(taken)?;
+    let matches = match matches {
+        Some(service) => Some((control.accept(matches::MATCH).map_err(taken)?, service)),
+        None => None,
+    };
     for address in config.listen {
         swarm
             .listen_on(address.clone())
@@ -163,11 +180,18 @@ pub fn start(
         local: *swarm.local_peer_id(),
         commands,
         peers: Arc::clone(&peers),
-        bulk: control,
+        streams: control,
     };
     net.set_peers(config.peers);
-    let bulk_task = tokio::spawn(bulk::serve(incoming, Arc::clone(&peers), source));
-    tokio::spawn(Driver::new(swarm, orders, events, peers).run(bulk_task.abort_handle()));
+    // Weak, so that the network still ends with the last handle.
+    let breaches = net.commands.downgrade();
+    let bulk_task = tokio::spawn(bulk::serve(incoming, Arc::clone(&peers), source, breaches));
+    let mut tasks = vec![bulk_task.abort_handle()];
+    if let Some((incoming, service)) = matches {
+        let task = tokio::spawn(matches::serve(incoming, Arc::clone(&peers), service));
+        tasks.push(task.abort_handle());
+    }
+    tokio::spawn(Driver::new(swarm, orders, events, peers).run(tasks));
     Ok((net, told))
 }
 
@@ -203,16 +227,18 @@ impl Net {
     }
 
     /// Admits and dials exactly these peers, and closes the connections of all others. Ends every
-    /// penalty.
+    /// penalty. Who is listed twice may do what either kind may.
     pub fn set_peers(&self, peers: Vec<Peer>) {
         let mut listed: BTreeMap<PeerId, Vec<Multiaddr>> = BTreeMap::new();
+        let mut kinds: BTreeMap<PeerId, PeerKind> = BTreeMap::new();
         for peer in peers.into_iter().filter(|peer| peer.id != self.local) {
             let addresses = listed.entry(peer.id).or_default();
             addresses.extend(peer.addresses);
             addresses.truncate(limits::ADDRESSES_PER_PEER);
+            let kind = kinds.entry(peer.id).or_insert(peer.kind);
+            *kind = peer.kind.max(*kind);
         }
-        let ids: BTreeSet<PeerId> = listed.keys().copied().collect();
-        self.peers.replace(&ids, || {
+        self.peers.replace(&kinds, || {
             // A network that is shut down has nobody to tell.
             drop(self.commands.send(Command::Peers(listed)));
         });
@@ -236,7 +262,17 @@ impl Net {
         limit: usize,
     ) -> Result<Vec<u8>, FetchError> {
         let state = self.peers.find(&peer).ok_or(FetchError::Unreachable)?;
-        bulk::fetch(self.bulk.clone(), peer, &state, &request, limit).await
+        bulk::fetch(self.streams.clone(), peer, &state, &request, limit).await
+    }
+
+    /// Opens a match stream to a peer that is up; waits for a place among ours to it, which is free
+    /// again when the stream is dropped.
+    ///
+    /// # Errors
+    /// [`OpenMatchError`].
+    pub async fn open_match(&self, peer: PeerId) -> Result<MatchStream, OpenMatchError> {
+        let state = self.peers.find(&peer).ok_or(OpenMatchError::Unreachable)?;
+        matches::open(self.streams.clone(), peer, state).await
     }
 
     /// Payload bytes per listed peer, since it was listed.

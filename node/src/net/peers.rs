@@ -3,7 +3,7 @@
 //! counters. Out of scope: connections (`swarm`).
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -13,24 +13,30 @@ use std::{
 use libp2p::PeerId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Traffic, limits};
+use super::{PeerKind, Traffic, limits};
 
 /// One listed peer. Its places are semaphores: who is dropped gives them back.
 pub(super) struct PeerState {
     queue: Arc<Semaphore>,
     pub(super) fetches: Semaphore,
     pub(super) serves: Arc<Semaphore>,
+    pub(super) matches_in: Arc<Semaphore>,
+    pub(super) matches_out: Arc<Semaphore>,
+    centre: AtomicBool,
     up: AtomicBool,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
 }
 
 impl PeerState {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(kind: PeerKind) -> Self {
         Self {
             queue: Arc::new(Semaphore::new(limits::SEND_QUEUE)),
             fetches: Semaphore::new(limits::FETCHES_PER_PEER),
             serves: Arc::new(Semaphore::new(limits::STREAMS_PER_PEER)),
+            matches_in: Arc::new(Semaphore::new(limits::MATCHES_PER_PEER)),
+            matches_out: Arc::new(Semaphore::new(limits::MATCHES_OUT_PER_PEER)),
+            centre: AtomicBool::new(kind == PeerKind::Centre),
             up: AtomicBool::new(false),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
@@ -41,6 +47,16 @@ impl PeerState {
     pub(super) fn queue_place(&self, len: usize) -> Option<OwnedSemaphorePermit> {
         let charge = u32::try_from(len.saturating_add(limits::FRAME_OVERHEAD)).ok()?;
         Arc::clone(&self.queue).try_acquire_many_owned(charge).ok()
+    }
+
+    /// Whether it may send frames and bulk requests.
+    pub(super) fn is_centre(&self) -> bool {
+        self.centre.load(Ordering::Acquire)
+    }
+
+    fn set_kind(&self, kind: PeerKind) {
+        self.centre
+            .store(kind == PeerKind::Centre, Ordering::Release);
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -82,15 +98,16 @@ impl Peers {
         self.lock().get(peer).cloned()
     }
 
-    /// Lists exactly `ids`, and calls `told` before anybody else can change the list: both then
+    /// Lists exactly `kinds`, and calls `told` before anybody else can change the list: both then
     /// change in one order.
-    pub(super) fn replace(&self, ids: &BTreeSet<PeerId>, told: impl FnOnce()) {
+    pub(super) fn replace(&self, kinds: &BTreeMap<PeerId, PeerKind>, told: impl FnOnce()) {
         let mut listed = self.lock();
-        listed.retain(|id, _| ids.contains(id));
-        for id in ids {
+        listed.retain(|id, _| kinds.contains_key(id));
+        for (id, kind) in kinds {
             listed
                 .entry(*id)
-                .or_insert_with(|| Arc::new(PeerState::new()));
+                .and_modify(|state| state.set_kind(*kind))
+                .or_insert_with(|| Arc::new(PeerState::new(*kind)));
         }
         told();
     }

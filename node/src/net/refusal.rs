@@ -25,6 +25,9 @@ pub enum Refusal {
     /// Somebody else answered at a listed address, or the peer shows our own key.
     #[error("a peer did not show the key that was expected of it")]
     WrongIdentity,
+    /// A member sent a frame or a bulk request, which are for centres.
+    #[error("a peer that may only match sent something else and was disconnected")]
+    NotACentre,
     /// It broke the framing.
     #[error("a frame was refused: {0}")]
     Frame(FrameError),

@@ -34,6 +34,8 @@ pub(super) enum Command {
     },
     Peers(BTreeMap<PeerId, Vec<Multiaddr>>),
     Disconnect(PeerId),
+    /// A member did what only centres may.
+    Breach(PeerId),
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -67,9 +69,9 @@ impl Driver {
         }
     }
 
-    /// Runs until it is shut down, or nobody holds a handle or the events; then ends `bulk` as
+    /// Runs until it is shut down, or nobody holds a handle or the events; then ends `tasks` as
     /// well.
-    pub(super) async fn run(mut self, bulk: AbortHandle) {
+    pub(super) async fn run(mut self, tasks: Vec<AbortHandle>) {
         let done = loop {
             dial::dial_due(&mut self.links, &mut self.swarm);
             if self.flush() == Audience::Gone {
@@ -90,7 +92,7 @@ impl Driver {
             }
         };
         self.orders.close();
-        bulk.abort();
+        tasks.iter().for_each(AbortHandle::abort);
         self.farewell().await;
         if let Some(done) = done {
             // Nobody waits if the caller was cancelled.
@@ -120,6 +122,7 @@ impl Driver {
             Command::Send { peer, frame, place } => self.send(peer, frame, place),
             Command::Peers(listed) => self.list(listed),
             Command::Disconnect(peer) => self.penalise(peer),
+            Command::Breach(peer) => self.breach(peer),
             Command::Shutdown(done) => return Next::Stop(Some(done)),
         }
         Next::Continue
@@ -195,6 +198,12 @@ impl Driver {
             link.penalty_until = Some(Instant::now() + limits::PENALTY);
             self.cut(peer);
         }
+    }
+
+    /// Tells of a member that did what only centres may, and disconnects it.
+    fn breach(&mut self, peer: PeerId) {
+        self.outbox.refused(Some(peer), Refusal::NotACentre);
+        self.penalise(peer);
     }
 
     /// Refuses `peer` from here on: its connections close, and what they still bring is dropped.
@@ -302,6 +311,8 @@ impl Driver {
                 Message::Request {
                     request, channel, ..
                 } => match request {
+                    // Left unacknowledged.
+                    Ok(_) | Err(_) if self.is_member(&peer) => self.breach(peer),
                     Ok(frame) if self.prove(peer, connection_id) => {
                         self.outbox.frame(peer, frame, channel)
                     }
@@ -318,6 +329,11 @@ impl Driver {
             } => self.on_outcome(peer, request_id, Outcome::Lost),
             Event::InboundFailure { .. } | Event::ResponseSent { .. } => {}
         }
+    }
+
+    fn is_member(&self, peer: &PeerId) -> bool {
+        let link = self.links.get(peer);
+        link.is_some_and(|link| !link.state.is_centre())
     }
 
     fn on_outcome(&mut self, peer: PeerId, id: OutboundRequestId, outcome: Outcome) {

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod control;
+mod matches;
 mod peers;
 
 use std::{io, sync::Arc, time::Duration};
@@ -29,6 +30,15 @@ impl Node {
     }
 
     pub(crate) async fn start_with(name: u8, listen: &[&str], source: Arc<dyn BulkSource>) -> Self {
+        Self::start_full(name, listen, source, None).await
+    }
+
+    pub(crate) async fn start_full(
+        name: u8,
+        listen: &[&str],
+        source: Arc<dyn BulkSource>,
+        matches: Option<Arc<dyn MatchService>>,
+    ) -> Self {
         let listen: Vec<Multiaddr> = listen.iter().map(|text| text.parse().unwrap()).collect();
         let expected = listen.len();
         let config = NetConfig {
@@ -36,7 +46,7 @@ impl Node {
             listen,
             peers: Vec::new(),
         };
-        let (net, events) = start(config, source).unwrap();
+        let (net, events) = start(config, source, matches).unwrap();
         let mut node = Self {
             net,
             events,
@@ -63,6 +73,7 @@ impl Node {
     pub(crate) fn as_peer(&self) -> Peer {
         Peer {
             id: self.id(),
+            kind: PeerKind::Centre,
             addresses: self.addresses.clone(),
         }
     }
@@ -71,6 +82,7 @@ impl Node {
     pub(crate) fn as_caller(&self) -> Peer {
         Peer {
             id: self.id(),
+            kind: PeerKind::Centre,
             addresses: Vec::new(),
         }
     }

@@ -175,7 +175,7 @@ async fn an_endless_answer_ends_at_the_limit_and_is_not_read_far_ahead() {
 }
 
 async fn received(wire: &[u8], limit: usize) -> Result<Vec<u8>, FetchError> {
-    let state = crate::net::peers::PeerState::new();
+    let state = crate::net::peers::PeerState::new(PeerKind::Centre);
     crate::net::bulk::receive(Cursor::new(wire.to_vec()), &state, limit, limits::BULK_IDLE).await
 }
 
@@ -232,7 +232,7 @@ impl futures::AsyncRead for Stalling {
 
 #[tokio::test]
 async fn an_answer_that_stalls_times_out() {
-    let state = crate::net::peers::PeerState::new();
+    let state = crate::net::peers::PeerState::new(PeerKind::Centre);
     let wire = [&1u32.to_be_bytes()[..], b"a", &9u32.to_be_bytes(), b"b"].concat();
     let idle = Duration::from_millis(20);
     let error = crate::net::bulk::receive(Stalling(wire), &state, KIB, idle).await;

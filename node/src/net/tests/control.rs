@@ -184,6 +184,7 @@ async fn node_and_misbehaving_peer() -> (Node, PeerId, mpsc::UnboundedSender<Vec
     let (peer, target) = (*swarm.local_peer_id(), node.id());
     node.net.set_peers(vec![Peer {
         id: peer,
+        kind: PeerKind::Centre,
         addresses: Vec::new(),
     }]);
     let (raw, mut orders) = mpsc::unbounded_channel::<Vec<u8>>();

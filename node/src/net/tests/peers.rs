@@ -99,6 +99,7 @@ async fn somebody_else_at_a_listed_address_is_refused() {
     let expected = Node::start(3, &[]).await.id();
     dialler.net.set_peers(vec![Peer {
         id: expected,
+        kind: PeerKind::Centre,
         addresses: node.addresses.clone(),
     }]);
     let why = Refusal::WrongIdentity;
@@ -125,6 +126,7 @@ async fn tcp_is_the_way_where_udp_does_not_answer() {
     let addresses = vec![dead, server.addresses[0].clone()];
     client.net.set_peers(vec![Peer {
         id: server.id(),
+        kind: PeerKind::Centre,
         addresses,
     }]);
     client.until_event(NetEvent::Up(server.id())).await;
@@ -168,7 +170,7 @@ async fn an_address_that_is_taken_is_an_error() {
             listen: vec![address.clone()],
             peers: Vec::new(),
         };
-        match start(config, Arc::new(Patterns)) {
+        match start(config, Arc::new(Patterns), None) {
             Err(NetError::Listen { address: at, .. }) => assert_eq!(at, address),
             Err(other) => panic!("{other}"),
             Ok(_) => panic!("listens on {address}"),
@@ -195,7 +197,7 @@ fn outside_of_a_runtime_there_is_no_network() {
         peers: Vec::new(),
     };
     assert!(matches!(
-        start(config, Arc::new(Patterns)),
+        start(config, Arc::new(Patterns), None),
         Err(NetError::NoRuntime)
     ));
 }
