@@ -12,6 +12,7 @@
 //! | [`control`] | how a shell speaks with the running node |
 //! | [`http`] | who may read the logs over HTTP, and how others are asked |
 //! | [`ingest`] | how a file becomes rows that a delta can carry |
+//! | [`matching`] | how lists are checked against each other without revealing them |
 //! | [`net`] | how bytes travel |
 //! | [`policy`] | what profiles say, before anything depends on them |
 //! | `page` | how a page for people is written |
@@ -29,6 +30,7 @@ pub mod daemon;
 pub mod home;
 pub mod http;
 pub mod ingest;
+pub mod matching;
 pub mod net;
 mod page;
 pub mod policy;
