@@ -13,6 +13,7 @@ use std::fmt;
 use std::io::{self, BufRead, Read as _};
 
 use hashpact_protocol::fingerprint::{Algorithm, Fingerprint, FingerprintError};
+use hashpact_protocol::limits;
 use zeroize::Zeroizing;
 
 /// Bytes of a line at most: the longest value, PhotoDNA in hexadecimal with its name, has 297.
@@ -21,8 +22,6 @@ pub const LINE_BYTES_MAX: usize = 512;
 pub const LINES_MAX: u32 = 16_000_000;
 /// Lines that only repeat a value, at most: each costs 8 bytes, as its number is told if the value matches.
 pub const REPEATS_MAX: usize = 2_000_000;
-/// Different values of a list at most: what one session may ask about.
-pub const ITEMS_MAX: u64 = 1_000_000;
 /// Faults that are told one by one; the rest is counted.
 pub const FAULTS_SHOWN: usize = 20;
 /// Lines between two reports of progress.
@@ -135,7 +134,7 @@ impl fmt::Display for Shown<'_> {
 
 impl List {
     /// Reads a list to its end. `bare` is the type of values without a name. `progress` hears the lines read now and then,
-    /// and says false when nobody waits any more. O(lines), and at most [`ITEMS_MAX`] values in memory.
+    /// and says false when nobody waits any more. O(lines), and at most [`limits::MATCH_ITEMS`] values in memory.
     ///
     /// # Errors
     /// [`ListError`].
@@ -329,7 +328,7 @@ impl Reading {
             items.repeats.push((*item, line));
             return Ok(());
         }
-        let max = ITEMS_MAX;
+        let max = limits::MATCH_ITEMS;
         if self.known.len() as u64 == max {
             return Err(ListError::TooMany { max, line });
         }
