@@ -23,6 +23,7 @@
 //! | [`verify`], [`policy`] | what is true, and what is allowed |
 //! | [`transfer`] | who gave what to whom, signed by both |
 //! | [`assess`] | what people attest of an entry, and what is computed from it |
+//! | [`psi`] | what two sides have in common, without showing the rest |
 //! | [`audit`] | does a published copy of the logs hold |
 //! | [`centre`] | what to do next: the one pure machine |
 //! | [`view`] | what is read from and written to the disk |
@@ -42,6 +43,7 @@ pub mod limits;
 pub mod lists;
 pub mod log;
 pub mod policy;
+pub mod psi;
 pub mod record;
 pub mod serve;
 #[cfg(any(test, feature = "testing"))]
