@@ -182,7 +182,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let json = cli.global.json;
-    match dispatch(cli) {
+    // Before any key is read: what follows may hold some in memory.
+    let answer = crate::dumps::forbid().map_err(Failure::failed);
+    match answer.and_then(|()| dispatch(cli)) {
         Ok(answer) => {
             let text = match json {
                 true => answer.json.to_string(),

@@ -14,6 +14,7 @@
 //! | [`ingest`] | how a file becomes rows that a delta can carry |
 //! | [`matching`] | how lists are checked against each other without revealing them |
 //! | [`net`] | how bytes travel |
+//! | `dumps` | how keys in memory stay out of core files |
 //! | [`policy`] | what profiles say, before anything depends on them |
 //! | `page` | how a page for people is written |
 //! | [`store`] | how they rest |
@@ -27,6 +28,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod daemon;
+mod dumps;
 pub mod home;
 pub mod http;
 pub mod ingest;
