@@ -23,6 +23,25 @@ impl Domain {
     pub(crate) fn hasher(&self) -> DomainHasher {
         DomainHasher(blake3::Hasher::new_from_context_key(&self.0))
     }
+
+    /// A hash of an input that comes in pieces.
+    pub(crate) fn running(&self) -> Running {
+        Running(blake3::Hasher::new_from_context_key(&self.0))
+    }
+}
+
+/// Hashes one input, piece by piece, under one context.
+#[derive(Clone)]
+pub(crate) struct Running(blake3::Hasher);
+
+impl Running {
+    pub(crate) fn update(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    pub(crate) fn finish(&self) -> Hash {
+        *self.0.finalize().as_bytes()
+    }
 }
 
 /// Hashes one input after the other under one context.
@@ -63,30 +82,59 @@ domains! {
     TABLE_NODE = "hashpact table-node v1";
     /// A signed object that a log holds sealed.
     DISCLOSURE = "hashpact disclosure v1";
+    /// What is matched, and where: the place of tags.
+    MATCH_SPACE = "hashpact match-space v1";
+    /// A tag of private matching.
+    TAG = "hashpact tag v1";
+    /// The blinded points of a session, in order.
+    MATCH_QUERY = "hashpact match-query v1";
+    /// The seed of a session's blinds.
+    MATCH_BLINDS = "hashpact match-blinds v1";
 }
 
 /// Root of the Merkle tree over `leaves` in the shape of RFC 6962 section 2.1 (each inner node splits at the largest power
 /// of two below its size). `None` for no leaves. O(n) hashes, O(log n) memory beside the input.
 pub(crate) fn merkle_root(node: &Domain, leaves: impl IntoIterator<Item = Hash>) -> Option<Hash> {
-    // Perfect subtrees from left to right, each smaller than the one before: a binary counter.
-    let mut perfect: Vec<(u32, Hash)> = Vec::with_capacity(33);
-    let mut node = node.hasher();
-    for leaf in leaves {
+    let mut tree = Growing::new(node);
+    leaves.into_iter().for_each(|leaf| tree.push(leaf));
+    tree.root()
+}
+
+/// The tree of [`merkle_root`] while its leaves come one by one.
+pub(crate) struct Growing {
+    node: DomainHasher,
+    /// Perfect subtrees from left to right, each smaller than the one before: a binary counter.
+    perfect: Vec<(u32, Hash)>,
+}
+
+impl Growing {
+    pub(crate) fn new(node: &Domain) -> Self {
+        Self {
+            node: node.hasher(),
+            perfect: Vec::with_capacity(33),
+        }
+    }
+
+    pub(crate) fn push(&mut self, leaf: Hash) {
         let (mut height, mut hash) = (0, leaf);
-        while let Some((top, left)) = perfect.last().copied()
+        while let Some((top, left)) = self.perfect.last().copied()
             && top == height
         {
-            perfect.pop();
-            hash = node.hash(&[&left, &hash]);
+            self.perfect.pop();
+            hash = self.node.hash(&[&left, &hash]);
             height += 1;
         }
-        perfect.push((height, hash));
+        self.perfect.push((height, hash));
     }
-    let (_, mut root) = perfect.pop()?;
-    while let Some((_, left)) = perfect.pop() {
-        root = node.hash(&[&left, &root]);
+
+    /// The root over what was pushed; nothing without a leaf.
+    pub(crate) fn root(&mut self) -> Option<Hash> {
+        let (_, mut root) = self.perfect.pop()?;
+        while let Some((_, left)) = self.perfect.pop() {
+            root = self.node.hash(&[&left, &root]);
+        }
+        Some(root)
     }
-    Some(root)
 }
 
 #[cfg(test)]

@@ -128,6 +128,30 @@ pub const PROPOSAL_BYTES_CUT: usize = 32 * 1024;
 pub const RECALL_AGAIN_S: u64 = 60;
 /// Classes in one recall; further ones go into the next.
 pub const CLASSES_PER_RECALL: usize = 4_096;
+/// A chunk of a match segment: fits a bulk chunk, and some 12,000 tags.
+pub const MATCH_CHUNK_BYTES: usize = 64 * 1024;
+/// Segments of one match artifact; with more the builder makes one whole segment of them.
+pub const MATCH_SEGMENTS: usize = 32;
+/// Tags that one segment adds or removes: its chunks are counted by 32 bits.
+pub const MATCH_SEGMENT_ITEMS: u64 = 1 << 40;
+/// Match groups of a log: a client evaluates once for each.
+pub const MATCH_GROUPS: usize = 64;
+/// Classes in one match group.
+pub const MATCH_CLASSES: usize = 16_384;
+/// Artifacts of one match group: six fingerprint types in two modes, and room for more.
+pub const MATCH_ARTIFACTS: usize = 32;
+/// A signed match manifest: with its head it is a leaf.
+pub const MANIFEST_BYTES: usize = LEAF_BYTES - 5;
+/// A frame of the match protocol: 4,096 points with their proof, or a manifest with its proof of inclusion.
+pub const MATCH_FRAME_BYTES: usize = 160 * 1024;
+/// The proof that a manifest is logged: 63 lines of hashes and a note, without extra data.
+pub const MATCH_PROOF_BYTES: usize = 32 * 1024;
+/// Bytes of the words of a refusal.
+pub const MATCH_REFUSAL_BYTES: usize = 256;
+/// A match session record.
+pub const MATCH_RECORD_BYTES: usize = 4 * 1024;
+/// Bytes of a member's name in a match session record.
+pub const MATCH_ASKER_BYTES: usize = 64;
 /// A bundle of openings: some ten thousand transfers; a centre with more writes several.
 pub const OPENINGS_BYTES: usize = 64 * 1024 * 1024;
 /// Policy documents of one log that an audit keeps to judge disclosures by.

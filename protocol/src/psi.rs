@@ -11,8 +11,26 @@
 //! | `oprf` | what does a server evaluate, and what does a client make of it |
 //! | `oprf/suite` | the strings and hashes of the RFC |
 //! | `oprf/dleq` | how is it proven that one key was used |
+//! | `space` | what is matched: epoch, group, type, mode; which bytes stand for a fingerprint |
+//! | `tag` | what of an evaluated item is published |
+//! | `manifest` | what does a centre sign and log of an epoch |
+//! | `exchange` | what do the two sides say to each other |
+//! | `query` | do batches go on where the last one ended, and what does a session commit to |
 
+mod exchange;
 mod group;
+mod manifest;
 pub mod oprf;
+mod query;
+mod space;
+mod tag;
 
+pub use exchange::{
+    Answer, Ask, Batch, Chunk, ExchangeError, FRAME_PREFIX, OpenAsk, Opened, Points, RefusalCode,
+    SegmentAsk, frame, frame_length,
+};
 pub use group::{Encoded, Fault, PointError};
+pub use manifest::{Artifact, Group, Manifest, ManifestError, SegmentRow};
+pub use query::{BatchError, Query, blinds_commitment};
+pub use space::{Epoch, GroupId, SessionId, Space, input};
+pub use tag::{Tag, TagBits, TagBitsError, Tagger, tag};
