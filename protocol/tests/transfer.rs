@@ -730,6 +730,28 @@ fn a_giver_that_withholds_what_policy_allows_is_told_of() -> Done {
     Ok(())
 }
 
+#[test]
+fn a_relay_that_never_had_a_class_is_accused_of_nothing() -> Done {
+    let mut sim = network(14, &[all(), all(), all()])?;
+    // Both know what is in the log, and neither was given any of it.
+    sim.lose(|message| matches!(message, Message::Propose(_)));
+    publish(&mut sim, 0, 1)?;
+    sim.run_for(30)?;
+    sim.disconnect(0, 1)?;
+    sim.disconnect(0, 2)?;
+    sim.lose(|_| false);
+    // An accusation would end this: nobody here is expected to do wrong.
+    sim.run_for(2 * limits::ASK_AGAIN_S)?;
+    let nothing = |line: &&String| line.contains("declined") && line.contains("nothing");
+    assert!(sim.journal().iter().filter(nothing).count() > 2);
+    sim.connect_all()?;
+    sim.run_for(300)?;
+    for n in [1, 2] {
+        assert_eq!(sim.live(n, 0), sim.live(0, 0));
+    }
+    Ok(())
+}
+
 /// Who may share, give on and admit what, by chance: each centre for each purpose a set of centres.
 #[derive(Clone, Copy)]
 struct Rule {

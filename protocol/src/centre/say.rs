@@ -303,7 +303,8 @@ pub enum Event {
         /// Why.
         error: TermsError,
     },
-    /// A giver does not give what the policies of all sides allow, by our own reading of them.
+    /// A log's origin does not give what the policies of all sides allow, by our own reading of them; or a giver signed that
+    /// it gives it, and did not.
     SurplusWithheld {
         /// The log.
         origin: Origin,

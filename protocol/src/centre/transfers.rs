@@ -118,6 +118,8 @@ struct Quiet {
 struct Declined {
     until: Timestamp,
     times: u32,
+    /// How often of those by a giver that has it: its origin, or one that had just signed to give it.
+    kept_back: u32,
 }
 
 #[derive(Default)]

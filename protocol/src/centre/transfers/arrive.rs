@@ -203,7 +203,8 @@ impl Centre {
                 statement.gives(seq, row.class).is_some() && !gone.contains(&row.class)
             });
             let short: Vec<_> = short.map(|row| (seq, row.class, row.count)).collect();
-            self.note_short(origin, giver, &short, now, view, out);
+            // It signed that it gives them: whoever gives away what it lacks is at fault too.
+            self.note_short((origin, giver), &short, true, now, out);
         }
         Some((body.admitted(), rows, missing))
     }

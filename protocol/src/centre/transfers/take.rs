@@ -404,7 +404,8 @@ impl Centre {
         }
     }
 
-    /// What policy allows by our own reading, and the giver does not give. Said twice, it is an alarm.
+    /// What policy allows by our own reading, and the giver does not give. An origin that says so twice is an alarm; a relay
+    /// may never have had it, or had to give it back, and nothing that we can read says whether.
     fn note_declined(
         &mut self,
         giver: &CentreId,
@@ -422,17 +423,18 @@ impl Centre {
             let rows = rows.filter(|row| classes.contains(&row.class));
             short.extend(rows.map(|row| (*seq, row.class, row.count)));
         }
-        self.note_short(origin, giver, &short, now, view, out);
+        let has_it = giver == origin.centre();
+        self.note_short((origin, giver), &short, has_it, now, out);
     }
 
-    /// Notes classes of deltas, with their records, that a giver does not give. Asked for twice, it is an alarm.
+    /// Notes classes of deltas, with their records, that a giver does not give. Asked for twice in vain of one that has it,
+    /// it is an alarm.
     pub(super) fn note_short(
         &mut self,
-        origin: &Origin,
-        giver: &CentreId,
+        (origin, giver): (&Origin, &CentreId),
         short: &[(Seq, ClassId, u64)],
+        has_it: bool,
         now: Timestamp,
-        view: &impl View,
         out: &mut Vec<Output>,
     ) {
         let mut again: BTreeMap<ClassId, u64> = BTreeMap::new();
@@ -443,14 +445,16 @@ impl Centre {
             let declined = ask.declined.entry((seq, class)).or_insert(Declined {
                 until: now,
                 times: 0,
+                kept_back: 0,
             });
             declined.times = declined.times.saturating_add(1);
+            declined.kept_back = declined.kept_back.saturating_add(u32::from(has_it));
             let wait = match declined.times {
                 1 => limits::SURPLUS_S,
                 _ => limits::ASK_AGAIN_S,
             };
             declined.until = later(now, wait);
-            if declined.times == 2 && self.should_hold(origin, class, giver, now, view) {
+            if has_it && declined.kept_back == 2 {
                 *again.entry(class).or_default() += count;
             }
         }
@@ -462,26 +466,6 @@ impl Centre {
                 from: giver.clone(),
             }));
         }
-    }
-
-    /// Whether a giver ought to have a class: it is the origin's own, or policy let it have it.
-    fn should_hold(
-        &self,
-        origin: &Origin,
-        class: ClassId,
-        giver: &CentreId,
-        now: Timestamp,
-        view: &impl View,
-    ) -> bool {
-        let maker = origin.centre();
-        if maker == giver {
-            return true;
-        }
-        let purpose = self.purpose_of(giver, now);
-        purpose.is_some_and(|purpose| {
-            self.may_flow(origin, class, maker, giver, purpose, now, view)
-                .allowed
-        })
     }
 }
 
