@@ -7,15 +7,16 @@ use std::collections::BTreeSet;
 use hashpact_keys::{NetworkId, Origin};
 use hashpact_protocol::centre::{Event, RecallFault};
 use hashpact_protocol::delta::Seq;
-use hashpact_protocol::labels::ClassId;
+use hashpact_protocol::labels::{ClassId, Labels};
 use hashpact_protocol::log::{Leaf, read_leaves};
+use hashpact_protocol::serve::{self, Answer};
 use hashpact_protocol::testing::batch;
 use hashpact_protocol::testing::documents::{self, ALL};
 use hashpact_protocol::testing::rng::Seeded;
-use hashpact_protocol::testing::sim::{Sim, Violation};
+use hashpact_protocol::testing::sim::{Sim, Violation, class_labels};
 use hashpact_protocol::transfer::{Acknowledgement, Opening, Recall, RecallError, Statement};
 use hashpact_protocol::view::{Held, Shelf, View as _, Write};
-use hashpact_protocol::wire::Message;
+use hashpact_protocol::wire::{BulkRefusal, BulkRequest, Message};
 
 type Done = Result<(), Violation>;
 
@@ -204,6 +205,76 @@ fn a_relay_that_loses_a_class_asks_it_back_of_whom_it_gave_it_to() -> Done {
     assert_eq!(sim.live(2, 0), sim.live(0, 0));
     assert_eq!(held(&sim, 1, 0), BTreeSet::new());
     Ok(())
+}
+
+/// The clock of a relay that must ask a class back is wrong for a while: what it cannot log then it still ends later.
+#[test]
+fn a_relay_that_could_not_log_its_recall_serves_the_class_on_no_more_once_it_can() -> Done {
+    let mut sim = network(12, 4)?;
+    // In a line: what centre 3 has came from 0 by way of 1 and 2.
+    for (a, b) in [(0, 2), (0, 3), (1, 3), (2, 3)] {
+        sim.disconnect(a, b)?;
+    }
+    let far = Labels {
+        hops: 2,
+        ..class_labels(sim.setup(0), 1)
+    };
+    let records = (1..7).map(hashpact_protocol::testing::record).collect();
+    sim.publish_under(0, records, Vec::new(), vec![far])?;
+    sim.run_for(120)?;
+    sim.connect(2, 3)?;
+    sim.run_for(120)?;
+    assert_eq!(sim.live(3, 0), sim.live(0, 0));
+    let request = BulkRequest::Body {
+        origin: origin(&sim, 0),
+        seq: Seq(0),
+        section: 0,
+        offset: 0,
+        under: Some(given_on(&sim, 2, 3)),
+    };
+    let answer = |sim: &Sim| {
+        let (own, roster) = (origin(sim, 2), sim.roster().roster());
+        let asker = &sim.setup(3).id;
+        serve::may_answer(&request, asker, &own, roster, sim.now(), sim.memory(2))
+    };
+    let classes = BTreeSet::from([ClassId(0)]);
+    assert_eq!(answer(&sim), Ok(Answer::Classes(classes)));
+    // No leaf is signed before the newest delta of its log.
+    sim.append(2, 1, &[1])?;
+    narrow(&mut sim, 1, NOT_ON_TO_CA)?;
+    while sealed(&sim, 2) == 0 {
+        sim.round()?;
+        sim.advance(u64::from(sealed(&sim, 2) == 0))?;
+    }
+    // It has said that the class is gone, and has yet to ask it back.
+    sim.skew(2, -3_600);
+    sim.run_for(60)?;
+    assert_eq!(held(&sim, 2, 0), BTreeSet::new());
+    let recalled = |event: &Event| matches!(event, Event::Recalled { .. });
+    assert_eq!(events(&sim, recalled), [1], "it can log none of its own");
+    sim.skew(2, 0);
+    sim.run_for(60)?;
+    assert_eq!(events(&sim, recalled), [1, 2]);
+    assert_eq!(held(&sim, 3, 0), BTreeSet::new());
+    // No policy that the statement rests on has changed: that it was asked back is all that ends it.
+    assert_eq!(answer(&sim), Err(BulkRefusal::Statement));
+    Ok(())
+}
+
+/// The statement under which one centre gave another a class of centre 0's.
+#[expect(clippy::unwrap_used, reason = "what a store holds was read before")]
+fn given_on(sim: &Sim, from: usize, to: usize) -> [u8; 32] {
+    let kept = sim.memory(to).shelf(Shelf::Statement, &[]).into_iter();
+    let given = kept.filter(|(_, kept)| {
+        let opening = Opening::from_bytes(kept).unwrap();
+        let statement = Statement::read_unverified(&opening.signed).unwrap();
+        statement.from == sim.setup(from).id
+            && statement.to == sim.setup(to).id
+            && statement.origin == origin(sim, 0)
+    });
+    let given: Vec<_> = given.collect();
+    assert_eq!(given.len(), 1);
+    given[0].0.clone().try_into().unwrap()
 }
 
 /// Centre 2 has a class of centre 0's from one relay, and as well a statement of the other that gives it.

@@ -405,11 +405,16 @@ fn said_of(
     sim.drain()?;
     assert_eq!(logged(&sim, 1).len(), before, "nothing is logged");
     assert_eq!(held(&sim, 1, 0), BTreeSet::new(), "nothing is stored");
+    Ok(refused(&sim))
+}
+
+/// Why centre 1 refused terms.
+fn refused(sim: &Sim) -> TermsError {
     let refused = sim.events().iter().find_map(|(n, event)| match event {
         Event::TransferRefused { error, .. } if *n == 1 => Some(error.clone()),
         _ => None,
     });
-    Ok(refused.expect("it is refused"))
+    refused.expect("it is refused")
 }
 
 #[test]
@@ -456,6 +461,31 @@ fn terms_under_another_policy_to_another_or_at_another_time_are_refused() -> Don
         Vec::new()
     });
     assert!(matches!(time?, TermsError::Time | TermsError::Statement(_)));
+    Ok(())
+}
+
+#[test]
+fn terms_that_come_right_after_a_policy_that_denies_them_are_refused() -> Done {
+    let mut sim = evil_giver()?;
+    sim.disconnect(1, 2)?;
+    let asked = proposal(&sim);
+    let before = logged(&sim, 1).len();
+    // Nothing happens at centre 1 between its own new document, which admits nothing, and these terms under it.
+    apply(&mut sim, 1, &[("share", SHARE)])?;
+    let offered = Statement {
+        to_policy: sim.memory(1).log(&origin(&sim, 1)).policy,
+        ..statement(&sim, &asked)
+    };
+    let terms = Message::Terms {
+        ask: asked.ask,
+        offer: offered.offer(&sim.setup(0).signer(KeyUse::Delta)),
+        chain: Vec::new(),
+    };
+    sim.inject(0, 1, &terms);
+    sim.drain()?;
+    assert_eq!(logged(&sim, 1).len(), before, "nothing is logged");
+    let (seq, class) = (Seq(0), ClassId(0));
+    assert_eq!(refused(&sim), TermsError::NotAllowed { seq, class });
     Ok(())
 }
 
