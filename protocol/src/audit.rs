@@ -16,6 +16,7 @@
 //! | `notes` | does a checkpoint hold: key, order, root, quorum |
 //! | `leaves` | does an entry hold, under the roster that fits it |
 //! | `laws` | does a policy document hold: its signers, its version, its text |
+//! | `matching` | do match manifests agree with each other |
 //! | `body` | is a delta's body what its origin signed |
 //! | `evidence` | what shows that a centre told two stories |
 //! | `export` | what a centre keeps that opens its sealed leaves |
@@ -40,6 +41,7 @@ mod laws;
 mod leaves;
 mod ledger;
 mod log;
+mod matching;
 mod notes;
 mod openings;
 mod place;
@@ -55,7 +57,7 @@ pub use disclosures::{Disclosures, Gift, Given};
 pub use evidence::{VerifiedFork, verify_fork};
 pub use export::{Export, export_openings};
 pub use finding::{
-    CheckpointFault, DisclosureFault, Finding, FindingKind, ResumptionFault, Severity,
+    CheckpointFault, DisclosureFault, Finding, FindingKind, MatchFault, ResumptionFault, Severity,
 };
 pub use history::{HistoryFault, HistoryNotes};
 pub use laws::ReadPolicy;

@@ -142,6 +142,8 @@ pub const MATCH_CLASSES: usize = 16_384;
 pub const MATCH_ARTIFACTS: usize = 32;
 /// A signed match manifest: with its head it is a leaf.
 pub const MANIFEST_BYTES: usize = LEAF_BYTES - 5;
+/// Match manifests of one log that a store keeps at hand, the newest ones; all of them stand in the log.
+pub const MANIFESTS_KEPT: usize = 8;
 /// A frame of the match protocol: 4,096 points with their proof, or a manifest with its proof of inclusion.
 pub const MATCH_FRAME_BYTES: usize = 160 * 1024;
 /// The proof that a manifest is logged: 63 lines of hashes and a note, without extra data.

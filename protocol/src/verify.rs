@@ -16,6 +16,7 @@ use crate::log::{
     AppendError, Checkpoint, Leaf, LeafError, LogFile, LogFiles, TreeError, check_consistency, grow,
 };
 use crate::policy::{PolicyDocument, PolicyDocumentError, VerifiedBody};
+use crate::psi::{Epoch, Manifest, ManifestError};
 use crate::view::LogState;
 use crate::wire::{Suffix, WireError};
 
@@ -163,6 +164,33 @@ pub enum LeafFault {
         /// The version given.
         got: u64,
     },
+    /// Its match manifest.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A match manifest out of order: their numbers count up by one.
+    #[error("match manifest {got}, expected {expected}")]
+    ManifestNumber {
+        /// The next number.
+        expected: u64,
+        /// The number given.
+        got: u64,
+    },
+    /// A match manifest of an epoch before the newest one.
+    #[error("match manifest of epoch {got}, after one of epoch {last}")]
+    ManifestEpoch {
+        /// The newest epoch.
+        last: Epoch,
+        /// The epoch given.
+        got: Epoch,
+    },
+    /// A match manifest that covers leaves behind its own.
+    #[error("match manifest over {got} leaves, but it stands at {at}")]
+    ManifestSize {
+        /// Its index.
+        at: u64,
+        /// Leaves that it names.
+        got: u64,
+    },
     /// A resumption that is not the first leaf of a later log of the same centre.
     #[error("leaf {index} says that this log takes the place of another, which it cannot there")]
     Resumed {
@@ -226,6 +254,7 @@ pub(crate) struct VerifiedSuffix {
     pub(crate) deltas: Vec<(Seq, u64)>,
     pub(crate) classes: Vec<(ClassId, Labels)>,
     pub(crate) policies: Vec<(u64, Vec<u8>)>,
+    pub(crate) manifests: Vec<(u64, Vec<u8>)>,
     pub(crate) state: LogState,
 }
 
@@ -277,6 +306,7 @@ pub(crate) fn suffix<F: LogFiles>(
         deltas,
         classes,
         policies,
+        manifests,
         ..
     } = walk;
     state.size = grown.size;
@@ -286,6 +316,7 @@ pub(crate) fn suffix<F: LogFiles>(
         deltas,
         classes,
         policies,
+        manifests,
         state,
     })
 }
@@ -304,6 +335,7 @@ pub(crate) struct Walk<'a> {
     pub(crate) deltas: Vec<(Seq, u64)>,
     pub(crate) classes: Vec<(ClassId, Labels)>,
     pub(crate) policies: Vec<(u64, Vec<u8>)>,
+    pub(crate) manifests: Vec<(u64, Vec<u8>)>,
 }
 
 impl<'a> Walk<'a> {
@@ -315,6 +347,7 @@ impl<'a> Walk<'a> {
             deltas: Vec::new(),
             classes: Vec::new(),
             policies: Vec::new(),
+            manifests: Vec::new(),
         }
     }
 
@@ -354,8 +387,12 @@ impl<'a> Walk<'a> {
                 Ok(())
             }
             Leaf::Policy { document } => self.policy(index, &document),
+            Leaf::MatchEpoch { manifest } => self.manifest(index, &manifest),
             // What they seal is between the two sides, and kinds of later versions change nothing here.
-            Leaf::Disclosure { .. } | Leaf::Commitment { .. } | Leaf::Other(_) => Ok(()),
+            Leaf::Disclosure { .. }
+            | Leaf::MatchSession { .. }
+            | Leaf::Commitment { .. }
+            | Leaf::Other(_) => Ok(()),
         }
     }
 
@@ -480,6 +517,42 @@ impl<'a> Walk<'a> {
         self.state.next_policy = expected.saturating_add(1);
         self.state.policy = Some(index);
         self.policies.push((index, signed.to_vec()));
+        Ok(())
+    }
+
+    /// What a centre says that it matches: the same for everyone, as it stands in the log.
+    pub(crate) fn manifest(&mut self, index: u64, signed: &[u8]) -> Result<(), LeafFault> {
+        let Origins { centre, now, .. } = *self.origins;
+        let manifest = Manifest::open(signed, centre)?;
+        self.place(manifest.network, &manifest.origin)?;
+        let (expected, got) = (self.state.next_manifest, manifest.number);
+        if got != expected {
+            return Err(LeafFault::ManifestNumber { expected, got });
+        }
+        let (last, got) = (self.state.match_epoch, manifest.epoch);
+        if got < last {
+            return Err(LeafFault::ManifestEpoch { last, got });
+        }
+        if manifest.log_size > index {
+            return Err(LeafFault::ManifestSize {
+                at: index,
+                got: manifest.log_size,
+            });
+        }
+        let mut classes = manifest.groups.iter().flat_map(|group| &group.classes);
+        let undefined = classes.find(|class| u32::from(class.0) >= self.state.next_class);
+        if let Some(class) = undefined.copied() {
+            return Err(LeafFault::UndefinedClass { class });
+        }
+        let got = manifest.issued_at;
+        if got.get() > now.get().saturating_add(limits::CLOCK_SKEW_S) {
+            return Err(LeafFault::Future { now, got });
+        }
+        self.not_revoked(Manifest::signer(signed)?, index)?;
+        self.state.next_manifest = expected.saturating_add(1);
+        self.state.manifest = Some(index);
+        self.state.match_epoch = manifest.epoch;
+        self.manifests.push((index, signed.to_vec()));
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use crate::Hash;
 use crate::delta::{Body, Retraction, Seq};
 use crate::labels::{ClassId, Labels};
 use crate::log::{LogFile, SignedCheckpoint, empty_root};
+use crate::psi::Epoch;
 use crate::record::EntryId;
 
 /// Where one log stands on this node.
@@ -43,6 +44,12 @@ pub struct LogState {
     pub next_policy: u64,
     /// Log index of the newest policy document.
     pub policy: Option<u64>,
+    /// Number that the next match manifest must have, from 0.
+    pub next_manifest: u64,
+    /// Log index of the newest match manifest.
+    pub manifest: Option<u64>,
+    /// Match epoch of the newest match manifest; none begins before it.
+    pub match_epoch: Epoch,
     /// Bodies below this number are applied.
     pub applied: Seq,
     /// Retractions below this number are applied; at least `applied`.
@@ -65,6 +72,9 @@ impl Default for LogState {
             next_class: 0,
             next_policy: 1,
             policy: None,
+            next_manifest: 0,
+            manifest: None,
+            match_epoch: Epoch(0),
             applied: Seq(0),
             retracted: Seq(0),
         }
@@ -88,7 +98,7 @@ impl LogState {
         let mut e = Encoder::new(Vec::with_capacity(1024));
         // Writing to a Vec cannot fail.
         let _ = e
-            .array(15)
+            .array(18)
             .and_then(|e| e.u64(self.size))
             .and_then(|e| e.bytes(&self.root))
             .and_then(|e| e.bytes(&note(&self.head)))
@@ -112,12 +122,18 @@ impl LogState {
             .and_then(|e| match self.policy {
                 Some(index) => e.u64(index),
                 None => e.null(),
-            });
+            })
+            .and_then(|e| e.u64(self.next_manifest))
+            .and_then(|e| match self.manifest {
+                Some(index) => e.u64(index),
+                None => e.null(),
+            })
+            .and_then(|e| e.u64(self.match_epoch.0));
         e.into_writer()
     }
 
-    /// Reads what [`LogState::to_bytes`] wrote, or wrote before there were witnesses (9 fields) or policies (13);
-    /// `None` if it is damaged.
+    /// Reads what [`LogState::to_bytes`] wrote, or wrote before there were witnesses (9 fields), policies (13) or
+    /// matching (15); `None` if it is damaged.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut d = Decoder::new(bytes);
@@ -143,14 +159,19 @@ impl LogState {
                 state.roster = None;
                 Some(state)
             }
-            13 | 15 => {
+            13 | 15 | 18 => {
                 state.witnessed = head(d.bytes().ok()?)?;
                 state.witnessed_seq = Seq(d.u64().ok()?);
                 state.frozen = optional(&mut d)?;
                 state.roster = optional(&mut d)?.map(RosterVersion::new);
-                if fields == 15 {
+                if fields > 13 {
                     state.next_policy = d.u64().ok()?;
                     state.policy = optional(&mut d)?;
+                }
+                if fields > 15 {
+                    state.next_manifest = d.u64().ok()?;
+                    state.manifest = optional(&mut d)?;
+                    state.match_epoch = Epoch(d.u64().ok()?);
                 }
                 Some(state)
             }
@@ -186,6 +207,9 @@ pub trait View {
     fn is_retired(&self, key: &KeyId) -> bool;
     /// The newest signed policy documents of a log, at most so many, by their log indices, ascending.
     fn policies(&self, origin: &Origin, newest: usize) -> Vec<(u64, Vec<u8>)>;
+    /// The newest signed match manifests of a log, at most so many and at most [`MANIFESTS_KEPT`](crate::limits::MANIFESTS_KEPT), by their log
+    /// indices, ascending.
+    fn manifests(&self, origin: &Origin, newest: usize) -> Vec<(u64, Vec<u8>)>;
     /// What is held of a delta, class by class in order; `None` if its body is not stored.
     fn holdings(&self, origin: &Origin, seq: Seq) -> Option<Vec<Holding>>;
     /// A small object that was kept.
@@ -285,6 +309,9 @@ pub enum Write {
         classes: Vec<(ClassId, Labels)>,
         /// The signed policy documents among the new leaves, by log index.
         policies: Vec<(u64, Vec<u8>)>,
+        /// The signed match manifests among the new leaves, by log index. A store keeps the newest
+        /// [`MANIFESTS_KEPT`](crate::limits::MANIFESTS_KEPT) of a log.
+        manifests: Vec<(u64, Vec<u8>)>,
     },
     /// A body arrives.
     Body(AdmittedBody),
@@ -369,5 +396,47 @@ impl Batch {
     #[must_use]
     pub fn into_writes(self) -> Vec<Write> {
         self.writes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_of_earlier_versions_read_as_before_policies_and_matching() {
+        let state = LogState {
+            next_policy: 4,
+            policy: Some(9),
+            next_manifest: 2,
+            manifest: Some(11),
+            match_epoch: Epoch(3),
+            roster: Some(RosterVersion::new(2)),
+            ..LogState::default()
+        };
+        let bytes = state.to_bytes();
+        assert_eq!(LogState::from_bytes(&bytes), Some(state.clone()));
+        // The fields behind the last old one are one byte each here.
+        let of = |fields: u8, cut: usize| {
+            let mut old = bytes[..bytes.len() - cut].to_vec();
+            old[0] = 0x80 | fields;
+            LogState::from_bytes(&old)
+        };
+        assert_eq!(bytes[0], 0x92);
+        let before_matching = LogState {
+            next_manifest: 0,
+            manifest: None,
+            match_epoch: Epoch(0),
+            ..state.clone()
+        };
+        assert_eq!(of(15, 3), Some(before_matching.clone()));
+        let before_policies = LogState {
+            next_policy: 1,
+            policy: None,
+            ..before_matching
+        };
+        assert_eq!(of(13, 5), Some(before_policies));
+        assert_eq!(of(14, 4), None);
+        assert_eq!(of(17, 1), None);
     }
 }

@@ -517,7 +517,7 @@ fn the_origin_is_dropped_for_a_bad_leaf_and_a_relay_is_not() -> Done {
 /// What centre 1 drops a peer for that answers its request for the log like this.
 fn answered(change: impl Fn(Suffix) -> Suffix + 'static) -> Result<Reason, Violation> {
     let (mut sim, mut forge) = evil()?;
-    forge.extend(&vec![vec![0x82, 0x08, 0x01]; 300]);
+    forge.extend(&vec![vec![0x82, 0x06, 0x01]; 300]);
     sim.tamper(move |_, request, bytes| match request {
         BulkRequest::Suffix { from: 0, .. } => {
             Some(change(Suffix::from_bytes(&bytes).ok()?).to_bytes())
@@ -569,10 +569,10 @@ fn a_piece_that_starts_elsewhere_runs_past_or_proves_nothing_is_refused() -> Don
 #[test]
 fn a_piece_that_runs_past_its_checkpoint_is_refused() -> Done {
     let (mut sim, mut forge) = evil()?;
-    forge.extend(&[vec![0x82, 0x08, 0x01]]);
+    forge.extend(&[vec![0x82, 0x06, 0x01]]);
     sim.tamper(|_, _, bytes| {
         let mut piece = Suffix::from_bytes(&bytes).ok()?;
-        piece.leaves.push(vec![0x82, 0x08, 0x02]);
+        piece.leaves.push(vec![0x82, 0x06, 0x02]);
         Some(piece.to_bytes())
     });
     show(&mut sim, &forge, 0, 1)?;
@@ -655,10 +655,10 @@ fn a_log_key_revoked_from_a_size_on_signs_no_larger_head() -> Done {
     };
     sim.issue_roster(|draft| draft.revocations.push(revoked));
     sim.apply_roster(1)?;
-    forge.extend(&[vec![0x82, 0x08, 0x01]]);
+    forge.extend(&[vec![0x82, 0x06, 0x01]]);
     show(&mut sim, &forge, 0, 1)?;
     assert_eq!(sim.memory(1).log(&origin).size, 1);
-    forge.extend(&[vec![0x82, 0x08, 0x02]]);
+    forge.extend(&[vec![0x82, 0x06, 0x02]]);
     show(&mut sim, &forge, 0, 2)?;
     assert_eq!(sim.memory(1).log(&origin).size, 1);
     Ok(())

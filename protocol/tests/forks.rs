@@ -16,7 +16,7 @@ type Done = Result<(), Violation>;
 
 /// A leaf of a kind that this version does not read.
 fn leaf(n: u8) -> Vec<u8> {
-    vec![0x82, 0x08, n % 20]
+    vec![0x82, 0x06, n % 20]
 }
 
 /// A log of centre 0 with `common` leaves that both branches share, and then these many of its own in each branch.
@@ -28,7 +28,7 @@ fn branches(sim: &Sim, common: u8, ours: u8, theirs: u8) -> (Forge, Forge) {
     let mut other = forge.clone();
     forge.extend(
         &(0..ours)
-            .map(|n| vec![0x82, 0x06, n % 20])
+            .map(|n| vec![0x82, 0x07, n % 20])
             .collect::<Vec<_>>(),
     );
     other.extend(&(0..theirs).map(leaf).collect::<Vec<_>>());

@@ -226,6 +226,8 @@ impl Book {
             }
             Leaf::Roster { .. }
             | Leaf::Disclosure { .. }
+            | Leaf::MatchEpoch { .. }
+            | Leaf::MatchSession { .. }
             | Leaf::Commitment { .. }
             | Leaf::Resumed { .. }
             | Leaf::Other(_) => {}

@@ -15,15 +15,19 @@ use hashpact_protocol::delta::{ClassEntry, Seq};
 use hashpact_protocol::labels::{ClassId, Labels};
 use hashpact_protocol::record::EntryId;
 use hashpact_protocol::view::{Held, Holding, LogState, Shelf};
-use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, WriteTransaction};
+use redb::{
+    Builder, Database, Durability, ReadableDatabase, ReadableTable, TableDefinition,
+    WriteTransaction,
+};
 
 use super::durable::Steps;
 use super::index::SegmentId;
 use super::layout::{BodyKind, FOLDER_WIDTH};
 use tables::{
-    BODIES, CLASSES, CONTENTS, COUNTS, DELTAS, ENDS, FORKS, HOLES, KEPT, LOGS, META, META_FORMAT,
-    META_NEXT_SEGMENT, ORIGINS, POLICIES, PURGED, RETIRED, ROSTERS, SEGMENTS, check_sizes,
-    decode_contents, open_all, write_bodies, write_logs, write_segments, write_tallies,
+    BODIES, CLASSES, CONTENTS, COUNTS, DELTAS, ENDS, FORKS, HOLES, KEPT, LOGS, MANIFESTS, META,
+    META_FORMAT, META_NEXT_SEGMENT, ORIGINS, POLICIES, PURGED, RETIRED, ROSTERS, SEGMENTS,
+    check_sizes, decode_contents, open_all, write_bodies, write_logs, write_segments,
+    write_tallies,
 };
 
 /// Version of the tables and of the files that they name.
@@ -185,6 +189,7 @@ pub(super) struct Change {
     pub(super) forks: Vec<(Origin, Vec<u8>)>,
     pub(super) retired: Vec<KeyId>,
     pub(super) policies: Vec<(Origin, u64, Vec<u8>)>,
+    pub(super) manifests: Vec<(Origin, u64, Vec<u8>)>,
     pub(super) kept: Vec<(Shelf, Vec<u8>, Option<Vec<u8>>)>,
 }
 
@@ -424,7 +429,25 @@ impl Control {
         origin: &Origin,
         newest: usize,
     ) -> Result<Vec<(u64, Vec<u8>)>, ControlError> {
-        let table = self.database.begin_read()?.open_table(POLICIES)?;
+        self.signed(POLICIES, origin, newest)
+    }
+
+    pub(super) fn manifests(
+        &self,
+        origin: &Origin,
+        newest: usize,
+    ) -> Result<Vec<(u64, Vec<u8>)>, ControlError> {
+        self.signed(MANIFESTS, origin, newest)
+    }
+
+    /// The newest rows of a log in a table of signed documents by log index, ascending.
+    fn signed(
+        &self,
+        table: TableDefinition<(&str, u64), &[u8]>,
+        origin: &Origin,
+        newest: usize,
+    ) -> Result<Vec<(u64, Vec<u8>)>, ControlError> {
+        let table = self.database.begin_read()?.open_table(table)?;
         let line = origin.as_str();
         let rows = table.range((line, 0)..=(line, u64::MAX))?;
         let rows = rows.rev().take(newest).map(|row| {

@@ -91,6 +91,7 @@ fn grown(store: &Store, origin: &Origin, leaves: &[Vec<u8>], classes: &[u16]) ->
             deltas,
             classes,
             policies: Vec::new(),
+            manifests: Vec::new(),
         },
         Write::State {
             origin: origin.clone(),

@@ -57,6 +57,11 @@ impl View for Store {
         self.fail_closed(known).unwrap_or_default()
     }
 
+    fn manifests(&self, origin: &Origin, newest: usize) -> Vec<(u64, Vec<u8>)> {
+        let known = self.control.manifests(origin, newest).map(Some);
+        self.fail_closed(known).unwrap_or_default()
+    }
+
     fn holdings(&self, origin: &Origin, seq: Seq) -> Option<Vec<Holding>> {
         self.fail_closed(self.read_holdings(origin, seq))
     }

@@ -7,10 +7,12 @@
 //! | `checkpoint` | with a checkpoint, its history, its cosignatures |
 //! | `resumption` | with a log that takes the place of another |
 //! | `disclosure` | with what was opened, and what it says was disclosed |
+//! | `matching` | with match manifests and match sessions |
 //! | `words` | what their messages have in common |
 
 mod checkpoint;
 mod disclosure;
+mod matching;
 mod resumption;
 mod words;
 
@@ -26,6 +28,7 @@ use words::{caused, leaves, or_none};
 
 pub use checkpoint::CheckpointFault;
 pub use disclosure::DisclosureFault;
+pub use matching::MatchFault;
 pub use resumption::ResumptionFault;
 
 /// One thing that an audit found.
@@ -240,6 +243,9 @@ pub enum FindingKind {
     /// What was opened, or what it says was disclosed.
     #[error(transparent)]
     Disclosure(#[from] DisclosureFault),
+    /// Match manifests and match sessions.
+    #[error(transparent)]
+    Match(#[from] MatchFault),
 }
 
 impl FindingKind {
@@ -255,6 +261,7 @@ impl FindingKind {
             Self::Checkpoint(fault) => fault.severity(),
             Self::Resumption(fault) => fault.severity(),
             Self::Disclosure(fault) => fault.severity(),
+            Self::Match(fault) => fault.severity(),
             _ => Severity::Fail,
         }
     }
@@ -303,6 +310,7 @@ impl FindingKind {
             Self::Resumption(fault) => fault.name(),
             Self::Body(_) => "body",
             Self::Disclosure(fault) => fault.name(),
+            Self::Match(fault) => fault.name(),
         }
     }
 }

@@ -15,12 +15,14 @@ use super::chain::Chain;
 use super::finding::FindingKind;
 use super::laws::Laws;
 use super::log::{Event, Out};
+use super::matching::Matching;
 use super::place::Place;
 use super::summary::{LogSummary, Month};
 use crate::b3::Hash;
 use crate::delta::{ClassTable, Expected, Header, Seq};
 use crate::labels::{ClassDefinitions, ClassId, Labels, State};
 use crate::log::{Leaf, LeafKind};
+use crate::psi::Manifest;
 use crate::verify::{LeafFault, Origins, Walk};
 use crate::view::LogState;
 
@@ -35,6 +37,7 @@ pub(super) struct Leaves<'a> {
     /// The newest policy.
     policy: Option<u64>,
     laws: Laws,
+    matching: Matching,
     /// Classes that are defined as other than suspected.
     assessed: BTreeSet<ClassId>,
     /// What is unknown since a leaf could not be read: it is taken from the next one that tells.
@@ -48,6 +51,7 @@ struct Unknown {
     classes: bool,
     rosters: bool,
     policies: bool,
+    manifests: bool,
 }
 
 impl<'a> Leaves<'a> {
@@ -60,6 +64,7 @@ impl<'a> Leaves<'a> {
             logged: RosterVersion::new(0),
             policy: None,
             laws: Laws::new(),
+            matching: Matching::default(),
             assessed: BTreeSet::new(),
             unknown: Unknown::default(),
         }
@@ -72,6 +77,7 @@ impl<'a> Leaves<'a> {
             classes: true,
             rosters: true,
             policies: true,
+            manifests: true,
         };
         self.laws.lost();
     }
@@ -128,6 +134,12 @@ impl<'a> Leaves<'a> {
                 kind: LeafKind::Disclosure,
                 commitment,
             }),
+            Ok(Leaf::MatchEpoch { manifest }) => self.manifest(index, &manifest, &place, out),
+            Ok(Leaf::MatchSession { commitment }) => out.tell(Event::Sealed {
+                index,
+                kind: LeafKind::MatchSession,
+                commitment,
+            }),
             Ok(Leaf::Commitment { commitment }) => out.tell(Event::Sealed {
                 index,
                 kind: LeafKind::Commitment,
@@ -151,6 +163,56 @@ impl<'a> Leaves<'a> {
         let mut found = |kind| out.found(place.clone(), kind);
         let policy = self.laws.read((index, signed), of, rosters, &mut found);
         out.tell(Event::Policy(policy));
+    }
+
+    /// A manifest names no roster: any from the one that the log had logged last on may list its key.
+    fn manifest(&mut self, index: u64, signed: &[u8], place: &Place, out: &mut Out<'_>) {
+        let claimed = match Manifest::read_unverified(signed) {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                out.found(place.clone(), FindingKind::Leaf(error.into()));
+                self.unknown.manifests = true;
+                return;
+            }
+        };
+        let mut state = self.state.clone();
+        if self.unknown.manifests && claimed.number >= state.next_manifest {
+            state.next_manifest = claimed.number;
+        }
+        if self.unknown.classes {
+            state.next_class = u32::from(u16::MAX);
+        }
+        let mut fault = None;
+        for roster in self.chain.since(self.since()) {
+            let Some(centre) = roster.by_origin(&self.origin) else {
+                continue;
+            };
+            let origins = Origins {
+                roster,
+                centre,
+                now: self.now,
+            };
+            match walk(&origins, state.clone()).manifest(index, signed) {
+                Ok(()) => {
+                    fault = None;
+                    break;
+                }
+                // A newer roster may list the key; the first reason is the one that is told.
+                Err(error) => fault = fault.or(Some(error)),
+            }
+        }
+        let revoked = Manifest::signer(signed).map_err(LeafFault::from);
+        let revoked = revoked.and_then(|key| self.not_revoked(key, index)).err();
+        if let Some(fault) = fault.or(revoked) {
+            out.found(place.clone(), FindingKind::Leaf(fault));
+        }
+        for kind in self.matching.read(&claimed) {
+            out.found(place.clone(), kind);
+        }
+        // Behind a fault, numbers go on from what was claimed.
+        self.state.next_manifest = claimed.number.saturating_add(1);
+        self.state.match_epoch = self.state.match_epoch.max(claimed.epoch);
+        self.unknown.manifests = false;
     }
 
     fn roster(&mut self, got: RosterVersion, hash: Hash, place: &Place, out: &mut Out<'_>) {

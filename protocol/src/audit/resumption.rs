@@ -64,6 +64,8 @@ pub(super) fn first_leaf(
             | Leaf::Classes { .. }
             | Leaf::Roster { .. }
             | Leaf::Disclosure { .. }
+            | Leaf::MatchEpoch { .. }
+            | Leaf::MatchSession { .. }
             | Leaf::Commitment { .. }
             | Leaf::Other(_),
         ) => {

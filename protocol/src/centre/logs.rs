@@ -148,6 +148,7 @@ impl Centre {
             deltas,
             classes,
             policies,
+            manifests,
             mut state,
         } = piece;
         let head = target.checkpoint().size;
@@ -184,6 +185,7 @@ impl Centre {
             deltas,
             classes,
             policies,
+            manifests,
         });
         batch.push(Write::State {
             origin: origin.clone(),

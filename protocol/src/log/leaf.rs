@@ -81,6 +81,16 @@ pub enum Leaf {
         /// Salted hash of the transfer statement.
         commitment: Hash,
     },
+    /// `[8, manifest]`: what is matched from here on.
+    MatchEpoch {
+        /// The COSE_Sign1 bytes.
+        manifest: Vec<u8>,
+    },
+    /// `[9, commitment]`: one side of a match session, sealed.
+    MatchSession {
+        /// Salted hash of the session record.
+        commitment: Hash,
+    },
     /// `[10, commitment]`: another signed object, sealed.
     Commitment {
         /// Its salted hash.
@@ -134,6 +144,8 @@ impl Leaf {
             | Self::Classes { .. }
             | Self::Roster { .. }
             | Self::Disclosure { .. }
+            | Self::MatchEpoch { .. }
+            | Self::MatchSession { .. }
             | Self::Commitment { .. }
             | Self::Resumed { .. }
             | Self::Other(_) => None,
@@ -160,6 +172,16 @@ impl Leaf {
             Self::Disclosure { commitment } => e
                 .array(2)
                 .and_then(|e| e.u8(5))
+                .and_then(|e| e.bytes(commitment))
+                .map(drop),
+            Self::MatchEpoch { manifest } => e
+                .array(2)
+                .and_then(|e| e.u8(8))
+                .and_then(|e| e.bytes(manifest))
+                .map(drop),
+            Self::MatchSession { commitment } => e
+                .array(2)
+                .and_then(|e| e.u8(9))
                 .and_then(|e| e.bytes(commitment))
                 .map(drop),
             Self::Commitment { commitment } => e
@@ -225,6 +247,12 @@ impl Leaf {
             (LeafKind::Disclosure, 2) => Ok(Self::Disclosure {
                 commitment: fixed(&mut d).ok_or_else(shape)?,
             }),
+            (LeafKind::MatchEpoch, 2) => Ok(Self::MatchEpoch {
+                manifest: d.bytes().map_err(|_| shape())?.to_vec(),
+            }),
+            (LeafKind::MatchSession, 2) => Ok(Self::MatchSession {
+                commitment: fixed(&mut d).ok_or_else(shape)?,
+            }),
             (LeafKind::Commitment, 2) => Ok(Self::Commitment {
                 commitment: fixed(&mut d).ok_or_else(shape)?,
             }),
@@ -247,16 +275,12 @@ impl Leaf {
                 | LeafKind::Classes
                 | LeafKind::Roster
                 | LeafKind::Disclosure
+                | LeafKind::MatchEpoch
+                | LeafKind::MatchSession
                 | LeafKind::Commitment,
                 _,
             ) => Err(shape()),
-            (
-                kind @ (LeafKind::Erasure
-                | LeafKind::KeyEvent
-                | LeafKind::MatchEpoch
-                | LeafKind::MatchSession),
-                _,
-            ) => Ok(Self::Other(kind)),
+            (kind @ (LeafKind::Erasure | LeafKind::KeyEvent), _) => Ok(Self::Other(kind)),
         }
     }
 }
@@ -326,10 +350,16 @@ mod tests {
             Leaf::Commitment {
                 commitment: [2; 32],
             },
+            Leaf::MatchEpoch {
+                manifest: vec![8; 300],
+            },
+            Leaf::MatchSession {
+                commitment: [3; 32],
+            },
         ] {
             assert_eq!(Leaf::from_bytes(&leaf.to_bytes().unwrap()), Ok(leaf));
         }
-        for kind in [0x02, 0x05, 0x0a] {
+        for kind in [0x02, 0x05, 0x08, 0x09, 0x0a] {
             assert_eq!(Leaf::from_bytes(&[0x82, kind, 0x01]), Err(LeafError::Shape));
             assert_eq!(Leaf::from_bytes(&[0x81, kind]), Err(LeafError::Shape));
         }

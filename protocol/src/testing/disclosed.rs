@@ -183,7 +183,7 @@ impl Disclosed {
     /// Something else comes into a log, witnessed at a time.
     pub fn grow(&mut self, log: usize, at: Timestamp) {
         // An announcement of a kind that later versions read.
-        self.logs[log].append(&[vec![0x82, 0x08, 0x01]]);
+        self.logs[log].append(&[vec![0x82, 0x06, 0x01]]);
         self.logs[log].publish_at(&[1, 2, 3], at);
     }
 

@@ -142,6 +142,7 @@ impl Forge {
                 deltas,
                 classes: Vec::new(),
                 policies: Vec::new(),
+                manifests: Vec::new(),
             },
             Write::State { origin, state },
         ];

@@ -93,10 +93,11 @@ impl CentreSetup {
         self.entry_with(&[Delta, Log, Attest, Node])
     }
 
-    /// As [`CentreSetup::witnessing_entry`], of a centre that may log policies: two keys sign them.
+    /// As [`CentreSetup::witnessing_entry`], of a centre that may log match manifests, and policies: two keys sign these.
     #[must_use]
     pub fn governed_entry(&self) -> CentreEntry {
-        let mut entry = self.witnessing_entry();
+        use KeyUse::{Delta, Log, Manifest, Mirror, Node, Witness};
+        let mut entry = self.entry_with(&[Delta, Log, Witness, Mirror, Manifest, Node]);
         super::documents::list_keys(&mut entry, self);
         entry
     }
@@ -170,7 +171,7 @@ fn numbered(n: usize) -> Vec<CentreSetup> {
     (0..n).map(CentreSetup::numbered).collect()
 }
 
-/// As [`witnessed_network`], where every centre may log policies.
+/// As [`witnessed_network`], where every centre may log policies and match manifests.
 ///
 /// # Panics
 /// If `n` is 0 or more than a roster holds.

@@ -12,6 +12,7 @@ use crate::delta::{
     ClassEntry, ClassSection, ClassTable, Disclosure, Retraction, Section, Seq, withheld_section,
 };
 use crate::labels::{ClassId, Labels};
+use crate::limits;
 use crate::log::read_delta;
 use crate::record::{EntryId, Record, Revision};
 use crate::serve::{self, Answer};
@@ -36,6 +37,7 @@ struct Log {
     deltas: BTreeMap<Seq, u64>,
     classes: BTreeMap<ClassId, Labels>,
     policies: BTreeMap<u64, Vec<u8>>,
+    manifests: BTreeMap<u64, Vec<u8>>,
     bodies: BTreeMap<Seq, StoredBody>,
     ended: BTreeMap<EntryId, Revision>,
     fork: Option<Vec<u8>>,
@@ -134,6 +136,7 @@ impl Memory {
                 deltas,
                 classes,
                 policies,
+                manifests,
             } => {
                 let log = self.logs.entry(origin).or_default();
                 if from != log.size {
@@ -152,6 +155,10 @@ impl Memory {
                 log.deltas.extend(deltas);
                 log.classes.extend(classes);
                 log.policies.extend(policies);
+                log.manifests.extend(manifests);
+                while log.manifests.len() > limits::MANIFESTS_KEPT {
+                    log.manifests.pop_first();
+                }
                 Ok(())
             }
             Write::Body(body) => self
@@ -538,6 +545,15 @@ impl View for Memory {
         let rows = log.flat_map(|log| {
             let skipped = log.policies.len().saturating_sub(newest);
             log.policies.iter().skip(skipped)
+        });
+        rows.map(|(index, bytes)| (*index, bytes.clone())).collect()
+    }
+
+    fn manifests(&self, origin: &Origin, newest: usize) -> Vec<(u64, Vec<u8>)> {
+        let log = self.logs.get(origin).into_iter();
+        let rows = log.flat_map(|log| {
+            let skipped = log.manifests.len().saturating_sub(newest);
+            log.manifests.iter().skip(skipped)
         });
         rows.map(|(index, bytes)| (*index, bytes.clone())).collect()
     }

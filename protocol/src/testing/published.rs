@@ -379,7 +379,7 @@ impl Published {
         let branch = |last: u8| {
             let mut forge = Forge::new(&self.centres[0], &self.rosters[0]);
             forge.extend(&leaves);
-            let head = forge.extend(&[vec![0x82, 0x08, last]]);
+            let head = forge.extend(&[vec![0x82, 0x06, last]]);
             let memory = forge.memory().clone();
             let origin = self.centres[0].origin.clone();
             (head, move |path: &str| memory.log_file(&origin, path))

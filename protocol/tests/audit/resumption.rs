@@ -65,7 +65,7 @@ fn a_new_line_that_passes_the_old_one_over_is_named() {
     assert!(found.contains(&(leaf(0), kind.clone())), "{found:?}");
     // Nor may the leaf come late, or be another key event.
     let late = old().resumed_by(COMMON, |old| {
-        vec![vec![0x82, 0x08, 0x01], old.resumption(COMMON)]
+        vec![vec![0x82, 0x06, 0x01], old.resumption(COMMON)]
     });
     assert!(late.audit().found().contains(&(leaf(0), kind.clone())));
     let other = old().resumed_by(COMMON, |_| vec![vec![0x82, 0x07, 0x01]]);

@@ -175,6 +175,12 @@ pub(crate) fn leaf(bytes: &[u8], _: &Value) -> Result<Value, Value> {
         Leaf::Disclosure { commitment } => {
             json!({ "kind": 5, "commitment": hex::encode(commitment) })
         }
+        Leaf::MatchEpoch { manifest } => {
+            json!({ "kind": 8, "manifest_bytes": manifest.len() })
+        }
+        Leaf::MatchSession { commitment } => {
+            json!({ "kind": 9, "commitment": hex::encode(commitment) })
+        }
         Leaf::Commitment { commitment } => {
             json!({ "kind": 10, "commitment": hex::encode(commitment) })
         }

@@ -79,6 +79,7 @@ pub fn measure(records: u64) -> Result<Serving> {
         deltas: Vec::new(),
         classes: classes.collect(),
         policies: Vec::new(),
+        manifests: Vec::new(),
     };
     store.commit(testing::batch(vec![defined, body(&origin, records)?]))?;
     let cost = |class| {

@@ -62,6 +62,7 @@ impl Store {
                         deltas,
                         classes,
                         policies,
+                        manifests,
                     } => {
                         plan.number(&live, &origin)?;
                         plan.grow(&live, &origin, from)?;
@@ -78,6 +79,10 @@ impl Store {
                         plan.change
                             .policies
                             .extend(policies.map(|(at, document)| (origin.clone(), at, document)));
+                        let manifests = manifests.into_iter();
+                        plan.change
+                            .manifests
+                            .extend(manifests.map(|(at, signed)| (origin.clone(), at, signed)));
                     }
                     Write::Body(body) => bodies.push((plan.number(&live, body.origin())?, body)),
                     Write::Widen(body) => changes.push(BodyChange::Widen(body)),
@@ -327,7 +332,8 @@ impl Plan {
         let logs = c.logs.is_empty() && c.deltas.is_empty() && c.classes.is_empty();
         let alarms = c.forks.is_empty() && c.retired.is_empty();
         let bodies = alarms && c.bodies.is_empty() && c.ends.is_empty() && c.segments.is_empty();
-        let kept = c.kept.is_empty() && c.policies.is_empty() && c.purged.is_empty();
+        let signed = c.policies.is_empty() && c.manifests.is_empty();
+        let kept = c.kept.is_empty() && signed && c.purged.is_empty();
         logs && bodies
             && kept
             && c.rosters.is_empty()

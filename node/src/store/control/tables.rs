@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use hashpact_keys::Origin;
 use hashpact_protocol::delta::ClassEntry;
 use hashpact_protocol::labels::ClassId;
+use hashpact_protocol::limits;
 use hashpact_protocol::view::{Held, LogState};
 use minicbor::{Decoder, Encoder};
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
@@ -41,6 +42,8 @@ pub(super) const FORKS: TableDefinition<&str, &[u8]> = TableDefinition::new("for
 pub(super) const RETIRED: TableDefinition<&[u8], ()> = TableDefinition::new("retired");
 /// Signed policy documents by log and log index.
 pub(super) const POLICIES: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("policies");
+/// The newest signed match manifests by log and log index.
+pub(super) const MANIFESTS: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("manifests");
 /// Small objects of the core by shelf and key.
 pub(super) const KEPT: TableDefinition<(u8, &[u8]), &[u8]> = TableDefinition::new("kept");
 pub(super) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
@@ -63,6 +66,7 @@ pub(super) fn open_all(transaction: &WriteTransaction) -> Result<(), ControlErro
     transaction.open_table(FORKS)?;
     transaction.open_table(RETIRED)?;
     transaction.open_table(POLICIES)?;
+    transaction.open_table(MANIFESTS)?;
     transaction.open_table(KEPT)?;
     Ok(())
 }
@@ -126,12 +130,30 @@ pub(super) fn write_logs(
     for (origin, index, document) in &change.policies {
         policies.insert((origin.as_str(), *index), document.as_slice())?;
     }
+    write_manifests(transaction, change)?;
     let mut kept = transaction.open_table(KEPT)?;
     for (shelf, key, value) in &change.kept {
         let key = (*shelf as u8, key.as_slice());
         match value {
             Some(value) => drop(kept.insert(key, value.as_slice())?),
             None => drop(kept.remove(key)?),
+        }
+    }
+    Ok(())
+}
+
+/// Of each log the newest stay.
+fn write_manifests(transaction: &WriteTransaction, change: &Change) -> Result<(), ControlError> {
+    let mut manifests = transaction.open_table(MANIFESTS)?;
+    for (origin, index, manifest) in &change.manifests {
+        let line = origin.as_str();
+        manifests.insert((line, *index), manifest.as_slice())?;
+        let rows = manifests.range((line, 0)..=(line, u64::MAX))?.rev();
+        let old = rows
+            .skip(limits::MANIFESTS_KEPT)
+            .map(|row| Ok(row?.0.value().1));
+        for index in old.collect::<Result<Vec<_>, ControlError>>()? {
+            manifests.remove((line, index))?;
         }
     }
     Ok(())

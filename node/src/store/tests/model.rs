@@ -107,6 +107,7 @@ fn begin(withheld: [u8; 3]) -> Vec<Vec<Write>> {
         deltas: (0..DELTAS).map(|seq| (Seq(seq), seq)).collect(),
         classes: classes.collect(),
         policies: Vec::new(),
+        manifests: Vec::new(),
     };
     let mut batches = vec![vec![log, state(0)]];
     for (seq, withheld) in (0..DELTAS).zip(withheld) {

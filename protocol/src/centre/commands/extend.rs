@@ -18,6 +18,7 @@ pub(super) struct Extension {
     pub(super) deltas: Vec<(Seq, u64)>,
     pub(super) classes: Vec<(ClassId, Labels)>,
     pub(super) policies: Vec<(u64, Vec<u8>)>,
+    pub(super) manifests: Vec<(u64, Vec<u8>)>,
     pub(super) body: Option<AdmittedBody>,
     pub(super) rosters: Vec<SignedRoster>,
     /// Small objects that go with it.
@@ -39,6 +40,7 @@ impl Centre {
             mut deltas,
             classes,
             mut policies,
+            mut manifests,
             body,
             rosters,
             rows,
@@ -47,12 +49,11 @@ impl Centre {
         deltas
             .iter_mut()
             .for_each(|(_, index)| *index += missing.len() as u64);
-        policies
-            .iter_mut()
-            .for_each(|(index, _)| *index += missing.len() as u64);
-        state.policy = policies
-            .last()
-            .map_or(state.policy, |(index, _)| Some(*index));
+        let documents = policies.iter_mut().chain(&mut manifests);
+        documents.for_each(|(index, _)| *index += missing.len() as u64);
+        let newest = |rows: &[(u64, Vec<u8>)]| rows.last().map(|(index, _)| *index);
+        state.policy = newest(&policies).or(state.policy);
+        state.manifest = newest(&manifests).or(state.manifest);
         missing.extend(leaves);
         let leaves = missing;
         state.roster = state.roster.max(Some(self.roster().version));
@@ -80,6 +81,7 @@ impl Centre {
             deltas,
             classes,
             policies,
+            manifests,
         });
         batch.extend(body.map(Write::Body));
         batch.extend(rosters.into_iter().map(Write::Roster));

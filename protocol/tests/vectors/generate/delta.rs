@@ -431,7 +431,11 @@ pub(super) fn leaves(maker: &mut Maker) {
     maker.good("leaf_retractions_alone", &leaf_of(vec![], 1));
     let roster = item(|e| e.array(3)?.u8(4)?.u64(9)?.bytes(&[6; 32])?.ok());
     maker.good("leaf_roster", &roster);
-    let later = item(|e| e.array(2)?.u8(9)?.bytes(&[6; 32])?.ok());
+    let session = item(|e| e.array(2)?.u8(9)?.bytes(&[6; 32])?.ok());
+    maker.good("leaf_match_session", &session);
+    let epoch = item(|e| e.array(2)?.u8(8)?.bytes(&[6; 90])?.ok());
+    maker.good("leaf_match_epoch", &epoch);
+    let later = item(|e| e.array(2)?.u8(6)?.bytes(&[6; 32])?.ok());
     maker.good("leaf_of_a_later_version", &later);
     let kind = |kind: u64| item(|e| e.array(2)?.u64(kind)?.null()?.ok());
     for (name, got) in [
@@ -456,7 +460,11 @@ pub(super) fn leaves(maker: &mut Maker) {
     let short = item(|e| e.array(3)?.u8(4)?.u64(9)?.bytes(&[6; 31])?.ok());
     maker.bad("leaf_roster_hash_of_31_bytes", &short, shape.clone());
     let definitions = item(|e| e.array(2)?.u8(3)?.str("text")?.ok());
-    maker.bad("leaf_classes_as_text", &definitions, shape);
+    maker.bad("leaf_classes_as_text", &definitions, shape.clone());
+    let session = item(|e| e.array(2)?.u8(9)?.bytes(&[6; 31])?.ok());
+    maker.bad("leaf_match_session_of_31_bytes", &session, shape.clone());
+    let epoch = item(|e| e.array(3)?.u8(8)?.bytes(&[6; 90])?.null()?.ok());
+    maker.bad("leaf_match_epoch_of_three_items", &epoch, shape);
     tables(maker);
 }
 
