@@ -18,7 +18,7 @@ pub(super) enum MemberCommand {
     #[command(
         after_help = "What it may match, and how much of it a day, the grants of this centre's policy say: those with its name, or with its\njurisdiction. A key of the roster is refused.\n\nExample:\n  hashpact --home us member add acme --key 6f0c…e1 --jurisdiction US --sector hosting"
     )]
-    Add(AddArgs),
+    Add(Box<AddArgs>),
     /// The members, with their keys.
     #[command(after_help = "Example:\n  hashpact --home us member list --json")]
     List,

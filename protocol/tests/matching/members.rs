@@ -8,10 +8,11 @@ use hashpact_protocol::testing::sim::Sim;
 use crate::network::*;
 
 fn fault(sim: &mut Sim, member: Member) -> MemberError {
-    match refused(sim, Command::AdmitMember(member)) {
-        CommandError::Member(error) => error,
-        other => panic!("{other}"),
-    }
+    let error = refused(sim, Command::AdmitMember(member));
+    let CommandError::Member(fault) = error else {
+        panic!("{error}");
+    };
+    fault
 }
 
 #[test]

@@ -14,17 +14,17 @@ use hashpact_protocol::testing::documents::{self, ALL};
 use hashpact_protocol::testing::sim::{Sim, Violation};
 use hashpact_protocol::view::View as _;
 
-pub type Done = Result<(), Violation>;
+pub(crate) type Done = Result<(), Violation>;
 
 /// What the grants of centre 0 give in a day: centre 1, and members under the law of the US.
-pub const CENTRE_DAY: u64 = 5_000;
-pub const MEMBER_DAY: u64 = 3_000;
+pub(crate) const CENTRE_DAY: u64 = 5_000;
+pub(crate) const MEMBER_DAY: u64 = 3_000;
 
 const CENTRES: &str = r#"permit (principal is Centre, action in [Action::"match", Action::"reveal"], resource) when { context.bases.contains("with-us") };"#;
 const MEMBERS: &str = r#"permit (principal is Member, action in [Action::"match", Action::"reveal"], resource) when { context.bases.contains("us-members") && resource.tlp == "AMBER" };"#;
 
 /// Grants of which the second one ends on `until`.
-pub fn grants(until: &str) -> String {
+pub(crate) fn grants(until: &str) -> String {
     format!(
         r#"
 [[grant]]
@@ -55,7 +55,7 @@ match = {{ modes = ["items", "count"], per_day = {MEMBER_DAY} }}
 }
 
 /// Three kinds of classes: members may match the first, centre 1 all of them.
-pub fn labels() -> [Labels; 3] {
+pub(crate) fn labels() -> [Labels; 3] {
     let base = Labels {
         state: State::Assessed,
         tlp: Tlp::Amber,
@@ -75,7 +75,7 @@ pub fn labels() -> [Labels; 3] {
 }
 
 /// Applies a policy of centre 0 with these grants, and whatever else is said.
-pub fn govern(sim: &mut Sim, grants: &str, more: &[(&str, &str)]) -> Done {
+pub(crate) fn govern(sim: &mut Sim, grants: &str, more: &[(&str, &str)]) -> Done {
     let policies = [("all", ALL), ("centres", CENTRES), ("members", MEMBERS)];
     let policies: Vec<_> = policies.iter().chain(more).copied().collect();
     let files = documents::files(&sim.setup(0).jurisdiction, grants, &policies);
@@ -84,11 +84,11 @@ pub fn govern(sim: &mut Sim, grants: &str, more: &[(&str, &str)]) -> Done {
 }
 
 /// Four centres, of which the first has a policy, three classes, a member, and a match epoch.
-pub fn matching() -> Result<Sim, Violation> {
+pub(crate) fn matching() -> Result<Sim, Violation> {
     matching_until("2036-01-01")
 }
 
-pub fn matching_until(until: &str) -> Result<Sim, Violation> {
+pub(crate) fn matching_until(until: &str) -> Result<Sim, Violation> {
     let mut sim = Sim::governed(7, 4)?;
     sim.connect_all()?;
     sim.run_for(10)?;
@@ -100,7 +100,7 @@ pub fn matching_until(until: &str) -> Result<Sim, Violation> {
 }
 
 /// A command of centre 0 that works.
-pub fn must(sim: &mut Sim, command: Command) -> Outcome {
+pub(crate) fn must(sim: &mut Sim, command: Command) -> Outcome {
     let answer = sim.command(0, command).unwrap();
     answer
         .expect("it is up")
@@ -108,17 +108,17 @@ pub fn must(sim: &mut Sim, command: Command) -> Outcome {
 }
 
 /// A command of centre 0 that is refused.
-pub fn refused(sim: &mut Sim, command: Command) -> CommandError {
+pub(crate) fn refused(sim: &mut Sim, command: Command) -> CommandError {
     let answer = sim.command(0, command).unwrap();
     answer.expect("it is up").expect_err("it was done")
 }
 
-pub fn key(name: &str) -> PublicKey {
+pub(crate) fn key(name: &str) -> PublicKey {
     let seed = blake3::hash(format!("synthetic member {name}").as_bytes());
     Signer::from_seed(seed.as_bytes()).public()
 }
 
-pub fn member(id: &str, law: &str) -> Member {
+pub(crate) fn member(id: &str, law: &str) -> Member {
     Member {
         id: id.to_owned(),
         jurisdiction: law.parse().unwrap(),
@@ -127,7 +127,7 @@ pub fn member(id: &str, law: &str) -> Member {
     }
 }
 
-pub fn numbered(sim: &mut Sim) -> MatchGroups {
+pub(crate) fn numbered(sim: &mut Sim) -> MatchGroups {
     let Outcome::MatchGroups(groups) = must(sim, Command::MatchGroups) else {
         panic!("other outcome");
     };
@@ -135,7 +135,7 @@ pub fn numbered(sim: &mut Sim) -> MatchGroups {
 }
 
 /// A manifest of all groups, each with artifacts of SHA-256 that hold one tag.
-pub fn manifest(sim: &Sim, groups: &MatchGroups, epoch: u64) -> Manifest {
+pub(crate) fn manifest(sim: &Sim, groups: &MatchGroups, epoch: u64) -> Manifest {
     let setup = sim.setup(0);
     let log = sim.memory(0).log(&setup.origin);
     let now = sim.now();
@@ -180,30 +180,30 @@ fn artifact(group: u32, epoch: u64, mode: MatchMode) -> Artifact {
 }
 
 /// Numbers the groups of centre 0, logs a manifest of them, and lets it be witnessed.
-pub fn log_epoch(sim: &mut Sim, epoch: u64) -> Result<MatchGroups, Violation> {
+pub(crate) fn log_epoch(sim: &mut Sim, epoch: u64) -> Result<MatchGroups, Violation> {
     let groups = numbered(sim);
     let manifest = manifest(sim, &groups, epoch);
     log_manifest(sim, &manifest)?;
     Ok(groups)
 }
 
-pub fn log_manifest(sim: &mut Sim, manifest: &Manifest) -> Done {
+pub(crate) fn log_manifest(sim: &mut Sim, manifest: &Manifest) -> Done {
     let signer = sim.setup(0).signer(KeyUse::Manifest);
     let manifest = manifest.sign(&signer).unwrap();
     must(sim, Command::MatchEpoch { manifest });
     sim.run_for(10)
 }
 
-pub fn us() -> Asker {
+pub(crate) fn us() -> Asker {
     Asker::Centre("us".parse().unwrap())
 }
 
-pub fn acme() -> Asker {
+pub(crate) fn acme() -> Asker {
     Asker::Member("acme".to_owned())
 }
 
 /// A request of mode items for one thousand items of SHA-256, in the first epoch.
-pub fn request(n: u8, principal: Asker) -> MatchRequest {
+pub(crate) fn request(n: u8, principal: Asker) -> MatchRequest {
     MatchRequest {
         session: SessionId([n; 16]),
         principal,
@@ -215,7 +215,7 @@ pub fn request(n: u8, principal: Asker) -> MatchRequest {
     }
 }
 
-pub fn ask(sim: &mut Sim, request: MatchRequest) -> Result<MatchGrant, MatchRefusal> {
+pub(crate) fn ask(sim: &mut Sim, request: MatchRequest) -> Result<MatchGrant, MatchRefusal> {
     let answer = sim.command(0, Command::MatchOpen(request)).unwrap();
     match answer.expect("it is up") {
         Ok(Outcome::MatchOpened(grant)) => Ok(grant),
