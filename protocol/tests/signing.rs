@@ -58,7 +58,6 @@ impl Alone {
                 | Output::Emit(_)
                 | Output::WakeAt(_)
                 | Output::Drop(..)
-                | Output::MembersChanged
                 | Output::RosterChanged => {}
             }
         }

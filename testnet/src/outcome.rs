@@ -300,7 +300,6 @@ pub(crate) mod tests {
             peers: Vec::new(),
             withheld: Vec::new(),
             recalls: Vec::new(),
-            matching: Default::default(),
             events: Vec::new(),
         }
     }

@@ -172,7 +172,6 @@ pub fn command_offline(
             | Output::Emit(_)
             | Output::WakeAt(_)
             | Output::Drop(..)
-            | Output::MembersChanged
             | Output::RosterChanged => {}
         }
     }

@@ -69,7 +69,7 @@ impl Model {
 pub struct EngineError(String);
 
 impl EngineError {
-    pub(crate) fn nobody() -> Self {
+    pub(super) fn nobody() -> Self {
         Self("there is no such principal or class".to_owned())
     }
 }
