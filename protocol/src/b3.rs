@@ -86,6 +86,12 @@ domains! {
     MATCH_SPACE = "hashpact match-space v1";
     /// A tag of private matching.
     TAG = "hashpact tag v1";
+    /// A chunk of a match segment.
+    MATCH_CHUNK = "hashpact match-chunk v1";
+    /// An inner node over chunks.
+    MATCH_NODE = "hashpact match-node v1";
+    /// The key of one sealed label.
+    MATCH_LABEL = "hashpact match-label v1";
     /// The blinded points of a session, in order.
     MATCH_QUERY = "hashpact match-query v1";
     /// The seed of a session's blinds.

@@ -13,23 +13,33 @@
 //! | `oprf/dleq` | how is it proven that one key was used |
 //! | `space` | what is matched: epoch, group, type, mode; which bytes stand for a fingerprint |
 //! | `tag` | what of an evaluated item is published |
+//! | `rice`, `artifact` | how are tags packed into segments and chunks, and is a chunk what its root says |
+//! | `label` | what does a match tell in mode `labels` |
 //! | `manifest` | what does a centre sign and log of an epoch |
 //! | `exchange` | what do the two sides say to each other |
 //! | `query` | do batches go on where the last one ended, and what does a session commit to |
 
+mod artifact;
 mod exchange;
 mod group;
+mod label;
 mod manifest;
 pub mod oprf;
 mod query;
+mod rice;
 mod space;
 mod tag;
 
+pub use artifact::{
+    ChunkFault, EncodeError, Ended, Segment, SegmentError, SegmentPlace, SegmentTags,
+    SegmentWriter, Side, encode, encode_labelled,
+};
 pub use exchange::{
     Answer, Ask, Batch, Chunk, ExchangeError, FRAME_PREFIX, OpenAsk, Opened, Points, RefusalCode,
     SegmentAsk, frame, frame_length,
 };
 pub use group::{Encoded, Fault, PointError};
+pub use label::{LABELS_PER_CHUNK, Label, LabelError, SealedLabel, SegmentLabels};
 pub use manifest::{Artifact, Group, Manifest, ManifestError, SegmentRow};
 pub use query::{BatchError, Query, blinds_commitment};
 pub use space::{Epoch, GroupId, SessionId, Space, input};
