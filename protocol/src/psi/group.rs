@@ -267,14 +267,6 @@ impl Points {
 /// Secret multiples of a public point, one for each point of a batch. Zeroized when they are dropped.
 pub(super) struct Masks(Vec<RistrettoPoint>);
 
-impl Masks {
-    fn double(&mut self) {
-        for mask in &mut self.0 {
-            *mask += *mask;
-        }
-    }
-}
-
 impl Drop for Masks {
     fn drop(&mut self) {
         self.0.zeroize();

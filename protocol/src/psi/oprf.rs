@@ -331,7 +331,8 @@ impl Blinds {
 /// A server's public key, prepared for checking and unblinding many batches.
 pub struct Verifier {
     public: PublicKey,
-    table: FixedBase,
+    /// The table of twice the key: blinds are kept halved.
+    twice_key: FixedBase,
 }
 
 impl Verifier {
@@ -340,7 +341,7 @@ impl Verifier {
     pub fn new(public: &PublicKey) -> Self {
         Self {
             public: *public,
-            table: FixedBase::new(&public.point),
+            twice_key: FixedBase::new(&public.point.doubled()),
         }
     }
 
@@ -355,7 +356,7 @@ impl Verifier {
         evaluation: &Evaluation,
     ) -> Result<Vec<Encoded>, FinishError> {
         let evaluated = self.checked(&blinds.encoded, &blinds.halves, evaluation)?;
-        let masks: Masks = self.table.times_doubled(&blinds.secrets);
+        let masks: Masks = self.twice_key.times(&blinds.secrets);
         Ok(evaluated.minus(&masks).encode_doubled())
     }
 
@@ -449,5 +450,7 @@ impl CountBlind {
     }
 }
 
+#[cfg(test)]
+mod oracle;
 #[cfg(test)]
 mod tests;

@@ -23,13 +23,6 @@ impl FixedBase {
         &TABLE
     }
 
-    /// The point times twice each of the secrets.
-    pub(in crate::psi) fn times_doubled(&self, secrets: &[Secret]) -> Masks {
-        let mut masks = self.times(secrets);
-        masks.double();
-        masks
-    }
-
     /// The point times each of the secrets.
     pub(in crate::psi) fn times(&self, secrets: &[Secret]) -> Masks {
         Masks(secrets.iter().map(|secret| &*self.0 * &secret.0).collect())
