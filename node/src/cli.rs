@@ -9,6 +9,7 @@ mod ask;
 mod audit;
 mod init;
 mod key;
+mod member;
 mod policy;
 mod prove;
 mod roster;
@@ -95,6 +96,9 @@ enum Command {
     /// Prove and verify what is logged.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Who may check lists here: the register of this centre's members.
+    #[command(subcommand)]
+    Member(member::MemberCommand),
     /// Check profiles, say what they decide, and make, sign and apply the documents that are made of them.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -237,6 +241,7 @@ fn dispatch(cli: Cli) -> Result<Answer, Failure> {
         Command::Lookup(args) => ask::lookup(&home, &args),
         Command::Key(command) => key::key(&home, &source, &command),
         Command::Audit(command) => audit::audit(&home, &source, &command),
+        Command::Member(command) => member::member(&home, &command),
         Command::Policy(command) => policy::policy(&home, &source, &command),
         Command::Roster(command) => roster::roster(&home, &source, command),
         Command::Witness(command) => witness::witness(&home, &source, command),

@@ -5,6 +5,7 @@
 //! same connection. Requests carry fingerprints, answers do not go to any log.
 
 pub mod client;
+mod members;
 pub mod openings;
 mod proving;
 mod server;
@@ -65,6 +66,24 @@ pub enum Request {
     RosterApply {
         /// The armored document.
         roster: String,
+    },
+    /// Enter a member into this centre's register.
+    MemberAdd {
+        /// Its name.
+        name: String,
+        /// Its public libp2p key in hexadecimal.
+        key: String,
+        /// The law that it works under.
+        jurisdiction: String,
+        /// What it does.
+        sector: String,
+    },
+    /// The members.
+    Members,
+    /// Take a member out of the register.
+    MemberRemove {
+        /// Its name.
+        name: String,
     },
     /// Log a signed policy document.
     PolicyApply {

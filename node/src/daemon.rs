@@ -53,7 +53,10 @@ pub use ingest::{IngestOrder, IngestPhase, IngestProgress, IngestRun, IngestRunE
 pub use library::Library;
 pub use peers::Directory;
 pub use start::{RunError, centre_keys, command_offline, mark_begun, open_store, roster_in_force};
-pub use status::{LogStatus, PeerStatus, PolicyStatus, RecallStatus, Seen, Status, WithheldStatus};
+pub use status::{
+    LogStatus, MatchStatus, MatchedStatus, PeerStatus, PolicyStatus, RecallStatus, RefusedStatus,
+    Seen, Status, WithheldStatus,
+};
 
 use handle::Answer;
 use stock::Stock;
@@ -218,6 +221,8 @@ impl Daemon {
                 // Whoever asked may have gone.
                 let _ = self.replies.remove(&id).map(|answer| answer.send(done));
             }
+            // Members are admitted where they are served.
+            Output::MembersChanged => {}
             Output::RosterChanged => {
                 self.admitted.set(self.centre.roster(), clock::now());
                 self.directory.set(self.centre.roster(), clock::now());

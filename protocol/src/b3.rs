@@ -84,6 +84,8 @@ domains! {
     DISCLOSURE = "hashpact disclosure v1";
     /// What is matched, and where: the place of tags.
     MATCH_SPACE = "hashpact match-space v1";
+    /// What a principal may do with a class, and all that may be done with it.
+    MATCH_ROW = "hashpact match-row v1";
     /// A tag of private matching.
     TAG = "hashpact tag v1";
     /// A chunk of a match segment.

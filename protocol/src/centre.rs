@@ -15,6 +15,7 @@
 //! | `cosign` | witnessing others' logs, and gathering a quorum for our own |
 //! | `transfers` | who gives what to whom under policy, and what both write down of it |
 //! | `recalls` | what is asked back of whom, and given back |
+//! | `matching` | who may check lists here, in private, and what is charged |
 //! | `restore` | when our disk is an old copy, and how our log is had back |
 //! | `forks` | what a log with two faces brings about |
 //! | `say` | inputs, outputs, jobs and events |
@@ -26,6 +27,7 @@ mod forks;
 mod heads;
 mod law;
 mod logs;
+mod matching;
 mod mirror;
 mod recalls;
 mod restore;
@@ -46,6 +48,11 @@ use crate::wire::Message;
 
 pub use commands::CommandError;
 pub use law::{Flow, PolicyStanding, documents as policy_documents};
+use matching::Matching;
+pub use matching::{
+    ClassRow, MatchDay, MatchGrant, MatchGroup, MatchGroups, MatchRefusal, MatchRequest, Member,
+    MemberError,
+};
 pub use recalls::RecallFault;
 use recalls::Recalls;
 pub use say::{Command, CommandId, Event, Input, Job, JobId, JobResult, Outcome, Output, Reason};
@@ -115,6 +122,7 @@ pub struct Centre {
     books: Books,
     transfers: Transfers,
     recalls: Recalls,
+    matching: Matching,
     session: u64,
     counter: u64,
     next_job: u64,
@@ -166,6 +174,7 @@ impl Centre {
             books: Books::default(),
             transfers: Transfers::default(),
             recalls: Recalls::default(),
+            matching: Matching::default(),
             session,
             counter: 0,
             next_job: 0,
@@ -177,6 +186,7 @@ impl Centre {
         centre.read_law(view, &mut Vec::new());
         centre.load_transfers(view);
         centre.load_recalls(view);
+        centre.load_members(view);
         Ok(centre)
     }
 

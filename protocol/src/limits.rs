@@ -175,6 +175,8 @@ pub const MATCH_SESSIONS_DAY: u64 = 64;
 pub const COUNT_SESSIONS_EPOCH: u64 = 4;
 /// Seconds for which a session that broke off is gone on with.
 pub const MATCH_SESSION_S: u64 = 3_600;
+/// Seconds after which a session is over in any case: its items were charged for one day.
+pub const MATCH_SESSION_LIFE_S: u64 = 86_400;
 /// Seconds of an epoch of matching: the longer a key lives, the more it has been asked (design 7).
 pub const MATCH_EPOCH_S: u64 = 30 * 86_400;
 /// Seconds for which the epoch before is still served.

@@ -40,11 +40,11 @@ pub use facts::{Counsel, Fact, Mark, Topic};
 pub use fault::{FaultKind, FormFault, PolicyFault};
 pub use floor::FLOOR;
 pub use grant::{Grant, With};
-pub use hearing::Hearing;
+pub use hearing::{Hearing, Likeness};
 pub use in_force::{Fallback, InForce, Logged, Ruling, open};
 pub use profile::{Basis, Profile};
 pub use query::{Action, ClassFacts, Decision, Principal, Query};
-pub use terms::{MatchMode, MatchTerms};
+pub use terms::{Asker, MatchMode, MatchTerms};
 
 use hashpact_keys::{Origin, Roster, Timestamp};
 

@@ -231,6 +231,12 @@ pub enum Shelf {
     Withheld = 4,
     /// Attestations.
     Attestation = 5,
+    /// The members of this centre.
+    Member = 6,
+    /// What was asked of matching here, by whom, and the groups that were numbered.
+    Quota = 7,
+    /// Records of match sessions, with the salts under which they are logged.
+    MatchSession = 8,
 }
 
 /// How much of a class of one delta is held.

@@ -58,6 +58,7 @@ impl Alone {
                 | Output::Emit(_)
                 | Output::WakeAt(_)
                 | Output::Drop(..)
+                | Output::MembersChanged
                 | Output::RosterChanged => {}
             }
         }

@@ -300,6 +300,7 @@ pub(crate) mod tests {
             peers: Vec::new(),
             withheld: Vec::new(),
             recalls: Vec::new(),
+            matching: Default::default(),
             events: Vec::new(),
         }
     }

@@ -119,6 +119,7 @@ fn describe(status: &Status) -> String {
     text.push_str(&witnessing::lines(status));
     text.push_str(&witnessing::policies(status));
     text.push_str(&witnessing::recalls(status));
+    text.push_str(&witnessing::matching(status));
     if status.roster_expires_at <= clock::now().get() {
         text.push_str(
             "The roster has expired: retractions act, records wait. Apply its successor.\n",

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 
 use super::proving::prove;
-use super::{Fault, FaultKind, LINE_MAX, Line, Request, chain, openings};
+use super::{Fault, FaultKind, LINE_MAX, Line, Request, chain, members, openings};
 use crate::armor::Kind;
 use crate::daemon::{AskError, Handle, IngestOrder, IngestRunError};
 use crate::store::{FoundEntry, LookupError, Standing};
@@ -163,6 +163,22 @@ async fn answer(handle: &Handle, request: Request) -> Result<Value, Fault> {
             Ok(json!({ "roster_version": status.roster_version }))
         }
         Request::PolicyApply { document } => policy_apply(handle, &document).await,
+        Request::MemberAdd {
+            name,
+            key,
+            jurisdiction,
+            sector,
+        } => {
+            let added = members::Added {
+                name,
+                key,
+                jurisdiction,
+                sector,
+            };
+            members::add(handle, added).await
+        }
+        Request::Members => Ok(members::list(handle)),
+        Request::MemberRemove { name } => members::remove(handle, name).await,
         // Answered where lines can be sent while it runs.
         Request::Ingest { .. } | Request::ExportOpenings { .. } => {
             Err(failed("not answered here".to_owned()))
@@ -178,14 +194,10 @@ async fn policy_apply(handle: &Handle, document: &str) -> Result<Value, Fault> {
         .command(Command::Policy { document })
         .await
         .map_err(policy_refused)?;
-    match outcome {
-        Outcome::PolicyLogged { version, index } => {
-            Ok(json!({ "version": version, "index": index }))
-        }
-        Outcome::Classes(_) | Outcome::Appended(_) | Outcome::RosterApplied => {
-            Err(failed("the node answered something else".to_owned()))
-        }
-    }
+    let Outcome::PolicyLogged { version, index } = outcome else {
+        return Err(failed("the node answered something else".to_owned()));
+    };
+    Ok(json!({ "version": version, "index": index }))
 }
 
 pub(super) fn input(text: String) -> Fault {
@@ -247,7 +259,7 @@ fn policy_advice(fault: &LeafFault) -> Option<String> {
     Some(advice.to_owned())
 }
 
-fn refused(error: AskError) -> Fault {
+pub(super) fn refused(error: AskError) -> Fault {
     match &error {
         AskError::Refused(CommandError::Store) | AskError::Stopped(_) => failed(chain(&error)),
         AskError::Refused(_) => no(chain(&error)),
@@ -345,11 +357,10 @@ async fn retract(handle: &Handle, entries: &[String]) -> Result<Value, Fault> {
         .command(Command::Retract(list))
         .await
         .map_err(refused)?;
-    let delta = match outcome {
-        Outcome::Appended(seq) => seq.0,
-        Outcome::Classes(_) | Outcome::RosterApplied | Outcome::PolicyLogged { .. } => 0,
+    let Outcome::Appended(seq) = outcome else {
+        return Err(failed("the node answered something else".to_owned()));
     };
-    Ok(json!({ "retracted": count, "delta": delta }))
+    Ok(json!({ "retracted": count, "delta": seq.0 }))
 }
 
 async fn ingest(

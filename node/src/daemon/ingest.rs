@@ -207,12 +207,10 @@ impl Handle {
             return Ok(Vec::new());
         }
         let labels = resolved.labels().to_vec();
-        match self.command_later(Command::Define(labels))?.wait()? {
-            Outcome::Classes(classes) => Ok(classes),
-            Outcome::Appended(_) | Outcome::RosterApplied | Outcome::PolicyLogged { .. } => {
-                Err(Stopped.into())
-            }
-        }
+        let Outcome::Classes(classes) = self.command_later(Command::Define(labels))?.wait()? else {
+            return Err(Stopped.into());
+        };
+        Ok(classes)
     }
 }
 

@@ -172,6 +172,7 @@ pub fn command_offline(
             | Output::Emit(_)
             | Output::WakeAt(_)
             | Output::Drop(..)
+            | Output::MembersChanged
             | Output::RosterChanged => {}
         }
     }

@@ -1,9 +1,12 @@
 //! What an operator is told: one picture of the node, and what it has seen lately.
 
+mod matching;
+
 use std::collections::BTreeMap;
 
 use hashpact_keys::{CentreId, Origin, Timestamp};
 use hashpact_protocol::centre::{Event, PolicyStanding, Reason};
+use hashpact_protocol::lists::ClosedList as _;
 use hashpact_protocol::log::{Cosigners, SignedCheckpoint};
 use hashpact_protocol::transfer::{Recall, Withholder};
 use hashpact_protocol::view::LogState;
@@ -12,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::Daemon;
 use crate::clock;
 use crate::net::Refusal;
+
+pub use matching::{MatchStatus, MatchedStatus, RefusedStatus};
 
 /// One log, its own or a mirrored one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +144,9 @@ pub struct Status {
     /// What this centre asked back and is not acknowledged.
     #[serde(default)]
     pub recalls: Vec<RecallStatus>,
+    /// What is matched here, and by whom today.
+    #[serde(default)]
+    pub matching: MatchStatus,
     /// What it saw lately, oldest first.
     pub events: Vec<Seen>,
 }
@@ -232,6 +240,12 @@ impl Seen {
             } => ("policy_logged", Some(origin)),
             Event::PolicyLogged { origin, .. } => ("policy_unreadable", Some(origin)),
             Event::RosterApplied { .. } => ("roster_applied", None),
+            Event::MemberAdmitted { .. } => ("member_admitted", None),
+            Event::MemberRemoved { .. } => ("member_removed", None),
+            Event::MatchEpochLogged { .. } => ("match_epoch_logged", None),
+            Event::MatchOpened { .. } => ("match_opened", None),
+            Event::MatchRefused { why, .. } if why.is_alarm() => ("match_refused", None),
+            Event::MatchRefused { .. } => ("match_not_opened", None),
         }
     }
 
@@ -310,7 +324,50 @@ impl Seen {
                 readable,
             } => policy_text(origin, *index, *readable),
             Event::RosterApplied { version } => format!("roster {version} is in force"),
+            Event::MemberAdmitted { .. }
+            | Event::MemberRemoved { .. }
+            | Event::MatchEpochLogged { .. }
+            | Event::MatchOpened { .. }
+            | Event::MatchRefused { .. } => Self::text_of_match(event),
         }
+    }
+
+    fn text_of_match(event: &Event) -> String {
+        if let Event::MemberAdmitted { id } = event {
+            return format!(
+                "{id} is a member: the grants of this centre's policy say what it may match"
+            );
+        }
+        if let Event::MemberRemoved { id } = event {
+            return format!("{id} is no member any more, and opens nothing");
+        }
+        if let Event::MatchEpochLogged {
+            number,
+            epoch,
+            groups,
+        } = event
+        {
+            return format!(
+                "match manifest {number} of epoch {epoch} is logged, with {groups} groups"
+            );
+        }
+        if let Event::MatchOpened {
+            by,
+            mode,
+            items,
+            used,
+            per_day,
+        } = event
+        {
+            let mode = mode.name();
+            return format!(
+                "{by} matches {items} items ({mode}): {used} of {per_day} of this type are used today"
+            );
+        }
+        if let Event::MatchRefused { by, why } = event {
+            return format!("{by}: {why}");
+        }
+        String::new()
     }
 
     fn text_of_recall(event: &Event) -> String {
@@ -421,6 +478,11 @@ impl Seen {
                 | "recall_acknowledged"
                 | "recall_obeyed"
                 | "delta_widened"
+                | "member_admitted"
+                | "member_removed"
+                | "match_epoch_logged"
+                | "match_opened"
+                | "match_not_opened"
                 | "witnessed"
         )
     }
@@ -488,6 +550,7 @@ impl Daemon {
             peers: peers.collect(),
             withheld: self.withheld(),
             recalls: self.centre.unacknowledged().map(Into::into).collect(),
+            matching: MatchStatus::of(&self.centre, &*self.store, clock::now()),
             events: self.seen.iter().cloned().collect(),
         }
     }

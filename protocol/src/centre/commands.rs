@@ -5,7 +5,7 @@
 //! | here | who does what is asked, when it is refused, and whether receivers would take it |
 //! | `entries` | new entries, their classes, and what is retracted |
 //! | `rosters` | which rosters come into force, and which of them the log names |
-//! | `policy` | policy documents |
+//! | `policy` | policy documents and match manifests |
 //! | `extend` | how the log grows by what is signed |
 
 mod entries;
@@ -18,11 +18,12 @@ use hashpact_keys::roster::CentreEntry;
 use hashpact_keys::{Jurisdiction, KeyUse, Timestamp};
 use rand_core::CryptoRng;
 
-use super::{Centre, Command, CommandId, Output};
+use super::{Centre, Command, CommandId, MatchRefusal, MemberError, Output};
 use crate::delta::{Draft, DraftError};
 use crate::labels::{ClassId, LabelsError};
 use crate::log::AppendError;
-use crate::policy::PolicyFault;
+use crate::policy::{EngineError, PolicyFault};
+use crate::psi::GroupId;
 use crate::verify::LeafFault;
 use crate::view::View;
 use extend::Extension;
@@ -120,6 +121,24 @@ pub enum CommandError {
         "counsel has not signed this profile off: it may be used on a demonstration network only"
     )]
     PolicyCounsel,
+    /// A member that is not admitted or removed.
+    #[error(transparent)]
+    Member(#[from] MemberError),
+    /// A match session that is not opened.
+    #[error(transparent)]
+    Match(#[from] MatchRefusal),
+    /// A match manifest that receivers would refuse.
+    #[error(transparent)]
+    ManifestLeaf(Box<LeafFault>),
+    /// A match manifest with a group that has no number here, or another set of classes.
+    #[error("match manifest: group {group} was never numbered with these classes")]
+    MatchGroup {
+        /// The group.
+        group: GroupId,
+    },
+    /// Policy cannot be asked who may match.
+    #[error("policy cannot be asked who may match: {0}")]
+    MatchPolicy(#[from] EngineError),
     /// The log has begun already.
     #[error("this centre has begun its log already")]
     Begun,
@@ -149,6 +168,11 @@ impl Centre {
             Command::Regain(chain) => self.regain_lost(&chain, now, view, out),
             Command::ApplyRoster(bytes) => self.apply_roster(&bytes, now, view, out),
             Command::Policy { document } => self.log_policy(document, now, view, out),
+            Command::AdmitMember(member) => self.admit_member(member, out),
+            Command::RemoveMember(id) => self.remove_member(id, view, out),
+            Command::MatchGroups => self.number_groups(now, view, out),
+            Command::MatchEpoch { manifest } => self.log_manifest(manifest, now, view, out),
+            Command::MatchOpen(request) => self.open_match(&request, now, rng, view, out),
         };
         out.push(Output::Reply(id, done));
     }

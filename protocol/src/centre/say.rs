@@ -2,11 +2,15 @@
 
 use hashpact_keys::{CentreId, Origin, Timestamp};
 
-use super::{CommandError, RecallFault, TermsError};
+use super::{
+    CommandError, MatchGrant, MatchGroups, MatchRefusal, MatchRequest, Member, RecallFault,
+    TermsError,
+};
 use crate::delta::{BodyError, Draft, Expected, Retraction, Seq};
 use crate::labels::{ClassId, Labels};
 use crate::log::{CheckpointError, ForkError, SignedCheckpoint};
-use crate::policy::{Closed, VerifiedBody};
+use crate::policy::{Asker, Closed, MatchMode, VerifiedBody};
+use crate::psi::Epoch;
 use crate::verify::SuffixError;
 use crate::view::Batch;
 use crate::wire::{BulkRequest, Frame, Message, WireError};
@@ -57,6 +61,19 @@ pub enum Command {
         /// The COSE_Sign bytes.
         document: Vec<u8>,
     },
+    /// Enter a member into this centre's register.
+    AdmitMember(Member),
+    /// Take a member out of it: it opens nothing from now on, and a new match epoch is asked for.
+    RemoveMember(String),
+    /// Number the match groups as policy has them now, for ever.
+    MatchGroups,
+    /// Log a signed match manifest, of groups that were numbered.
+    MatchEpoch {
+        /// The COSE_Sign1 bytes.
+        manifest: Vec<u8>,
+    },
+    /// Open a match session, or go on with one: it is charged before it is answered.
+    MatchOpen(MatchRequest),
 }
 
 /// How a command ended well.
@@ -75,6 +92,17 @@ pub enum Outcome {
         /// The index of its leaf.
         index: u64,
     },
+    /// The register of members is as it was asked for.
+    MembersChanged,
+    /// The match groups, each with its number.
+    MatchGroups(MatchGroups),
+    /// The match manifest is logged.
+    MatchEpochLogged {
+        /// The index of its leaf.
+        index: u64,
+    },
+    /// The match session is open, and charged.
+    MatchOpened(MatchGrant),
 }
 
 /// Heavy work for the node.
@@ -161,6 +189,8 @@ pub enum Output {
     Reply(CommandId, Result<Outcome, CommandError>),
     /// The roster changed: open and close connections.
     RosterChanged,
+    /// The register of members changed: admit and close their connections.
+    MembersChanged,
 }
 
 /// Something that people should know. Nothing here holds a fingerprint.
@@ -369,6 +399,45 @@ pub enum Event {
     RosterApplied {
         /// Its version.
         version: u64,
+    },
+    /// A member was entered into the register.
+    MemberAdmitted {
+        /// Its name.
+        id: String,
+    },
+    /// A member was taken out of it.
+    MemberRemoved {
+        /// Its name.
+        id: String,
+    },
+    /// A match manifest is in our log.
+    MatchEpochLogged {
+        /// Its number.
+        number: u64,
+        /// Its epoch.
+        epoch: Epoch,
+        /// Its groups.
+        groups: u64,
+    },
+    /// A match session was opened here, and charged.
+    MatchOpened {
+        /// For whom.
+        by: Asker,
+        /// What it learns.
+        mode: MatchMode,
+        /// Items of it.
+        items: u64,
+        /// Items of this type charged on this day.
+        used: u64,
+        /// Items of a day.
+        per_day: u64,
+    },
+    /// A match session was refused; told once for each principal, reason and day.
+    MatchRefused {
+        /// To whom.
+        by: Asker,
+        /// Why.
+        why: MatchRefusal,
     },
 }
 

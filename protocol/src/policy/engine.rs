@@ -69,7 +69,7 @@ impl Model {
 pub struct EngineError(String);
 
 impl EngineError {
-    pub(super) fn nobody() -> Self {
+    pub(crate) fn nobody() -> Self {
         Self("there is no such principal or class".to_owned())
     }
 }

@@ -1,15 +1,15 @@
-//! What a policy looks at of a class.
+//! What a policy looks at of a class, and of who asks.
 //!
-//! Why: classes that are alike in all that a policy reads have one answer (`hearing`). In scope: the names of what is read,
-//! and what a class has under each. Out of scope: what policies see (`engine`).
+//! Why: classes that are alike in all that a policy reads have one answer (`hearing`), and so have principals. In scope: the
+//! names of what is read, and what a class or a principal has under each. Out of scope: what policies see (`engine`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cedar_policy::{Policy, ResourceConstraint};
+use cedar_policy::{Policy, PrincipalConstraint, ResourceConstraint};
 use cedar_policy_core::ast::{Expr, ExprKind, Var};
 use hashpact_keys::Jurisdiction;
 
-use super::query::ClassFacts;
+use super::query::{ClassFacts, Principal};
 use crate::lists::ClosedList;
 
 /// The attributes of one class, by their names in the schema, as `tlp` or `maybe.depiction`.
@@ -17,32 +17,57 @@ pub(super) type Facets = BTreeMap<&'static str, String>;
 
 /// What a policy reads of a class; nothing if the class stands in it otherwise.
 pub(super) fn read_by(policy: &Policy) -> Option<BTreeSet<String>> {
+    let scope = matches!(policy.resource_constraint(), ResourceConstraint::Any);
+    let mut facets = read_of(policy, Var::Resource).filter(|_| scope)?;
+    // The two records are never looked at as a whole: the accepted forms see to that.
+    facets.retain(|facet| facet != "maybe" && facet != "granted");
+    Some(facets)
+}
+
+/// What a policy reads of who asks, beside the type; nothing if who asks stands in it otherwise.
+pub(super) fn read_of_asker(policy: &Policy) -> Option<BTreeSet<String>> {
+    let scope = match policy.principal_constraint() {
+        PrincipalConstraint::Any | PrincipalConstraint::Is(_) => true,
+        PrincipalConstraint::In(_) | PrincipalConstraint::Eq(_) | PrincipalConstraint::IsIn(..) => {
+            false
+        }
+    };
+    read_of(policy, Var::Principal).filter(|_| scope)
+}
+
+/// The attributes of a variable that a policy reads; nothing if it uses it in another way.
+fn read_of(policy: &Policy, variable: Var) -> Option<BTreeSet<String>> {
+    let is_it = |expr: &Expr| matches!(expr.expr_kind(), ExprKind::Var(var) if *var == variable);
     let (mut facets, mut variables, mut read) = (BTreeSet::new(), 0, 0);
-    let condition = policy.as_ref().non_scope_constraints()?;
-    for part in condition.subexpressions() {
-        if is_class(part) {
+    // A policy without a condition reads nothing.
+    let condition = policy.as_ref().non_scope_constraints();
+    for part in condition.into_iter().flat_map(Expr::subexpressions) {
+        if is_it(part) {
             variables += 1;
         }
         let ExprKind::GetAttr { expr, attr } = part.expr_kind() else {
             continue;
         };
-        if is_class(expr) {
+        if is_it(expr) {
             read += 1;
             facets.insert(attr.to_string());
         } else if let ExprKind::GetAttr { expr, attr: of } = expr.expr_kind()
-            && is_class(expr)
+            && is_it(expr)
         {
             facets.insert(format!("{of}.{attr}"));
         }
     }
-    // The two records are never looked at as a whole: the accepted forms see to that.
-    facets.retain(|facet| facet != "maybe" && facet != "granted");
-    let scope = matches!(policy.resource_constraint(), ResourceConstraint::Any);
-    (scope && variables == read).then_some(facets)
+    (variables == read).then_some(facets)
 }
 
-fn is_class(expr: &Expr) -> bool {
-    matches!(expr.expr_kind(), ExprKind::Var(Var::Resource))
+/// An attribute of who asks, by its name in the schema; nothing for one that it does not have.
+pub(super) fn of_asker<'a>(principal: &'a Principal, attribute: &str) -> Option<&'a str> {
+    match (attribute, principal) {
+        ("id", _) => Some(principal.id()),
+        ("jurisdiction", _) => Some(principal.jurisdiction().as_str()),
+        ("sector", Principal::Member { sector, .. }) => Some(sector),
+        _ => None,
+    }
 }
 
 /// Every attribute of a class as text: two classes are alike in one exactly if its texts are equal.

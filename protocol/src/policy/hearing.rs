@@ -9,13 +9,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{Context, Policy, PolicySet, PrincipalConstraint, ResourceConstraint};
 use cedar_policy_core::ast::{ExprKind, Var};
+use hashpact_keys::Timestamp;
+use hashpact_keys::canonical::{Written, encode};
 
 use super::engine::{self, Ask, EngineError, Said, Subjects};
 use super::facets;
 use super::floor;
 use super::profile::{Profile, failed};
 use super::query::{Action, Decision, Principal};
-use crate::lists::ClosedList;
+use crate::assess::EntryFacts;
+use crate::labels::Purpose;
+use crate::lists::{ClosedList, Set};
 
 /// The policies that could decide about one action.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub(super) struct Rules {
     both: PolicySet,
     /// Which facets of a class the rest looks at; nothing if it could be anything.
     facets: Option<BTreeSet<String>>,
+    /// Which attributes of who asks any of them looks at; nothing if it could be anything.
+    of_asker: Option<BTreeSet<String>>,
 }
 
 impl Rules {
@@ -46,9 +52,12 @@ impl Rules {
             place.push(policy.clone());
         }
         let facets = both.iter().map(facets::read_by).collect::<Option<Vec<_>>>();
+        let of_asker = all.iter().map(facets::read_of_asker);
+        let of_asker: Option<Vec<_>> = of_asker.collect();
         let set = |policies| PolicySet::from_policies(policies).ok();
         Some(Self {
             facets: facets.map(|sets| sets.into_iter().flatten().collect()),
+            of_asker: of_asker.map(|sets| sets.into_iter().flatten().collect()),
             all: set(all)?,
             class: set(class)?,
             asker: set(asker)?,
@@ -96,8 +105,54 @@ pub struct Hearing<'a> {
     likes: Vec<Vec<usize>>,
 }
 
+/// All that the answers to a question about every class can rest on, but for time: questions with equal ones have equal answers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Likeness {
+    action: Action,
+    purpose: Purpose,
+    kind: Kind,
+    /// What is computed of the entry: state, quorum, baseline, hold.
+    entry: Option<[u8; 4]>,
+    /// What policies look at of who asks.
+    asker: Vec<String>,
+    /// The grants that are open.
+    bases: Vec<String>,
+}
+
+impl Likeness {
+    /// It as bytes: two are equal exactly if these are.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let Self {
+            action,
+            purpose,
+            kind,
+            entry,
+            asker,
+            bases,
+        } = self;
+        encode(|e| {
+            e.array(6)?
+                .u8(action.bit())?
+                .u8(purpose.bit())?
+                .u8(*kind as u8)?;
+            match entry {
+                Some(entry) => e.bytes(entry)?,
+                None => e.null()?,
+            };
+            for texts in [asker, bases] {
+                e.array(texts.len() as u64)?;
+                texts
+                    .iter()
+                    .try_for_each(|text| -> Written { e.str(text)?.ok() })?;
+            }
+            Ok(())
+        })
+    }
+}
+
 /// The type of a principal.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Centre,
     Member,
@@ -120,11 +175,26 @@ impl Profile {
     /// # Errors
     /// [`EngineError`] if a question cannot be asked.
     pub fn hear<'a>(&'a self, subjects: &'a Subjects) -> Result<Hearing<'a>, EngineError> {
+        self.hear_of(subjects, Set::full())
+    }
+
+    /// As [`Profile::hear`], for these actions only; the answer to any other is no.
+    ///
+    /// # Errors
+    /// [`EngineError`] if a question cannot be asked.
+    pub fn hear_of<'a>(
+        &'a self,
+        subjects: &'a Subjects,
+        actions: Set<Action>,
+    ) -> Result<Hearing<'a>, EngineError> {
         let mut of_classes = BTreeMap::new();
         let nothing = Context::empty();
         for (index, principal) in subjects.principals().enumerate() {
             let kind = Kind::of(principal);
             for (action, _) in Action::VALUES {
+                if !actions.contains(*action) {
+                    continue;
+                }
                 let key = (action.bit(), kind);
                 if of_classes.contains_key(&key) || !subjects.fit(index, *action) {
                     continue;
@@ -157,6 +227,46 @@ impl Hearing<'_> {
         decided.unwrap_or_else(|error| vec![failed(&error); self.subjects.classes()])
     }
 
+    /// What the answers to a question rest on.
+    ///
+    /// # Errors
+    /// [`EngineError`] if there is no such principal.
+    pub fn likeness(&self, ask: &Ask) -> Result<Likeness, EngineError> {
+        let asker = self.subjects.principal(ask.principal)?;
+        let read = self.profile.rules(ask.action)?.of_asker.as_ref();
+        let value =
+            |name: &String| facets::of_asker(asker, name).map(|value| format!("{name}={value}"));
+        let read = read.and_then(|read| read.iter().map(value).collect::<Option<_>>());
+        Ok(Likeness {
+            action: ask.action,
+            purpose: ask.purpose,
+            kind: Kind::of(asker),
+            entry: ask.entry.map(|entry| {
+                let EntryFacts {
+                    state,
+                    quorum,
+                    baseline,
+                    hold,
+                } = entry;
+                [state.bit(), quorum.into(), baseline.into(), hold.into()]
+            }),
+            // Who stands in a policy otherwise is like nobody else.
+            asker: read.unwrap_or_else(|| vec![format!("={}", asker.id())]),
+            bases: self
+                .profile
+                .open_bases(asker, ask)
+                .map(str::to_owned)
+                .collect(),
+        })
+    }
+
+    /// When the answers to a question may change by themselves.
+    #[must_use]
+    pub fn valid_until(&self, ask: &Ask) -> Option<Timestamp> {
+        let asker = self.subjects.principal(ask.principal).ok()?;
+        self.profile.valid_until(asker, ask)
+    }
+
     fn each(&self, ask: &Ask) -> Result<Vec<Decision>, EngineError> {
         let (
             subjects,
@@ -169,7 +279,7 @@ impl Hearing<'_> {
         engine::check(subjects, principal, action, &context)?;
         let rules = self.profile.rules(action)?;
         let Some(of_classes) = self.of_classes.get(&(action.bit(), Kind::of(asker))) else {
-            return Ok(Vec::new());
+            return Ok(vec![Decision::default(); subjects.classes()]);
         };
         let valid_until = self.profile.valid_until(asker, ask);
         let of_asker = engine::ask(&rules.asker, subjects, (principal, action, 0), &context)?;

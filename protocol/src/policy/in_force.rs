@@ -112,6 +112,13 @@ impl InForce {
         unreadable.map(|document| document.index)
     }
 
+    /// What each document says, in order; nothing for one that could not be read. Empty while nothing is mature: the rule
+    /// that holds then gives nothing to members, and lets nobody match.
+    pub fn mature(&self) -> impl Iterator<Item = Option<&Profile>> {
+        let documents = self.documents.iter().filter(|_| self.fallback.is_none());
+        documents.map(|document| document.profile.as_deref())
+    }
+
     /// Decides one question.
     #[must_use]
     pub fn decide(&self, query: &Query<'_>) -> Ruling {

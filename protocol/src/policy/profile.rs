@@ -209,9 +209,18 @@ impl Profile {
     }
 
     pub(super) fn context(&self, principal: &Principal, ask: &Ask) -> Result<Context, EngineError> {
+        engine::context(ask, self.open_bases(principal, ask))
+    }
+
+    /// Ids of the grants that are open.
+    pub(super) fn open_bases<'a>(
+        &'a self,
+        principal: &'a Principal,
+        ask: &'a Ask,
+    ) -> impl Iterator<Item = &'a str> {
         let covering = self.covering(principal, ask);
         let open = covering.filter(|grant| grant.is_open(ask.now));
-        engine::context(ask, open.map(|grant| grant.id.as_str()))
+        open.map(|grant| grant.id.as_str())
     }
 }
 

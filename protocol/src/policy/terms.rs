@@ -4,6 +4,10 @@
 //! terms of the legal basis, so they stand in the grant beside its dates. Without them a grant gives no mode. Spec:
 //! `docs/policy.md`, "Matching". In scope: terms of one profile and of several. Out of scope: what is charged (`centre`).
 
+use std::fmt;
+
+use hashpact_keys::CentreId;
+
 use crate::lists::{Set, closed_list};
 
 closed_list! {
@@ -60,6 +64,41 @@ impl MatchTerms {
         Self {
             modes: self.modes.intersection(other.modes),
             per_day: self.per_day.min(other.per_day),
+        }
+    }
+}
+
+impl Default for MatchTerms {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+/// Who asks to match: a centre of the roster, or a member of the centre that is asked.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Asker {
+    /// A centre.
+    Centre(CentreId),
+    /// A member, by its name in that centre's register.
+    Member(String),
+}
+
+impl Asker {
+    /// Its name; a centre and a member may have the same.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Centre(id) => id.as_str(),
+            Self::Member(id) => id,
+        }
+    }
+}
+
+impl fmt::Display for Asker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Centre(id) => write!(f, "centre {id}"),
+            Self::Member(id) => write!(f, "member {id}"),
         }
     }
 }

@@ -37,6 +37,31 @@ pub(super) fn recalls(status: &Status) -> String {
     status.recalls.iter().map(line).collect()
 }
 
+/// What is matched here, and who asked today.
+pub(super) fn matching(status: &Status) -> String {
+    let matching = &status.matching;
+    let mut text = String::new();
+    if let Some(epoch) = matching.epoch {
+        text.push_str(&format!(
+            "Matching: epoch {epoch}, {} groups, {} members.\n",
+            matching.groups, matching.members
+        ));
+    }
+    for row in &matching.sessions {
+        text.push_str(&format!(
+            "Matched today by {}: {} items of {} in {} sessions.\n",
+            row.by, row.items, row.kind, row.sessions
+        ));
+    }
+    for row in &matching.refused {
+        text.push_str(&format!(
+            "REFUSED today to {}: {} times: {}.\n",
+            row.by, row.times, row.why
+        ));
+    }
+    text
+}
+
 /// Of each log with policy documents, which of them count, and what is wrong with them.
 pub(super) fn policies(status: &Status) -> String {
     let logs = std::iter::once(&status.own).chain(&status.mirrored);

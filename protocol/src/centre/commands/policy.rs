@@ -1,4 +1,4 @@
-//! Policy documents that the operator logs: only those that receivers will take and that can be read.
+//! Policy documents and match manifests that are logged: only those that receivers will take and that can be read.
 
 use hashpact_keys::Timestamp;
 
@@ -8,9 +8,44 @@ use super::{CommandError, Extension};
 use crate::log::Leaf;
 use crate::policy::PolicyDocument;
 use crate::verify::{LeafFault, Origins, Walk};
-use crate::view::View;
+use crate::view::{View, Write};
 
 impl Centre {
+    /// Logs a match manifest that receivers will take, with the rows that go with it; the index of its leaf.
+    pub(in super::super) fn extend_by_manifest(
+        &mut self,
+        signed: Vec<u8>,
+        rows: Vec<Write>,
+        now: Timestamp,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) -> Result<u64, CommandError> {
+        self.may_sign()?;
+        self.would_be_taken(now)?;
+        let (roster, centre) = (self.roster(), self.own_entry()?);
+        let origins = Origins {
+            roster,
+            centre,
+            now,
+        };
+        let mut walk = Walk::from(self.own.clone(), &origins);
+        let taken = walk.manifest(self.own.size, &signed);
+        taken.map_err(|fault| CommandError::ManifestLeaf(Box::new(fault)))?;
+        let Walk {
+            state, manifests, ..
+        } = walk;
+        let leaf = Leaf::MatchEpoch { manifest: signed }.to_bytes();
+        let extension = Extension {
+            state,
+            leaves: leaf.into_iter().collect(),
+            manifests,
+            rows,
+            ..Extension::default()
+        };
+        self.extend(extension, now, view, out)?;
+        Ok(self.own.manifest.unwrap_or_default())
+    }
+
     /// Logs a policy document that receivers will take and that can be read.
     pub(super) fn log_policy(
         &mut self,

@@ -123,6 +123,11 @@ impl Sim {
             | Event::RecallObeyed { .. }
             | Event::TransferLogged { .. }
             | Event::DeltaWidened { .. }
+            | Event::MemberAdmitted { .. }
+            | Event::MemberRemoved { .. }
+            | Event::MatchEpochLogged { .. }
+            | Event::MatchOpened { .. }
+            | Event::MatchRefused { .. }
             | Event::RosterApplied { .. } => false,
             Event::LeafRefused {
                 error: SuffixError::Leaf { source, .. },

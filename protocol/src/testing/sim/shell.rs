@@ -79,6 +79,7 @@ impl Sim {
                 self.drops.push((n, peer, reason));
             }
             Output::Reply(_, reply) => self.nodes[n].reply = Some(reply),
+            Output::MembersChanged => {}
             Output::RosterChanged => {
                 let others = 0..self.nodes.len();
                 ends.extend(others.filter(|peer| self.is_up(n, *peer) && !self.may_meet(n, *peer)));
