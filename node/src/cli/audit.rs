@@ -9,10 +9,16 @@ use clap::Subcommand;
 use indicatif::ProgressBar;
 use serde_json::json;
 
+use super::init::home_failure;
 use super::prove::{CheckArgs, ProveArgs, check, prove};
+use super::run::run_failure;
 use super::{Answer, Failure};
 use crate::audit::report::{self, ReportArgs, ReportError};
-use crate::home::{Home, PassphraseSource};
+use crate::config::{Checked, Config};
+use crate::daemon::open_store;
+use crate::home::{Home, Lock, PassphraseSource};
+use crate::store::Store;
+use crate::store::durable::Steps;
 
 #[derive(Subcommand)]
 pub(super) enum AuditCommand {
@@ -46,6 +52,22 @@ pub(super) fn audit(
         AuditCommand::Check(args) => check(args),
         AuditCommand::Report(args) => write_report(args),
     }
+}
+
+/// The configuration and the store of a node that does not run: whoever holds its lock keeps it so.
+fn open_stopped(
+    home: &Home,
+    source: &PassphraseSource,
+    _held: &Lock,
+) -> Result<(Checked, Store), Failure> {
+    if !home.data().is_dir() {
+        let home = home.path().display();
+        return Err(Failure::input(format!("{home} holds no data")));
+    }
+    let checked = Config::read(&home.config()).map_err(Failure::input)?;
+    let keys = home.unlock(source).map_err(home_failure)?;
+    let store = open_store(home, &keys, &checked, Steps::default()).map_err(run_failure)?;
+    Ok((checked, store))
 }
 
 fn write_report(args: &ReportArgs) -> Result<Answer, Failure> {

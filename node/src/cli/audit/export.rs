@@ -17,15 +17,12 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::super::init::home_failure;
-use super::super::run::run_failure;
 use super::super::{Answer, Failure};
+use super::open_stopped;
 use super::verify::spinner;
 use crate::audit::folder::log_name;
-use crate::config::Config;
-use crate::daemon::open_store;
 use crate::home::{Home, HomeError, PassphraseSource};
 use crate::store::Store;
-use crate::store::durable::Steps;
 
 #[derive(Args)]
 #[command(
@@ -43,14 +40,8 @@ pub(in super::super) fn run(
 ) -> Result<Answer, Failure> {
     let dir = &args.dir;
     check_empty(dir)?;
-    let _lock = home.lock().map_err(unlocked)?;
-    if !home.data().is_dir() {
-        let home = home.path().display();
-        return Err(Failure::input(format!("{home} holds no data")));
-    }
-    let checked = Config::read(&home.config()).map_err(Failure::input)?;
-    let keys = home.unlock(source).map_err(home_failure)?;
-    let store = open_store(home, &keys, &checked, Steps::default()).map_err(run_failure)?;
+    let lock = home.lock().map_err(unlocked)?;
+    let (_, store) = open_stopped(home, source, &lock)?;
     let bar = spinner("{spinner} {human_pos} bodies  {per_sec}  {elapsed}");
     make_private(dir).map_err(|error| unwritten(dir, error))?;
     let (mut logs, mut bodies, mut bytes) = (Vec::new(), 0_u64, 0_u64);

@@ -14,15 +14,12 @@ use hashpact_protocol::audit::Bundle;
 use serde_json::Value;
 
 use super::super::init::home_failure;
-use super::super::run::run_failure;
 use super::super::{Answer, Failure};
-use crate::config::Config;
+use super::open_stopped;
 use crate::control::client::{Client, ClientError};
 use crate::control::openings::{Pieces, described, export};
 use crate::control::{FaultKind, Request};
-use crate::daemon::open_store;
 use crate::home::{Home, PassphraseSource};
-use crate::store::durable::Steps;
 
 #[derive(Args)]
 #[command(
@@ -62,14 +59,8 @@ fn asked(mut client: Client, from: u64) -> Result<(Bundle, Value), Failure> {
 
 /// From the store of a node that does not run.
 fn read(home: &Home, source: &PassphraseSource, from: u64) -> Result<(Bundle, Value), Failure> {
-    let _lock = home.lock().map_err(home_failure)?;
-    if !home.data().is_dir() {
-        let home = home.path().display();
-        return Err(Failure::input(format!("{home} holds no data")));
-    }
-    let checked = Config::read(&home.config()).map_err(Failure::input)?;
-    let keys = home.unlock(source).map_err(home_failure)?;
-    let store = open_store(home, &keys, &checked, Steps::default()).map_err(run_failure)?;
+    let lock = home.lock().map_err(home_failure)?;
+    let (checked, store) = open_stopped(home, source, &lock)?;
     let made = export(&store, &checked.origin, from).map_err(|fault| match fault.kind {
         FaultKind::Input => Failure::input(fault.text),
         FaultKind::No | FaultKind::Failed => Failure::failed(fault.text),
