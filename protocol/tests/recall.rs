@@ -15,7 +15,7 @@ use hashpact_protocol::testing::documents::{self, ALL};
 use hashpact_protocol::testing::rng::Seeded;
 use hashpact_protocol::testing::sim::{Sim, Violation, class_labels};
 use hashpact_protocol::transfer::{Acknowledgement, Opening, Recall, RecallError, Statement};
-use hashpact_protocol::view::{Held, Shelf, View as _, Write};
+use hashpact_protocol::view::{Shelf, View as _, Write};
 use hashpact_protocol::wire::{BulkRefusal, BulkRequest, Message};
 
 type Done = Result<(), Violation>;
@@ -61,17 +61,6 @@ fn origin(sim: &Sim, n: usize) -> Origin {
     sim.setup(n).origin.clone()
 }
 
-/// Classes of a log that a centre holds records of.
-fn held(sim: &Sim, n: usize, log: usize) -> BTreeSet<u16> {
-    let (memory, origin) = (sim.memory(n), origin(sim, log));
-    let deltas = (0..memory.log(&origin).applied.0).map(Seq);
-    let rows = deltas
-        .filter_map(|seq| memory.holdings(&origin, seq))
-        .flatten();
-    let rows = rows.filter(|row| row.held != Held::None);
-    rows.map(|row| row.class.0).collect()
-}
-
 fn unacknowledged(sim: &Sim, n: usize) -> usize {
     let centre = sim.centre(n);
     centre.map_or(0, |centre| centre.unacknowledged().count())
@@ -111,11 +100,11 @@ fn a_class_that_is_shared_no_more_is_destroyed_and_acknowledged() -> Done {
     sim.append(0, 6, &[1, 2])?;
     sim.append(0, 2, &[2])?;
     sim.settle()?;
-    assert_eq!(held(&sim, 1, 0), BTreeSet::from([0, 1]));
+    assert_eq!(sim.held(1, 0), BTreeSet::from([0, 1]));
     statistics_only(&mut sim, 0)?;
     sim.run_for(30)?;
     for n in [1, 2] {
-        assert_eq!(held(&sim, n, 0), BTreeSet::from([0]));
+        assert_eq!(sim.held(n, 0), BTreeSet::from([0]));
         // Not one record of it is left, in whatever delta.
         assert!(
             sim.memory(n)
@@ -140,7 +129,7 @@ fn what_is_shared_again_is_given_again() -> Done {
     sim.settle()?;
     statistics_only(&mut sim, 0)?;
     sim.run_for(30)?;
-    assert_eq!(held(&sim, 1, 0), BTreeSet::from([0]));
+    assert_eq!(sim.held(1, 0), BTreeSet::from([0]));
     rule(&mut sim, 0, &[("all", ALL)], "")?;
     sim.run_for(60)?;
     for n in [1, 2] {
@@ -149,7 +138,7 @@ fn what_is_shared_again_is_given_again() -> Done {
     // And asked back once more.
     statistics_only(&mut sim, 0)?;
     sim.run_for(30)?;
-    assert_eq!(held(&sim, 1, 0), BTreeSet::from([0]));
+    assert_eq!(sim.held(1, 0), BTreeSet::from([0]));
     assert_eq!(unacknowledged(&sim, 0), 0);
     Ok(())
 }
@@ -173,7 +162,7 @@ fn who_is_away_is_asked_until_it_answers() -> Done {
     sim.connect_all()?;
     sim.run_for(60)?;
     assert_eq!(unacknowledged(&sim, 0), 0);
-    assert_eq!(held(&sim, 1, 0), BTreeSet::from([0]));
+    assert_eq!(sim.held(1, 0), BTreeSet::from([0]));
     Ok(())
 }
 
@@ -194,8 +183,8 @@ fn a_relay_that_loses_a_class_asks_it_back_of_whom_it_gave_it_to() -> Done {
     // Centre 2 might still have it, but not from centre 1, and nobody else is there.
     narrow(&mut sim, 0, NOT_US)?;
     sim.run_for(30)?;
-    assert_eq!(held(&sim, 1, 0), BTreeSet::new());
-    assert_eq!(held(&sim, 2, 0), BTreeSet::new());
+    assert_eq!(sim.held(1, 0), BTreeSet::new());
+    assert_eq!(sim.held(2, 0), BTreeSet::new());
     let recalled = |event: &Event| matches!(event, Event::Recalled { .. });
     assert!(events(&sim, recalled).contains(&1));
     assert_eq!((unacknowledged(&sim, 0), unacknowledged(&sim, 1)), (0, 0));
@@ -203,7 +192,7 @@ fn a_relay_that_loses_a_class_asks_it_back_of_whom_it_gave_it_to() -> Done {
     sim.connect(0, 2)?;
     sim.run_for(60)?;
     assert_eq!(sim.live(2, 0), sim.live(0, 0));
-    assert_eq!(held(&sim, 1, 0), BTreeSet::new());
+    assert_eq!(sim.held(1, 0), BTreeSet::new());
     Ok(())
 }
 
@@ -249,13 +238,13 @@ fn a_relay_that_could_not_log_its_recall_serves_the_class_on_no_more_once_it_can
     // It has said that the class is gone, and has yet to ask it back.
     sim.skew(2, -3_600);
     sim.run_for(60)?;
-    assert_eq!(held(&sim, 2, 0), BTreeSet::new());
+    assert_eq!(sim.held(2, 0), BTreeSet::new());
     let recalled = |event: &Event| matches!(event, Event::Recalled { .. });
     assert_eq!(events(&sim, recalled), [1], "it can log none of its own");
     sim.skew(2, 0);
     sim.run_for(60)?;
     assert_eq!(events(&sim, recalled), [1, 2]);
-    assert_eq!(held(&sim, 3, 0), BTreeSet::new());
+    assert_eq!(sim.held(3, 0), BTreeSet::new());
     // No policy that the statement rests on has changed: that it was asked back is all that ends it.
     assert_eq!(answer(&sim), Err(BulkRefusal::Statement));
     Ok(())
@@ -314,7 +303,7 @@ fn what_another_giver_may_still_give_stays() -> Done {
     let denied = [NOT_US, "", NOT_AU][first - 1];
     narrow(&mut sim, 0, denied)?;
     sim.run_for(60)?;
-    assert_eq!(held(&sim, first, 0), BTreeSet::new());
+    assert_eq!(sim.held(first, 0), BTreeSet::new());
     assert_eq!(sim.live(2, 0), sim.live(0, 0));
     assert_eq!(unacknowledged(&sim, first), 0);
     let stays = |event: &Event| {
@@ -336,7 +325,7 @@ fn a_taker_whom_the_origin_denies_loses_what_a_relay_gave() -> Done {
     let mut sim = relayed(5)?;
     narrow(&mut sim, 0, NOT_CA)?;
     sim.run_for(60)?;
-    assert_eq!(held(&sim, 2, 0), BTreeSet::new());
+    assert_eq!(sim.held(2, 0), BTreeSet::new());
     assert_eq!(sim.live(1, 0), sim.live(0, 0));
     assert_eq!(unacknowledged(&sim, 1), 0);
     Ok(())
@@ -349,7 +338,7 @@ fn retractions_reach_those_too_who_may_not_have_the_records() -> Done {
     sim.settle()?;
     narrow(&mut sim, 0, NOT_US)?;
     sim.run_for(30)?;
-    assert_eq!(held(&sim, 1, 0), BTreeSet::new());
+    assert_eq!(sim.held(1, 0), BTreeSet::new());
     let ends: Vec<_> = sim.live(0, 0).into_iter().take(2).collect();
     sim.retract(0, &ends)?;
     sim.append(0, 3, &[1])?;
@@ -453,11 +442,11 @@ fn a_recall_of_a_giver_whose_clock_went_back_is_obeyed_all_the_same() -> Done {
     sim.skew(1, 3_600);
     sim.append(0, 6, &[1])?;
     sim.run_for(120)?;
-    assert_eq!(held(&sim, 2, 0), BTreeSet::from([0]));
+    assert_eq!(sim.held(2, 0), BTreeSet::from([0]));
     sim.skew(1, 0);
     narrow(&mut sim, 1, NOT_ON_TO_CA)?;
     sim.run_for(60)?;
-    assert_eq!(held(&sim, 2, 0), BTreeSet::new());
+    assert_eq!(sim.held(2, 0), BTreeSet::new());
     assert_eq!(unacknowledged(&sim, 1), 0);
     Ok(())
 }
@@ -568,13 +557,13 @@ fn a_grant_ends_at_its_date_without_anyone_acting() -> Done {
     let mut sim = with_grants(0)?;
     sim.append(0, 6, &[1])?;
     sim.settle()?;
-    assert_eq!(held(&sim, 1, 0), BTreeSet::from([0]));
+    assert_eq!(sim.held(1, 0), BTreeSet::from([0]));
     sim.advance(CLOSED - sim.now().get() - 3_600)?;
     sim.run_for(3_599)?;
-    assert_eq!(held(&sim, 1, 0), BTreeSet::from([0]), "its last second");
+    assert_eq!(sim.held(1, 0), BTreeSet::from([0]), "its last second");
     sim.run_for(30)?;
     for n in [1, 2] {
-        assert_eq!(held(&sim, n, 0), BTreeSet::new());
+        assert_eq!(sim.held(n, 0), BTreeSet::new());
     }
     assert_eq!(unacknowledged(&sim, 0), 0);
     Ok(())
@@ -601,7 +590,7 @@ fn a_clock_that_is_off_by_a_day_neither_opens_nor_loses_anything() -> Done {
         sim.run_for(600)?;
         for (n, log) in (0..3).flat_map(|n| (0..3).map(move |log| (n, log))) {
             if n != log {
-                assert_eq!(held(&sim, n, log), BTreeSet::new(), "{n} of {log}, {skew}");
+                assert_eq!(sim.held(n, log), BTreeSet::new(), "{n} of {log}, {skew}");
             }
         }
         for n in 0..3 {
@@ -700,7 +689,7 @@ fn after_any_changes_everybody_holds_what_the_newest_policies_allow() -> Done {
         for (n, log) in (0..4).flat_map(|n| (0..4).map(move |log| (n, log))) {
             if n != log {
                 let expected = shares[log].with(n);
-                assert_eq!(held(&sim, n, log), expected, "{n} of {log}, seed {seed}");
+                assert_eq!(sim.held(n, log), expected, "{n} of {log}, seed {seed}");
             }
         }
         for n in 0..4 {

@@ -94,17 +94,6 @@ fn logged(sim: &Sim, n: usize) -> Vec<Statement> {
     openings.iter().map(open).collect()
 }
 
-/// Classes of a log that a centre holds records of.
-fn held(sim: &Sim, n: usize, log: usize) -> BTreeSet<u16> {
-    let (memory, origin) = (sim.memory(n), origin(sim, log));
-    let deltas = (0..memory.log(&origin).applied.0).map(Seq);
-    let rows = deltas
-        .filter_map(|seq| memory.holdings(&origin, seq))
-        .flatten();
-    let rows = rows.filter(|row| row.held != Held::None);
-    rows.map(|row| row.class.0).collect()
-}
-
 /// Every class of every delta that a centre holds of another's log came by a statement that both sides logged.
 fn check_disclosures(sim: &Sim) {
     let all: Vec<Vec<Statement>> = (0..sim.len()).map(|n| logged(sim, n)).collect();
@@ -142,7 +131,7 @@ fn what_policy_allows_flows_and_both_sides_log_it() -> Done {
     sim.settle()?;
     for n in [1, 2] {
         assert_eq!(sim.live(n, 0), sim.live(0, 0));
-        assert_eq!(held(&sim, n, 0), BTreeSet::from([0, 1]));
+        assert_eq!(sim.held(n, 0), BTreeSet::from([0, 1]));
         assert!(!logged(&sim, n).is_empty());
     }
     check_disclosures(&sim);
@@ -175,8 +164,8 @@ fn a_class_that_is_not_shared_or_not_admitted_is_withheld_and_it_is_known_by_who
     // Classes 0, 1 and 2: for statistics, for triage, for detection.
     sim.append(0, 9, &[1, 2, 4])?;
     sim.settle()?;
-    assert_eq!(held(&sim, 1, 0), BTreeSet::from([2]));
-    assert_eq!(held(&sim, 2, 0), BTreeSet::from([1, 2]));
+    assert_eq!(sim.held(1, 0), BTreeSet::from([2]));
+    assert_eq!(sim.held(2, 0), BTreeSet::from([1, 2]));
     let missing = |n: usize| -> Vec<(ClassId, u64, Withholder)> {
         let rows = sim.centre(n).unwrap().missing();
         rows.map(|(_, _, row)| (row.class, row.count, row.by.clone()))
@@ -217,8 +206,8 @@ fn a_relay_gives_on_what_labels_allow_and_nothing_else() -> Done {
     sim.disconnect(0, 2)?;
     publish(&mut sim, 0, 1)?;
     sim.run_for(120)?;
-    assert_eq!(held(&sim, 1, 0), BTreeSet::from([0, 1]));
-    assert_eq!(held(&sim, 2, 0), BTreeSet::from([0]));
+    assert_eq!(sim.held(1, 0), BTreeSet::from([0, 1]));
+    assert_eq!(sim.held(2, 0), BTreeSet::from([0]));
     let relayed = logged(&sim, 2);
     assert!(relayed.iter().any(|statement| statement.hop == 1
         && statement.from == sim.setup(1).id
@@ -227,7 +216,7 @@ fn a_relay_gives_on_what_labels_allow_and_nothing_else() -> Done {
     // The origin is there again, and gives the rest.
     sim.connect(0, 2)?;
     sim.run_for(120)?;
-    assert_eq!(held(&sim, 2, 0), BTreeSet::from([0, 1]));
+    assert_eq!(sim.held(2, 0), BTreeSet::from([0, 1]));
     check_disclosures(&sim);
     Ok(())
 }
@@ -238,10 +227,10 @@ fn what_a_wider_policy_allows_comes_later_and_what_a_narrower_one_denies_comes_n
     let mut sim = network(4, &[closed.clone(), all()])?;
     publish(&mut sim, 0, 1)?;
     sim.settle()?;
-    assert_eq!(held(&sim, 1, 0), BTreeSet::from([1]));
+    assert_eq!(sim.held(1, 0), BTreeSet::from([1]));
     apply(&mut sim, 0, &all())?;
     sim.run_for(120)?;
-    assert_eq!(held(&sim, 1, 0), BTreeSet::from([0, 1]));
+    assert_eq!(sim.held(1, 0), BTreeSet::from([0, 1]));
     assert_eq!(sim.centre(1).unwrap().missing().count(), 0);
     assert_eq!(sim.live(1, 0), sim.live(0, 0));
     apply(&mut sim, 0, &closed)?;
@@ -404,7 +393,7 @@ fn said_of(
     sim.inject(0, 1, &Message::Terms { ask, offer, chain });
     sim.drain()?;
     assert_eq!(logged(&sim, 1).len(), before, "nothing is logged");
-    assert_eq!(held(&sim, 1, 0), BTreeSet::new(), "nothing is stored");
+    assert_eq!(sim.held(1, 0), BTreeSet::new(), "nothing is stored");
     Ok(refused(&sim))
 }
 
@@ -518,7 +507,7 @@ fn a_body_that_discloses_more_than_was_agreed_is_refused_and_nothing_of_it_is_st
     });
     sim.connect(0, 1)?;
     sim.run_for(30)?;
-    assert_eq!(held(&sim, 1, 0), BTreeSet::new());
+    assert_eq!(sim.held(1, 0), BTreeSet::new());
     let (seq, class) = (Seq(0), ClassId(0));
     let reason = Reason::Transfer(TermsError::Body { seq, class });
     assert!(sim.drops().contains(&(1, sim.setup(0).id.clone(), reason)));
@@ -658,7 +647,7 @@ fn a_relay_that_cuts_a_record_out_of_a_class_has_not_given_it_and_is_told_of() -
     });
     sim.connect(1, 2)?;
     sim.run_for(1_200)?;
-    assert_eq!(held(&sim, 2, 0), BTreeSet::new());
+    assert_eq!(sim.held(2, 0), BTreeSet::new());
     let relay = sim.setup(1).id.clone();
     let told = sim.events().iter().any(|(n, event)| {
         matches!(event, Event::SurplusWithheld { class, count, from, .. }
@@ -669,7 +658,7 @@ fn a_relay_that_cuts_a_record_out_of_a_class_has_not_given_it_and_is_told_of() -
     sim.tamper_no_more();
     sim.connect(0, 2)?;
     sim.run_for(600)?;
-    assert_eq!(held(&sim, 2, 0), BTreeSet::from([0, 1]));
+    assert_eq!(sim.held(2, 0), BTreeSet::from([0, 1]));
     Ok(())
 }
 
@@ -894,7 +883,7 @@ fn restricted_by_chance(seed: u64) -> Done {
     sim.connect_all()?;
     sim.run_for(200)?;
     for n in 1..5 {
-        let here = held(&sim, n, 0);
+        let here = sim.held(n, 0);
         for (class, (purpose, hops)) in classes.iter().enumerate() {
             let may = allowed(&rules, usize::from(*purpose), *hops).contains(&n);
             let is = here.contains(&u16::try_from(class).unwrap());

@@ -1,19 +1,19 @@
 //! What operators and the holders of root keys do: publish, retract, sign and apply rosters, let time pass.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hashpact_keys::Timestamp;
 use hashpact_keys::roster::RosterDraft;
 
 use super::{Sim, Violation, class_labels};
 use crate::centre::{Command, CommandError, CommandId, Input, Outcome};
-use crate::delta::{Draft, Retraction};
+use crate::delta::{Draft, Retraction, Seq};
 use crate::labels::Labels;
 use crate::policy::PolicyDocument;
 use crate::record::{EntryId, Record, Revision};
 use crate::testing::documents;
 use crate::testing::keys::{self, CentreSetup, START};
-use crate::view::View as _;
+use crate::view::{Held, View as _};
 
 impl Sim {
     /// A command and its answer; none if the centre is down or dies of it.
@@ -214,5 +214,15 @@ impl Sim {
         self.nodes[holder]
             .memory
             .live(&self.nodes[log].setup.origin)
+    }
+
+    /// Classes of a log that a centre holds records of, by number.
+    #[must_use]
+    pub fn held(&self, holder: usize, log: usize) -> BTreeSet<u16> {
+        let (memory, origin) = (&self.nodes[holder].memory, &self.nodes[log].setup.origin);
+        let deltas = (0..memory.log(origin).applied.0).map(Seq);
+        let rows = deltas.filter_map(|seq| memory.holdings(origin, seq));
+        let rows = rows.flatten().filter(|row| row.held != Held::None);
+        rows.map(|row| row.class.0).collect()
     }
 }
