@@ -63,9 +63,6 @@ use stock::Stock;
 use submissions::Submissions;
 use waiting::Waiting;
 
-/// Events that `status` remembers.
-const EVENTS_KEPT: usize = 64;
-
 /// Upkeep of the index: none runs, one runs, and something was committed since it began.
 const UPKEEP_IDLE: u8 = 0;
 const UPKEEP_RUNS: u8 = 1;
@@ -308,16 +305,7 @@ impl Daemon {
     }
 
     fn remember(&mut self, seen: Seen) {
-        // Alarms must not be washed away by the traffic of a catch-up.
-        if self.seen.len() == EVENTS_KEPT {
-            let at = self
-                .seen
-                .iter()
-                .position(|seen| !seen.is_alarm())
-                .unwrap_or(0);
-            self.seen.remove(at);
-        }
-        self.seen.push_back(seen);
+        seen.join(&mut self.seen);
     }
 
     /// Tidies the index beside the loop, one task at a time, and once more if something was committed meanwhile.

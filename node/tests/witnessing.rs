@@ -10,7 +10,8 @@ use anyhow::{Context as _, Result, ensure};
 use common::{
     Evil, Hostile, List, Network, Node, Over, StockLog, ask, audited, copy_folder, text, two, until,
 };
-use hashpact_keys::Signer;
+use hashpact_keys::{Signer, Timestamp};
+use hashpact_node::audit::at::At;
 use hashpact_node::clock;
 use hashpact_protocol::log::{SignatureKind, SignedNote, VerifierKey, cosignatures_from_answer};
 use serde_json::json;
@@ -119,7 +120,7 @@ fn what_is_put_waits_for_its_quorum_and_what_is_retracted_does_not() -> Result<(
     let read = eu.read(&["status"])?;
     ensure!(
         read.out
-            .contains(&format!("PENDING since {since} (Unix seconds)"))
+            .contains(&format!("PENDING since {},", At(Timestamp::new(since))))
             && read
                 .out
                 .contains(&format!("not cosigned by {}, ca", auditor.name)),

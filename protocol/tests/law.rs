@@ -8,7 +8,7 @@ use hashpact_protocol::centre::{Command, CommandError, Event, Flow};
 use hashpact_protocol::labels::{ClassId, Purpose};
 use hashpact_protocol::limits;
 use hashpact_protocol::log::{Leaf, SignedCheckpoint};
-use hashpact_protocol::policy::{Action, PolicyDocument, PolicyDocumentError};
+use hashpact_protocol::policy::{Action, Closed, PolicyDocument, PolicyDocumentError};
 use hashpact_protocol::testing::documents::{self, ALL};
 use hashpact_protocol::testing::forge::Forge;
 use hashpact_protocol::testing::keys::START;
@@ -89,6 +89,28 @@ fn shown(
         Some(source.clone())
     });
     Ok((sim, refused))
+}
+
+#[test]
+fn a_centre_whose_bodies_wait_for_its_policy_says_when_they_wait_no_more() -> Done {
+    let mut sim = Sim::governed(1, 3)?;
+    sim.connect_all()?;
+    sim.run_for(10)?;
+    let told = |sim: &Sim| -> Vec<Event> {
+        let ours = sim.events().iter().filter(|(n, _)| *n == 1);
+        let told = ours.filter(|(_, event)| matches!(event, Event::Closed { .. } | Event::Opened));
+        told.map(|(_, event)| event.clone()).collect()
+    };
+    sim.apply_policy(0, files(&sim, 0, &[], 0))?;
+    sim.run_for(10)?;
+    let closed = Event::Closed {
+        why: Closed::NoPolicy,
+    };
+    assert_eq!(told(&sim), std::slice::from_ref(&closed));
+    sim.apply_policy(1, files(&sim, 1, &[], 0))?;
+    sim.run_for(10)?;
+    assert_eq!(told(&sim), [closed, Event::Opened]);
+    Ok(())
 }
 
 #[test]

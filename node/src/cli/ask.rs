@@ -9,21 +9,25 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use comfy_table::{Table, presets};
+use hashpact_keys::Timestamp;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::{Answer, Failure};
+use crate::audit::at::At;
 use crate::clock;
 use crate::control::client::Client;
 use crate::control::{Line, Request};
 use crate::daemon::{IngestPhase, IngestProgress, LogStatus, Status};
 use crate::home::Home;
 use crate::ingest::{EXAMPLE, Profile};
+use crate::page::text::counted;
 
 /// Entries in one request: their ids stay well below the length of a line.
 const RETRACTED_AT_ONCE: usize = 20_000;
 /// Report lines that a person is shown; the rest is in the report file.
 const LINES_SHOWN: u64 = 20;
+const DELTAS: &str = "delta|deltas";
 
 #[derive(Args)]
 #[command(
@@ -113,7 +117,8 @@ fn describe(status: &Status) -> String {
     );
     if let Some(seen) = status.behind {
         text.push_str(&format!(
-            "STOPPED SIGNING: peers hold {seen} leaves of this centre's log. This disk is an old copy.\n"
+            "STOPPED SIGNING: peers hold {} of this centre's log. This disk is an old copy.\n",
+            counted(seen, "leaf|leaves")
         ));
     }
     text.push_str(&witnessing::lines(status));
@@ -129,9 +134,14 @@ fn describe(status: &Status) -> String {
         text.push_str("A file is being ingested.\n");
     }
     for seen in status.events.iter().filter(|seen| seen.is_alarm()) {
-        text.push_str(&format!("{}  {}\n", seen.at, seen.text));
+        text.push_str(&format!("{}  {}\n", when(seen.at), seen.text));
     }
     text
+}
+
+/// A time that came as Unix seconds.
+fn when(at: u64) -> At {
+    At(Timestamp::new(at))
 }
 
 fn leaves(log: &LogStatus) -> String {
@@ -169,10 +179,10 @@ pub(super) fn ingest(home: &Home, args: &IngestArgs, json: bool) -> Result<Answe
     let count = |key: &str| summary[key].as_u64().unwrap_or(0);
     let refused = count("refused") + count("retracted");
     let text = format!(
-        "{} rows: {} new in {} deltas, {} unchanged, {} retracted before and not re-added, {} refused{}",
-        count("rows"),
+        "{}: {} new in {}, {} unchanged, {} retracted before and not re-added, {} refused{}",
+        counted(count("rows"), "row|rows"),
         count("accepted"),
-        answer["deltas"],
+        counted(answer["deltas"].as_u64().unwrap_or(0), DELTAS),
         count("unchanged"),
         count("retracted"),
         count("refused"),
@@ -308,7 +318,8 @@ pub(super) fn retract(home: &Home, args: &RetractArgs) -> Result<Answer, Failure
         retracted += answer["retracted"].as_u64().unwrap_or(0);
         deltas.push(answer["delta"].clone());
     }
-    let text = format!("{retracted} retracted in {} deltas.", deltas.len());
+    let parts = counted(deltas.len() as u64, DELTAS);
+    let text = format!("{retracted} retracted in {parts}.");
     Ok(Answer::new(
         json!({ "retracted": retracted, "deltas": deltas }),
         text,

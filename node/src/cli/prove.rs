@@ -29,7 +29,10 @@ use super::{Answer, Failure};
 use crate::control::Request;
 use crate::control::client::Client;
 use crate::home::Home;
+use crate::page::text::counted;
 use crate::store::{LeafProofError, LoggedLeaf, prove_leaf};
+
+const LEAVES: &str = "leaf|leaves";
 
 pub(super) use check::{CheckArgs, check};
 
@@ -99,10 +102,10 @@ fn prove_entry(home: &Home, args: &ProveArgs, entry: &str) -> Result<Answer, Fai
         written.push(folder.write(&name, &bytes("receipt")?, Access::All)?);
     }
     let mut lines = vec![format!(
-        "{} of {}: delta {delta}, leaf {leaf}, proven to a checkpoint of {} leaves",
+        "{} of {}: delta {delta}, leaf {leaf}, proven to a checkpoint of {}",
         entry,
         text("origin")?,
-        told["size"],
+        counted(told["size"].as_u64().unwrap_or(0), LEAVES),
     )];
     let retracted = told["retracted"] == json!(true);
     if retracted {
@@ -131,7 +134,10 @@ fn prove_mirrored(
     let stem = format!("leaf-{index}");
     let written = folder.logged(&stem, &logged.leaf, &logged.proof.to_text())?;
     let size = logged.checkpoint.size;
-    let line = format!("Leaf {index} of {log}, proven to a checkpoint of {size} leaves");
+    let line = format!(
+        "Leaf {index} of {log}, proven to a checkpoint of {}",
+        counted(size, LEAVES)
+    );
     let json = json!({ "origin": log.to_string(), "leaf": index, "size": size });
     Ok(answer(json, vec![line], &written))
 }

@@ -22,6 +22,7 @@ use super::init::home_failure;
 use super::run::run_failure;
 use super::{Answer, Failure};
 use crate::armor::Kind;
+use crate::audit::at::At;
 use crate::clock;
 use crate::config::{Checked, Config};
 use crate::control::Request;
@@ -289,7 +290,7 @@ fn described(bytes: &[u8], file: &Path) -> Result<Answer, Failure> {
         .map(|centre| format!("{} ({})", centre.id, centre.origin))
         .collect();
     let text = format!(
-        "Roster {} of network {}{}\n  centres     {}\n  auditors    {}\n  witnesses   {}\n  signatures  {signatures} of {} needed\n  expires     {} (Unix seconds)\nCompare the network's hash out of band; the first `roster apply` wants it as --pin.",
+        "Roster {} of network {}{}\n  centres     {}\n  auditors    {}\n  witnesses   {}\n  signatures  {signatures} of {} needed\n  expires     {}\nCompare the network's hash out of band; the first `roster apply` wants it as --pin.",
         roster.version.get(),
         roster.network,
         if roster.demo { ", a demonstration" } else { "" },
@@ -297,7 +298,7 @@ fn described(bytes: &[u8], file: &Path) -> Result<Answer, Failure> {
         witnesses::names(&roster.auditors),
         witnesses::names(&roster.witnesses),
         roster.threshold,
-        roster.expires_at.get(),
+        At(roster.expires_at),
     );
     Ok(Answer::new(json, text))
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use axum_server::Handle;
 use clap::{Args, Subcommand};
-use hashpact_keys::{KeyUse, NetworkId, Roster, SignedRoster, WitnessName};
+use hashpact_keys::{KeyUse, NetworkId, Roster, SignedRoster, Timestamp, WitnessName};
 use hashpact_protocol::log::{VerifierKey, origin_hash};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,9 +23,11 @@ use super::init::seed;
 use super::roster::read as read_document;
 use super::{Answer, Failure};
 use crate::armor::Kind;
+use crate::audit::at::At;
 use crate::clock;
 use crate::home::{Home, PassphraseSource};
 use crate::http::self_signed;
+use crate::page::text::counted;
 use crate::store::durable::Steps;
 use crate::witness::{
     LogReport, Logs, LogsError, MakeHomeError, OpenHomeError, StateError, WitnessConfig,
@@ -313,8 +315,11 @@ fn status(home: &WitnessHome) -> Result<Answer, Failure> {
     for log in &logs {
         let line = match log["state"].as_str() {
             Some("cosigned") => format!(
-                "size {}, cosigned at {} (Unix seconds), evidence kept: {} forks, {} refused",
-                log["size"], log["cosigned_at"], log["forks"], log["refused"]
+                "size {}, cosigned at {}, evidence kept: {}, {} refused",
+                log["size"],
+                At(Timestamp::new(log["cosigned_at"].as_u64().unwrap_or(0))),
+                counted(log["forks"].as_u64().unwrap_or(0), "fork|forks"),
+                log["refused"]
             ),
             Some(state) => state.to_owned(),
             None => String::new(),

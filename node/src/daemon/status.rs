@@ -2,7 +2,7 @@
 
 mod matching;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use hashpact_keys::{CentreId, Origin, Timestamp};
 use hashpact_protocol::centre::{Event, PolicyStanding, Reason};
@@ -15,8 +15,16 @@ use serde::{Deserialize, Serialize};
 use super::Daemon;
 use crate::clock;
 use crate::net::Refusal;
+use crate::page::text::counted;
 
 pub use matching::{MatchStatus, MatchedStatus, RefusedStatus};
+
+/// Events that `status` remembers.
+const EVENTS_KEPT: usize = 64;
+
+const LEAVES: &str = "leaf|leaves";
+const RECORDS: &str = "record|records";
+const RETRACTIONS: &str = "retraction|retractions";
 
 /// One log, its own or a mirrored one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -233,6 +241,7 @@ impl Seen {
             Event::RecallObeyed { origin, .. } => ("recall_obeyed", Some(origin)),
             Event::RecallRefused { .. } => ("recall_refused", None),
             Event::Closed { .. } => ("closed", None),
+            Event::Opened => ("opened", None),
             Event::PolicyLogged {
                 origin,
                 readable: true,
@@ -251,7 +260,9 @@ impl Seen {
 
     fn text_of(event: &Event) -> String {
         match event {
-            Event::LogGrew { origin, size, head } => format!("{origin}: {size} of {head} leaves"),
+            Event::LogGrew { origin, size, head } => {
+                format!("{origin}: {size} of {}", counted(*head, LEAVES))
+            }
             Event::DeltaApplied {
                 origin,
                 seq,
@@ -259,21 +270,25 @@ impl Seen {
                 withheld,
                 retractions,
             } => format!(
-                "{origin}: delta {seq} applied: {records} records, {withheld} withheld, {retractions} retractions"
+                "{origin}: delta {seq} applied: {}, {withheld} withheld, {}",
+                counted(*records, RECORDS),
+                counted(*retractions, RETRACTIONS)
             ),
             Event::RetractionsApplied {
                 origin,
                 seq,
                 retractions,
             } => format!(
-                "{origin}: {retractions} retractions of delta {seq} applied, its records stay closed"
+                "{origin}: {} of delta {seq} applied, its records stay closed",
+                counted(*retractions, RETRACTIONS)
             ),
             Event::Rollback {
                 origin,
                 held,
                 shown,
             } => {
-                format!("{origin}: its centre shows {shown} leaves after it showed {held}: refused")
+                let shown = counted(*shown, LEAVES);
+                format!("{origin}: its centre shows {shown} after it showed {held}: refused")
             }
             Event::Fork {
                 origin,
@@ -286,28 +301,11 @@ impl Seen {
             Event::Witnessed { origin, size } => {
                 format!("{origin}: a quorum of witnesses cosigned size {size}")
             }
-            Event::OwnLogRegained { size } => format!(
-                "this centre's log is back with {size} leaves, and signing goes on"
-            ),
-            Event::KeysRetired => "this node's disk was an old copy: its witness and mirror keys are retired; renew them (hashpact key renew witness mirror) and have the new ones put on the roster".to_owned(),
-            Event::OwnLogBehind { held, seen } => format!(
-                "others have seen {seen} leaves of this centre's log, this node holds {held}: its disk is an old copy, so nothing is signed until the log is fetched back"
-            ),
-            Event::LeafRefused { origin, error } => format!("{origin}: {error}"),
-            Event::SuffixRefused {
-                origin,
-                from,
-                error,
-            } => {
-                format!("{origin}: leaves from {from} refused: {error}")
+            Event::OwnLogRegained { .. } | Event::KeysRetired | Event::OwnLogBehind { .. } => {
+                Self::text_of_own(event)
             }
-            Event::BodyRefused {
-                origin,
-                seq,
-                from,
-                error,
-            } => {
-                format!("{origin}: delta {seq} from {from} refused: {error}")
+            Event::LeafRefused { .. } | Event::SuffixRefused { .. } | Event::BodyRefused { .. } => {
+                Self::text_of_refusal(event)
             }
             Event::TransferLogged { .. }
             | Event::DeltaWidened { .. }
@@ -318,6 +316,7 @@ impl Seen {
             | Event::RecallObeyed { .. }
             | Event::RecallRefused { .. } => Self::text_of_recall(event),
             Event::Closed { why } => why.to_string(),
+            Event::Opened => "nothing is closed any more: bodies come again".to_owned(),
             Event::PolicyLogged {
                 origin,
                 index,
@@ -348,7 +347,8 @@ impl Seen {
         } = event
         {
             return format!(
-                "match manifest {number} of epoch {epoch} is logged, with {groups} groups"
+                "match manifest {number} of epoch {epoch} is logged, with {}",
+                counted(*groups, "group|groups")
             );
         }
         if let Event::MatchOpened {
@@ -361,13 +361,53 @@ impl Seen {
         {
             let mode = mode.name();
             return format!(
-                "{by} matches {items} items ({mode}): {used} of {per_day} of this type are used today"
+                "{by} matches {} ({mode}): {used} of {per_day} of this type are used today",
+                counted(*items, "item|items")
             );
         }
         if let Event::MatchRefused { by, why } = event {
             return format!("{by}: {why}");
         }
         String::new()
+    }
+
+    fn text_of_refusal(event: &Event) -> String {
+        if let Event::LeafRefused { origin, error } = event {
+            return format!("{origin}: {error}");
+        }
+        if let Event::SuffixRefused {
+            origin,
+            from,
+            error,
+        } = event
+        {
+            return format!("{origin}: leaves from {from} refused: {error}");
+        }
+        if let Event::BodyRefused {
+            origin,
+            seq,
+            from,
+            error,
+        } = event
+        {
+            return format!("{origin}: delta {seq} from {from} refused: {error}");
+        }
+        String::new()
+    }
+
+    /// Of a disk that was an old copy.
+    fn text_of_own(event: &Event) -> String {
+        if let Event::OwnLogRegained { size } = event {
+            let leaves = counted(*size, LEAVES);
+            return format!("this centre's log is back with {leaves}, and signing goes on");
+        }
+        if let Event::OwnLogBehind { held, seen } = event {
+            let seen = counted(*seen, LEAVES);
+            return format!(
+                "others have seen {seen} of this centre's log, this node holds {held}: its disk is an old copy, so nothing is signed until the log is fetched back"
+            );
+        }
+        "this node's disk was an old copy: its witness and mirror keys are retired; renew them (hashpact key renew witness mirror) and have the new ones put on the roster".to_owned()
     }
 
     fn text_of_recall(event: &Event) -> String {
@@ -377,7 +417,8 @@ impl Seen {
             classes,
         } = event
         {
-            return format!("{origin}: {classes} classes are asked back of {to}");
+            let classes = counted(*classes, "class is|classes are");
+            return format!("{origin}: {classes} asked back of {to}");
         }
         if let Event::RecallAcknowledged {
             origin,
@@ -385,7 +426,8 @@ impl Seen {
             classes,
         } = event
         {
-            return format!("{origin}: {by} says that {classes} classes are gone there");
+            let classes = counted(*classes, "class is|classes are");
+            return format!("{origin}: {by} says that {classes} gone there");
         }
         if let Event::RecallObeyed {
             origin,
@@ -395,7 +437,9 @@ impl Seen {
         } = event
         {
             return format!(
-                "{origin}: {from} asked classes back: {records} records are destroyed, {kept} stay as another gave them too"
+                "{origin}: {from} asked classes back: {} destroyed, {} as another gave them too",
+                counted(*records, "record is|records are"),
+                counted(*kept, "stays|stay")
             );
         }
         if let Event::RecallRefused { from, error } = event {
@@ -414,7 +458,9 @@ impl Seen {
         } = event
         {
             return format!(
-                "{origin}: {from} gives {to} {records} records of {deltas} deltas: signed by both and logged here"
+                "{origin}: {from} gives {to} {} of {}: signed by both and logged here",
+                counted(*records, RECORDS),
+                counted(*deltas, "delta|deltas")
             );
         }
         if let Event::DeltaWidened {
@@ -425,7 +471,9 @@ impl Seen {
         } = event
         {
             return format!(
-                "{origin}: more of delta {seq} came: {records} records, {withheld} are withheld still"
+                "{origin}: more of delta {seq} came: {}, {} withheld still",
+                counted(*records, RECORDS),
+                counted(*withheld, "is|are")
             );
         }
         if let Event::SurplusWithheld {
@@ -436,7 +484,8 @@ impl Seen {
         } = event
         {
             return format!(
-                "{origin}: {from} withholds {count} records of class {class} that policy allows"
+                "{origin}: {from} withholds {} of class {class} that policy allows",
+                counted(*count, RECORDS)
             );
         }
         if let Event::TransferRefused {
@@ -463,6 +512,20 @@ impl Seen {
         )
     }
 
+    /// Remembers it beside what was seen before.
+    pub(super) fn join(self, seen: &mut VecDeque<Self>) {
+        // What is closed no more, or for another reason, needs nobody's eyes.
+        if matches!(self.kind.as_str(), "closed" | "opened") {
+            seen.retain(|before| before.kind != "closed");
+        }
+        // Alarms must not be washed away by the traffic of a catch-up.
+        if seen.len() == EVENTS_KEPT {
+            let at = seen.iter().position(|seen| !seen.is_alarm()).unwrap_or(0);
+            seen.remove(at);
+        }
+        seen.push_back(self);
+    }
+
     /// Whether a person should look.
     #[must_use]
     pub fn is_alarm(&self) -> bool {
@@ -484,6 +547,7 @@ impl Seen {
                 | "match_opened"
                 | "match_not_opened"
                 | "witnessed"
+                | "opened"
         )
     }
 }

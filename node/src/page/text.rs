@@ -80,6 +80,12 @@ impl Text {
     }
 }
 
+/// A count with what is counted, in English, from its forms `one|many`: `1 leaf`, `2 leaves`.
+pub(crate) fn counted(count: u64, forms: &str) -> String {
+    let (one, many) = forms.split_once('|').unwrap_or((forms, forms));
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// Names for sentences: `NAME: "English", "French";`.
 macro_rules! words {
     ($($name:ident: $en:literal, $fr:literal;)*) => {

@@ -107,7 +107,7 @@ fn person_reads_answers_on_standard_output_and_faults_on_standard_error() -> Res
     let (file, profile) = (text(&list.file), text(&list.profile));
     let said = node.read(&["ingest", &file, "--profile", &profile])?;
     ensure!(
-        said.code == 0 && said.out.starts_with("8 rows: 8 new in 1 deltas"),
+        said.code == 0 && said.out.starts_with("8 rows: 8 new in 1 delta,"),
         "{said:?}"
     );
     ensure!(said.err.contains("signing: 8 of 8"), "{said:?}");

@@ -43,10 +43,11 @@ impl Centre {
                 }
             }
         }
-        if let Some(why) = told.filter(|_| self.told_closed != told) {
-            out.push(Output::Emit(Event::Closed { why }));
+        if self.told_closed != told {
+            let event = told.map_or(Event::Opened, |why| Event::Closed { why });
+            out.push(Output::Emit(event));
+            self.told_closed = told;
         }
-        self.told_closed = told;
     }
 
     fn fetch_body(

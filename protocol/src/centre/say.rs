@@ -386,6 +386,8 @@ pub enum Event {
         /// Why.
         why: Closed,
     },
+    /// Nothing keeps bodies waiting any more, after something did.
+    Opened,
     /// A log holds a new policy document: what it narrows counts from now on.
     PolicyLogged {
         /// The log.

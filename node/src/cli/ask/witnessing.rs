@@ -2,7 +2,9 @@
 //!
 //! In scope: what waits, for whom and since when, and what the operator can do about it. Out of scope: the table of logs.
 
+use super::when;
 use crate::daemon::{LogStatus, RecallStatus, Status};
+use crate::page::text::counted;
 
 /// One line for each thing that is not as it should be.
 pub(super) fn lines(status: &Status) -> String {
@@ -27,11 +29,11 @@ pub(super) fn lines(status: &Status) -> String {
 pub(super) fn recalls(status: &Status) -> String {
     let line = |recall: &RecallStatus| {
         format!(
-            "{}: {} classes asked back of {} since {} (Unix seconds), NOT ACKNOWLEDGED.\n",
+            "{}: {} asked back of {} since {}, NOT ACKNOWLEDGED.\n",
             recall.origin,
-            recall.classes.len(),
+            counted(recall.classes.len() as u64, "class|classes"),
             recall.to,
-            recall.since
+            when(recall.since)
         )
     };
     status.recalls.iter().map(line).collect()
@@ -80,7 +82,7 @@ fn policy_of(log: &LogStatus) -> String {
             documents.join(" and ")
         ));
         if let Some(at) = policy.matures {
-            text.push_str(&format!("; may widen from {at} (Unix seconds)"));
+            text.push_str(&format!("; may widen from {}", when(at)));
         }
         text.push_str(".\n");
     }
@@ -104,7 +106,7 @@ fn of_log(log: &LogStatus) -> String {
         let names = log.missing.join(", ");
         let since = log
             .pending_since
-            .map(|since| format!(" since {since} (Unix seconds)"));
+            .map(|since| format!(" since {}", when(since)));
         let (witnessed, since) = (log.witnessed, since.unwrap_or_default());
         text.push_str(&match witnessed < log.head {
             true => format!(
@@ -167,7 +169,7 @@ mod tests {
             missing: missing.clone(),
             ..log()
         };
-        let expected = "eu.example/eu/1: PENDING since 1700000000 (Unix seconds), witnessed up to 3 of 5; 2 must cosign, not cosigned by ca, w1\n";
+        let expected = "eu.example/eu/1: PENDING since 2023-11-14T22:13:20Z, witnessed up to 3 of 5; 2 must cosign, not cosigned by ca, w1\n";
         assert_eq!(of_log(&pending), expected);
         let witnessed = LogStatus { missing, ..log() };
         let expected = "eu.example/eu/1: not cosigned by ca, w1\n";

@@ -22,6 +22,7 @@ use super::open_stopped;
 use super::verify::spinner;
 use crate::audit::folder::log_name;
 use crate::home::{Home, HomeError, PassphraseSource};
+use crate::page::text::counted;
 use crate::store::Store;
 
 #[derive(Args)]
@@ -63,8 +64,9 @@ pub(in super::super) fn run(
     }
     bar.finish_and_clear();
     let text = format!(
-        "{bodies} bodies of {} logs are in {}. They hold hashes in plain.",
-        logs.len(),
+        "{} of {} written to {}. They hold hashes in plain.",
+        counted(bodies, "body|bodies"),
+        counted(logs.len() as u64, "log|logs"),
         dir.display()
     );
     let json = json!({ "dir": dir, "bodies": bodies, "bytes": bytes, "logs": Value::Array(logs) });

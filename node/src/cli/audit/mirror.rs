@@ -14,6 +14,7 @@ use crate::audit::mirror::{Copied, Mirror, MirrorError};
 use crate::audit::source::{FolderSource, HttpSource, Source};
 use crate::clock;
 use crate::http::{HttpClient, HttpClientConfig, Identity};
+use crate::page::text::counted;
 
 /// One file must come within this; the largest has 16 MiB.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -55,7 +56,7 @@ pub(in super::super) fn run(args: &MirrorArgs) -> Result<Answer, Failure> {
         sources: &sources,
         now: clock::now(),
         progress: &|origin, at, to| {
-            bar.set_message(format!("{origin}: {at} of {to} leaves"));
+            bar.set_message(format!("{origin}: {at} of {}", counted(to, "leaf|leaves")));
             bar.tick();
         },
     };

@@ -20,6 +20,7 @@ use crate::control::client::{Client, ClientError};
 use crate::control::openings::{Pieces, described, export};
 use crate::control::{FaultKind, Request};
 use crate::home::{Home, PassphraseSource};
+use crate::page::text::counted;
 
 #[derive(Args)]
 #[command(
@@ -95,14 +96,18 @@ fn answer(path: &Path, bundle: &Bundle, mut told: Value) -> Answer {
     let (from, to) = (bundle.leaves.start, bundle.leaves.end);
     let missing = told["missing"].as_array().map_or(0, Vec::len);
     let mut text = format!(
-        "{} sealed records of {} are opened in {}: leaves {from} up to {to}.",
-        bundle.opened.len(),
+        "Leaves {from} up to {to} of {}: {} opened in {}.",
         bundle.origin,
+        counted(
+            bundle.opened.len() as u64,
+            "sealed record is|sealed records are"
+        ),
         path.display(),
     );
     if missing > 0 {
         text.push_str(&format!(
-            "\n{missing} sealed records cannot be opened: what opens them is not here, and an audit will name them."
+            "\n{} not be opened: what would open them is not here, and an audit will name them.",
+            counted(missing as u64, "sealed record can|sealed records can")
         ));
     }
     if told["size"].as_u64() > Some(to) {

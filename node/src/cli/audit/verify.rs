@@ -16,6 +16,9 @@ use crate::audit::at::At;
 use crate::audit::result::{AuditResult, FindingLine, LogResult, SeverityName};
 use crate::audit::verify::{Trust, VerifyOptions, verify};
 use crate::clock;
+use crate::page::text::counted;
+
+const RECORDS: &str = "record|records";
 
 #[derive(Args)]
 #[command(
@@ -130,15 +133,16 @@ fn finding_line(finding: &FindingLine) -> String {
 }
 
 fn log_line(log: &LogResult) -> String {
-    let (
-        LogResult {
-            deltas, records, ..
-        },
-        retractions,
-    ) = (log, log.retractions);
     let mut line = format!(
-        "{} ({}): {} leaves, {deltas} deltas of {records} records and {retractions} retractions, {} classes, {} witnessed checkpoints",
-        log.origin, log.jurisdiction, log.size, log.classes, log.notes
+        "{} ({}): {}, {} of {} and {}, {}, {}",
+        log.origin,
+        log.jurisdiction,
+        counted(log.size, "leaf|leaves"),
+        counted(log.deltas, "delta|deltas"),
+        counted(log.records, RECORDS),
+        counted(log.retractions, "retraction|retractions"),
+        counted(log.classes, "class|classes"),
+        counted(log.notes, "witnessed checkpoint|witnessed checkpoints"),
     );
     if let Some(checkpoint) = &log.checkpoint {
         let (cosigned, quorum) = (checkpoint.cosigned.len(), checkpoint.quorum);
@@ -150,12 +154,16 @@ fn log_line(log: &LogResult) -> String {
     if let Some(bodies) = &log.bodies {
         let _ = write!(
             line,
-            "; bodies: {} verified, {} refused, {} absent, {} records disclosed and {} withheld",
-            bodies.verified, bodies.refused, bodies.absent, bodies.records, bodies.withheld
+            "; bodies: {} verified, {} refused, {} absent, {} disclosed and {} withheld",
+            bodies.verified,
+            bodies.refused,
+            bodies.absent,
+            counted(bodies.records, RECORDS),
+            bodies.withheld
         );
     }
     match log.failures {
         0 => line + "; holds",
-        failures => format!("{line}; {failures} failures"),
+        failures => format!("{line}; {}", counted(failures, "failure|failures")),
     }
 }

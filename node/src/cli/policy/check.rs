@@ -10,6 +10,7 @@ use super::super::{Answer, Failure};
 use super::table;
 use crate::audit::at::At;
 use crate::clock;
+use crate::page::text::counted;
 use crate::policy::check::{Checked, GrantLine, GrantState, SOON_DAYS, Summary, check};
 use crate::policy::files::Found;
 
@@ -110,9 +111,12 @@ fn grants(text: &mut String, grants: &[GrantLine]) {
     let count = |state| grants.iter().filter(|it| it.state == state).count();
     let _ = writeln!(
         text,
-        "  grants      {} open, {} of them end within {SOON_DAYS} days, {} ahead, {} ended",
+        "  grants      {} open, {} within {SOON_DAYS} days, {} ahead, {} ended",
         count(GrantState::Open) + count(GrantState::EndsSoon),
-        count(GrantState::EndsSoon),
+        counted(
+            count(GrantState::EndsSoon) as u64,
+            "of them ends|of them end"
+        ),
         count(GrantState::Ahead),
         count(GrantState::Ended)
     );
@@ -133,7 +137,9 @@ pub(super) fn line(grant: &GrantLine) -> String {
     let when = match (grant.state, grant.days_left) {
         (GrantState::Ahead, _) => format!("opens {opens}, closes {closes}"),
         (GrantState::Ended, _) => format!("closed {closes}"),
-        (GrantState::EndsSoon, Some(days)) => format!("open until {closes}, {days} days left"),
+        (GrantState::EndsSoon, Some(days)) => {
+            format!("open until {closes}, {} left", counted(days, "day|days"))
+        }
         (GrantState::Open | GrantState::EndsSoon, _) => format!("open until {closes}"),
     };
     format!("{id} with {with} ({}): {when}", grant.basis)

@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::control::Request;
 use crate::control::client::Client;
 use crate::home::{Home, PassphraseSource};
+use crate::page::text::counted;
 use crate::policy::files::{Faults, Found};
 use crate::policy::key::load;
 use crate::policy::logs::Logs;
@@ -243,12 +244,8 @@ fn described(file: &Path, bytes: &[u8], document: &PolicyDocument) -> Result<Ans
     let what = profile.map_or_else(
         || "it has faults: `hashpact policy check` names them".to_owned(),
         |it| {
-            let policies = it.policies().count();
-            format!(
-                "{}, law of {}, {policies} policies",
-                it.name(),
-                it.jurisdiction()
-            )
+            let policies = counted(it.policies().count() as u64, "policy|policies");
+            format!("{}, law of {}, {policies}", it.name(), it.jurisdiction())
         },
     );
     let by = match signers.as_slice() {

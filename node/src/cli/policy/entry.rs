@@ -15,6 +15,7 @@ use super::super::Failure;
 use crate::control::Request;
 use crate::control::client::Client;
 use crate::home::Home;
+use crate::page::text::counted;
 use crate::policy::entry::{Entry, Known};
 
 /// Asks the running node, which alone can unseal the body, and believes the origin's signature only.
@@ -68,11 +69,11 @@ pub(super) fn line(known: &Known) -> String {
     let holds = |is: bool| if is { "yes" } else { "no" };
     let severity: Vec<&str> = severity.names().collect();
     format!(
-        "entry: {}; attested by {} assessors of {} centres in {} countries; quorum {}; baseline {}; severity {}",
+        "entry: {}; attested by {} of {} in {}; quorum {}; baseline {}; severity {}",
         facts.state.name(),
-        count.assessors,
-        count.centres,
-        count.countries,
+        counted(count.assessors as u64, "assessor|assessors"),
+        counted(count.centres as u64, "centre|centres"),
+        counted(count.countries as u64, "country|countries"),
         holds(facts.quorum),
         holds(facts.baseline),
         severity.join("|"),

@@ -20,10 +20,13 @@ use hashpact_protocol::log::{
 use serde_json::json;
 
 use super::super::{Answer, Failure};
-use super::{LOG_FILE_MAX, read_bounded};
+use super::{LEAVES, LOG_FILE_MAX, read_bounded};
 use crate::armor::Kind;
 use crate::clock;
 use crate::control::chain;
+use crate::page::text::counted;
+
+const RECORDS: &str = "record|records";
 
 /// Versions of a roster that are read: a century of monthly ones.
 const ROSTERS_MAX: u64 = 1_200;
@@ -284,11 +287,13 @@ impl Checker<'_> {
         }
         let delta = self.delta(&given.leaf, centre, index)?;
         let delta = delta.map_or_else(String::new, |header| {
-            format!(" (delta {} of {} records)", header.seq, header.total)
+            let records = counted(header.total, RECORDS);
+            format!(" (delta {} of {records})", header.seq)
         });
-        let witnesses = standing.cosigned.len();
+        let witnesses = counted(standing.cosigned.len() as u64, "witness|witnesses");
         let text = format!(
-            "leaf {index}{delta} of {origin} stands in its log of {size} leaves, cosigned by {witnesses} witnesses of which {} must",
+            "leaf {index}{delta} of {origin} stands in its log of {}, cosigned by {witnesses} where {} must",
+            counted(size, LEAVES),
             standing.quorum
         );
         self.logged.push(Logged {
@@ -347,8 +352,13 @@ impl Checker<'_> {
             |logged| format!("which is leaf {} of its log", logged.index),
         );
         Ok(format!(
-            "{} signed for revision {} of {}, one of {} records of class {} in delta {}, {place}",
-            proven.origin, proven.revision.0, proven.entry, proven.count, proven.class, proven.seq,
+            "{} signed for revision {} of {}, one of {} of class {} in delta {}, {place}",
+            proven.origin,
+            proven.revision.0,
+            proven.entry,
+            counted(proven.count, RECORDS),
+            proven.class,
+            proven.seq,
         ))
     }
 
@@ -368,7 +378,8 @@ impl Checker<'_> {
             || "where is what a .tlog-proof to the same root shows".to_owned(),
             |logged| {
                 let (index, size) = (logged.index, logged.checkpoint.size);
-                format!("as leaf {index}: its root is that of the checkpoint of {size} leaves")
+                let size = counted(size, LEAVES);
+                format!("as leaf {index}: its root is that of the checkpoint of {size}")
             },
         );
         Ok(format!(

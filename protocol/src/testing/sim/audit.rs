@@ -114,6 +114,7 @@ impl Sim {
             | Event::DeltaApplied { .. }
             | Event::RetractionsApplied { .. }
             | Event::Closed { .. }
+            | Event::Opened
             | Event::Witnessed { .. }
             | Event::OwnLogRegained { .. }
             | Event::KeysRetired
