@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use hashpact_keys::{CentreId, Origin, Timestamp};
 use hashpact_protocol::centre::{Event, PolicyStanding, Reason};
+use hashpact_protocol::limits;
 use hashpact_protocol::lists::ClosedList as _;
 use hashpact_protocol::log::{Cosigners, SignedCheckpoint};
 use hashpact_protocol::transfer::{Recall, Withholder};
@@ -252,6 +253,7 @@ impl Seen {
             Event::MemberAdmitted { .. } => ("member_admitted", None),
             Event::MemberRemoved { .. } => ("member_removed", None),
             Event::MatchEpochLogged { .. } => ("match_epoch_logged", None),
+            Event::MatchGroupsLeftOut { .. } => ("match_groups_left_out", None),
             Event::MatchOpened { .. } => ("match_opened", None),
             Event::MatchRefused { why, .. } if why.is_alarm() => ("match_refused", None),
             Event::MatchRefused { .. } => ("match_not_opened", None),
@@ -326,6 +328,7 @@ impl Seen {
             Event::MemberAdmitted { .. }
             | Event::MemberRemoved { .. }
             | Event::MatchEpochLogged { .. }
+            | Event::MatchGroupsLeftOut { .. }
             | Event::MatchOpened { .. }
             | Event::MatchRefused { .. } => Self::text_of_match(event),
         }
@@ -349,6 +352,12 @@ impl Seen {
             return format!(
                 "match manifest {number} of epoch {epoch} is logged, with {}",
                 counted(*groups, "group|groups")
+            );
+        }
+        if let Event::MatchGroupsLeftOut { sets } = event {
+            return format!(
+                "policy divides the classes into more than {} sets: {sets} of them are matched by nobody",
+                limits::MATCH_GROUPS
             );
         }
         if let Event::MatchOpened {

@@ -38,8 +38,22 @@ impl Waiting {
         command: Command,
         answer: Answer,
     ) -> Option<(Command, Answer)> {
-        // A roster counts at once and is logged later: a log that was lost may need it to come back.
-        let signs = !matches!(command, Command::ApplyRoster(_));
+        let signs = match command {
+            // A roster counts at once and is logged later: a log that was lost may need it to come back.
+            Command::ApplyRoster(_) => false,
+            // A member counts at once, and above all one that is removed. Who asks to match takes nobody's place here.
+            Command::AdmitMember(_)
+            | Command::RemoveMember(_)
+            | Command::MatchGroups
+            | Command::MatchOpen(_) => false,
+            Command::Define(_)
+            | Command::Append(_)
+            | Command::Retract(_)
+            | Command::Begin(_)
+            | Command::Regain(_)
+            | Command::Policy { .. }
+            | Command::MatchEpoch { .. } => true,
+        };
         // Of a log that is behind or frozen the core says so at once; waiting would not help.
         let (_, own) = centre.own_log();
         let may_come = centre.behind().is_none() && own.frozen.is_none();

@@ -111,6 +111,18 @@ pub struct GrantLine {
     pub closes: String,
     /// Whole days until it closes, if it is open.
     pub days_left: Option<u64>,
+    /// On which terms lists are matched under it.
+    #[serde(rename = "match")]
+    pub matching: Option<MatchLine>,
+}
+
+/// The terms of matching of one grant.
+#[derive(Clone, Debug, Serialize)]
+pub struct MatchLine {
+    /// In which modes.
+    pub modes: Vec<&'static str>,
+    /// Items of one fingerprint type in a UTC day.
+    pub per_day: u64,
 }
 
 /// Whether a grant is open.
@@ -213,5 +225,9 @@ pub fn grant(grant: &Grant, now: Timestamp) -> GrantLine {
         opens: At(opens).to_string(),
         closes: At(closes).to_string(),
         days_left,
+        matching: grant.matching.map(|terms| MatchLine {
+            modes: terms.modes.names().collect(),
+            per_day: terms.per_day,
+        }),
     }
 }

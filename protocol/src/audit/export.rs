@@ -60,8 +60,11 @@ pub fn export_openings(
     'leaves: while at < size {
         let end = (at + STEP).min(size);
         for (index, bytes) in (at..).zip(read_leaves(&files, size, at, end)?) {
-            let Ok(Leaf::Disclosure { commitment } | Leaf::Commitment { commitment }) =
-                Leaf::from_bytes(&bytes)
+            let Ok(
+                Leaf::Disclosure { commitment }
+                | Leaf::MatchSession { commitment }
+                | Leaf::Commitment { commitment },
+            ) = Leaf::from_bytes(&bytes)
             else {
                 continue;
             };
@@ -114,7 +117,7 @@ struct Kept {
 impl Kept {
     fn read(view: &impl View) -> Self {
         let mut kept = Self::default();
-        for shelf in [Shelf::Statement, Shelf::Recall] {
+        for shelf in [Shelf::Statement, Shelf::Recall, Shelf::MatchSession] {
             for (_, value) in view.shelf(shelf, &[]) {
                 let Ok(opening) = Opening::from_bytes(&value) else {
                     continue;

@@ -202,6 +202,8 @@ pub struct MatchGroups {
     pub until: Option<Timestamp>,
     /// Whether a new epoch is to begin: a member was removed in this one.
     pub renew: bool,
+    /// Sets of classes that are matched by nobody, as there are more than [`MATCH_GROUPS`](crate::limits::MATCH_GROUPS).
+    pub left_out: u64,
 }
 
 /// What is known of matching, as far as memory goes.

@@ -421,6 +421,11 @@ pub enum Event {
         /// Its groups.
         groups: u64,
     },
+    /// Policy divides the classes into more sets than can be matched: these are left out.
+    MatchGroupsLeftOut {
+        /// How many.
+        sets: u64,
+    },
     /// A match session was opened here, and charged.
     MatchOpened {
         /// For whom.

@@ -11,7 +11,7 @@ use super::table;
 use crate::audit::at::At;
 use crate::clock;
 use crate::page::text::counted;
-use crate::policy::check::{Checked, GrantLine, GrantState, SOON_DAYS, Summary, check};
+use crate::policy::check::{Checked, GrantLine, GrantState, MatchLine, SOON_DAYS, Summary, check};
 use crate::policy::files::Found;
 
 #[derive(Args)]
@@ -142,7 +142,14 @@ pub(super) fn line(grant: &GrantLine) -> String {
         }
         (GrantState::Open | GrantState::EndsSoon, _) => format!("open until {closes}"),
     };
-    format!("{id} with {with} ({}): {when}", grant.basis)
+    let mut text = format!("{id} with {with} ({}): {when}", grant.basis);
+    if let Some(MatchLine { modes, per_day }) = &grant.matching {
+        let modes = modes.join(", ");
+        text.push_str(&format!("; matches {modes}, {per_day} items a day"));
+    } else if grant.actions.contains(&"match") {
+        text.push_str("; names no mode of matching, so nothing is matched under it");
+    }
+    text
 }
 
 fn to_confirm(text: &mut String, profile: &Summary) {

@@ -10,10 +10,11 @@ use hashpact_keys::canonical::{Written, encode};
 use hashpact_keys::reader::{Reader, ShapeError};
 
 use super::super::commands::CommandError;
-use super::super::{Centre, Outcome, Output};
+use super::super::{Centre, Event, Outcome, Output};
 use super::{MatchGroup, MatchGroups};
 use crate::Hash;
 use crate::labels::ClassId;
+use crate::limits;
 use crate::policy::EngineError;
 use crate::psi::GroupId;
 use crate::view::{Batch, Shelf, View, Write};
@@ -49,6 +50,9 @@ impl Centre {
         let mut sets: Vec<(Vec<ClassId>, Hash)> =
             sets.into_iter().map(|(hash, set)| (set, hash)).collect();
         sets.sort_unstable();
+        // A client evaluates once for each group; what a policy divides further than that is left out.
+        let left_out = sets.len().saturating_sub(limits::MATCH_GROUPS) as u64;
+        sets.truncate(limits::MATCH_GROUPS);
         let mut groups = Vec::with_capacity(sets.len());
         for (classes, rows_hash) in sets {
             let mut same = known.iter().rev();
@@ -71,6 +75,7 @@ impl Centre {
             groups,
             until,
             renew: self.asks_for_epoch(view),
+            left_out,
         })
     }
 
@@ -92,6 +97,10 @@ impl Centre {
             let mut batch = Batch::default();
             batch.extend(rows);
             out.push(Output::Commit(batch));
+        }
+        let sets = found.left_out;
+        if sets > 0 {
+            out.push(Output::Emit(Event::MatchGroupsLeftOut { sets }));
         }
         Ok(Outcome::MatchGroups(found))
     }

@@ -127,6 +127,7 @@ impl Sim {
             | Event::MemberAdmitted { .. }
             | Event::MemberRemoved { .. }
             | Event::MatchEpochLogged { .. }
+            | Event::MatchGroupsLeftOut { .. }
             | Event::MatchOpened { .. }
             | Event::MatchRefused { .. }
             | Event::RosterApplied { .. } => false,
