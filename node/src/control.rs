@@ -80,6 +80,8 @@ pub enum Request {
     },
     /// The members.
     Members,
+    /// Begin a new match epoch.
+    MatchRotate,
     /// Take a member out of the register.
     MemberRemove {
         /// Its name.

@@ -44,6 +44,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::clock;
 use crate::http::{Admitted, Server};
+use crate::matching::{Answering, Idle};
 use crate::net::{Net, NetEvent, PeerId};
 use crate::store::Store;
 
@@ -92,6 +93,8 @@ pub struct Daemon {
     /// Cosigns logs outside the network.
     witness: Option<Stock>,
     waiting: Waiting,
+    /// Private matching, until it is started.
+    matching: Option<(Answering, Idle)>,
 }
 
 impl Daemon {
@@ -117,6 +120,21 @@ impl Daemon {
     /// # Errors
     /// [`RunError::Commit`].
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), RunError> {
+        let matching = self.matching.take();
+        let matching = matching.map(|(answering, idle)| idle.start(&answering));
+        let ended = self.follow_inputs(&mut stop).await;
+        if let Some(matching) = matching {
+            matching.stop().await;
+        }
+        ended?;
+        if let Some(http) = self.http.take() {
+            http.stop().await;
+        }
+        self.net.shutdown().await;
+        Ok(())
+    }
+
+    async fn follow_inputs(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), RunError> {
         self.step(Input::Wake).await?;
         loop {
             let deadline = self.deadline();
@@ -138,10 +156,6 @@ impl Daemon {
             }
             self.same_log()?;
         }
-        if let Some(http) = self.http.take() {
-            http.stop().await;
-        }
-        self.net.shutdown().await;
         Ok(())
     }
 
@@ -194,6 +208,7 @@ impl Daemon {
                 let committed = tokio::task::spawn_blocking(move || store.commit(batch)).await;
                 committed.map_err(|_| RunError::Task)??;
                 self.maintain();
+                self.handle.matching.wake();
             } else {
                 rest.push(output);
             }
@@ -218,8 +233,11 @@ impl Daemon {
                 // Whoever asked may have gone.
                 let _ = self.replies.remove(&id).map(|answer| answer.send(done));
             }
-            // Members are admitted where they are served.
-            Output::MembersChanged => {}
+            Output::MembersChanged => {
+                self.directory.set_members(self.centre.members());
+                self.net.set_peers(self.directory.peers(self.centre.id()));
+                self.handle.matching.change_members();
+            }
             Output::RosterChanged => {
                 self.admitted.set(self.centre.roster(), clock::now());
                 self.directory.set(self.centre.roster(), clock::now());
@@ -239,6 +257,13 @@ impl Daemon {
             }
             Ask::Status(answer) => {
                 let _ = answer.send(self.status());
+                None
+            }
+            Ask::MatchAccess(asker, answer) => {
+                let (now, store) = (clock::now(), &*self.store);
+                let access = self.centre.match_access(&asker, now, store);
+                // Where policy cannot be asked, nothing may be matched.
+                let _ = answer.send(access.unwrap_or_default());
                 None
             }
             Ask::JobDone(id, result) => Some(Input::JobDone(id, result)),

@@ -178,6 +178,10 @@ async fn answer(handle: &Handle, request: Request) -> Result<Value, Fault> {
             members::add(handle, added).await
         }
         Request::Members => Ok(members::list(handle)),
+        Request::MatchRotate => {
+            handle.matching.renew();
+            Ok(json!({ "rotate": "asked for" }))
+        }
         Request::MemberRemove { name } => members::remove(handle, name).await,
         // Answered where lines can be sent while it runs.
         Request::Ingest { .. } | Request::ExportOpenings { .. } => {

@@ -2,15 +2,20 @@
 //!
 //! In scope: asking and waiting for an answer. Out of scope: what becomes of it (`daemon`, the core).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use hashpact_keys::Signer;
 use hashpact_protocol::centre::{Command, CommandError, JobId, JobResult, Outcome};
+use hashpact_protocol::lists::Set;
+use hashpact_protocol::policy::{Asker, MatchMode};
+use hashpact_protocol::psi::GroupId;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Status;
 use crate::config::Checked;
+use crate::matching::Desk;
 use crate::store::Store;
 
 /// Commands waiting for the loop: an operator and an ingest never have more under way.
@@ -23,8 +28,13 @@ pub(super) type Answer = oneshot::Sender<Result<Outcome, CommandError>>;
 pub(crate) enum Ask {
     Command(Command, Answer),
     Status(oneshot::Sender<Status>),
+    /// What somebody may match now, by group of the manifest that is served.
+    MatchAccess(Asker, oneshot::Sender<MatchAccess>),
     JobDone(JobId, JobResult),
 }
+
+/// The groups that somebody may match, and in which modes; empty where policy cannot be asked.
+pub(crate) type MatchAccess = BTreeMap<GroupId, Set<MatchMode>>;
 
 /// A handle to a running daemon, for the control socket.
 #[derive(Clone)]
@@ -33,6 +43,8 @@ pub struct Handle {
     pub(crate) store: Arc<Store>,
     pub(crate) checked: Arc<Checked>,
     pub(crate) ingesting: Arc<AtomicBool>,
+    /// Private matching: how it stands, and a new epoch.
+    pub(crate) matching: Desk,
     /// Signs receipts of what it has signed as a checkpoint.
     pub(crate) log_signer: Arc<Signer>,
 }
@@ -65,6 +77,17 @@ impl Handle {
             .await
             .map_err(|_| Stopped)?;
         Ok(answered.await.map_err(|_| Stopped)??)
+    }
+
+    /// What somebody may match now.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub(crate) async fn match_access(&self, asker: Asker) -> Result<MatchAccess, Stopped> {
+        let (answer, answered) = oneshot::channel();
+        let ask = Ask::MatchAccess(asker, answer);
+        self.asks.send(ask).await.map_err(|_| Stopped)?;
+        answered.await.map_err(|_| Stopped)
     }
 
     /// As [`Handle::command`], from a thread that may block; the answer is waited for later.

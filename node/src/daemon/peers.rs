@@ -1,9 +1,11 @@
-//! Which libp2p identity is which centre of the roster.
+//! Which libp2p identity is which centre of the roster, or which member of this one.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use hashpact_keys::{CentreId, KeyUse, Roster, Timestamp};
+use hashpact_protocol::centre::Member;
+use hashpact_protocol::policy::Asker;
 
 use crate::net::{Multiaddr, Peer, PeerId, PeerKind, peer_id_of};
 
@@ -18,6 +20,7 @@ struct Entries {
     roster: Option<Arc<Roster>>,
     centres: BTreeMap<PeerId, CentreId>,
     peers: BTreeMap<CentreId, Peer>,
+    members: BTreeMap<PeerId, String>,
 }
 
 impl Directory {
@@ -49,15 +52,43 @@ impl Directory {
                 entries.peers.insert(centre.id.clone(), peer);
             }
         }
-        *self.inner.write().unwrap_or_else(PoisonError::into_inner) = entries;
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        entries.members = std::mem::take(&mut inner.members);
+        *inner = entries;
     }
 
-    /// Everyone but `own`.
+    /// Takes the members of this centre.
+    pub fn set_members<'m>(&self, members: impl Iterator<Item = &'m Member>) {
+        let ids = members.filter_map(|member| {
+            let id = peer_id_of(member.node_key.as_bytes())?;
+            Some((id, member.id.clone()))
+        });
+        let ids = ids.collect();
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        inner.members = ids;
+    }
+
+    /// Everyone but `own`: centres, and members, who dial us.
     #[must_use]
     pub fn peers(&self, own: &CentreId) -> Vec<Peer> {
         let entries = self.read();
         let others = entries.peers.iter().filter(|(centre, _)| *centre != own);
-        others.map(|(_, peer)| peer.clone()).collect()
+        let members = entries.members.keys().map(|id| Peer {
+            id: *id,
+            kind: PeerKind::Member,
+            addresses: Vec::new(),
+        });
+        let others = others.map(|(_, peer)| peer.clone());
+        others.chain(members).collect()
+    }
+
+    /// Who asks for a match from this identity.
+    #[must_use]
+    pub fn asker(&self, peer: &PeerId) -> Option<Asker> {
+        let entries = self.read();
+        let centre = entries.centres.get(peer).cloned().map(Asker::Centre);
+        let member = || entries.members.get(peer).cloned().map(Asker::Member);
+        centre.or_else(member)
     }
 
     /// The centre with this identity.

@@ -22,6 +22,7 @@ use crate::clock;
 use crate::config::{Checked, ConfigError};
 use crate::home::{Home, HomeError, NodeKeys};
 use crate::http::{Admitted, ClientFilesError, HttpClient, HttpClientConfig, LogFolder, Server};
+use crate::matching::Parts;
 use crate::net::{self, NetConfig, NetError};
 use crate::store::durable::Steps;
 use crate::store::{CommitError, OpenError, Store};
@@ -209,7 +210,7 @@ impl Daemon {
         checked: Checked,
         steps: Steps,
     ) -> Result<Self, RunError> {
-        let store = Arc::new(open_store(home, keys, &checked, steps)?);
+        let store = Arc::new(open_store(home, keys, &checked, steps.clone())?);
         let roster = roster_in_force(&store)?;
         // An earlier process may have ended between the log and the mark.
         mark_begun(home)?;
@@ -221,17 +222,30 @@ impl Daemon {
         let centre = Centre::new(checked.centre.clone(), signers, roster, session, &*store)?;
         let directory = Directory::default();
         directory.set(centre.roster(), clock::now());
-        let library = Library::new(
-            Arc::clone(&store),
-            directory.clone(),
-            checked.origin.clone(),
-        );
+        let origin = checked.origin.clone();
+        let library = Library::new(Arc::clone(&store), directory.clone(), origin);
+        directory.set_members(centre.members());
         let config = NetConfig {
             seed: *keys.node_seed()?,
             listen: checked.listen.clone(),
             peers: directory.peers(&checked.centre),
         };
-        let (net, heard) = net::start(config, Arc::new(library), None)?;
+        let (asks_in, asks) = mpsc::channel(ASKS_WAITING);
+        let parts = Parts::new(&home.data(), checked.origin.clone(), steps.clone());
+        let checked = Arc::new(checked);
+        let handle = Handle {
+            asks: asks_in,
+            store: Arc::clone(&store),
+            checked: Arc::clone(&checked),
+            ingesting: Arc::default(),
+            matching: parts.desk(),
+            log_signer: Arc::new(keys.signer(KeyUse::Log)?),
+        };
+        let network = centre.roster().network;
+        let answering = parts.answering(handle.clone(), directory.clone(), network);
+        let signer = keys.signer(KeyUse::Manifest)?;
+        let building = parts.building(handle.clone(), keys.match_keys(), steps, network, signer);
+        let (net, heard) = net::start(config, Arc::new(library), Some(answering.service()))?;
         let admitted = Admitted::default();
         admitted.set(centre.roster(), clock::now());
         let mut seen = VecDeque::new();
@@ -247,14 +261,6 @@ impl Daemon {
         })?;
         let urls = checked.witnesses.clone();
         let submissions = Arc::new(Submissions::new(Arc::clone(&store), client, urls));
-        let (asks_in, asks) = mpsc::channel(ASKS_WAITING);
-        let handle = Handle {
-            asks: asks_in,
-            store: Arc::clone(&store),
-            checked: Arc::new(checked),
-            ingesting: Arc::default(),
-            log_signer: Arc::new(keys.signer(KeyUse::Log)?),
-        };
         Ok(Self {
             centre,
             store,
@@ -275,6 +281,7 @@ impl Daemon {
             submissions,
             witness,
             waiting: Waiting::default(),
+            matching: Some((answering, building)),
         })
     }
 }

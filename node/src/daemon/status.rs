@@ -623,7 +623,12 @@ impl Daemon {
             peers: peers.collect(),
             withheld: self.withheld(),
             recalls: self.centre.unacknowledged().map(Into::into).collect(),
-            matching: MatchStatus::of(&self.centre, &*self.store, clock::now()),
+            matching: MatchStatus::of(
+                &self.centre,
+                &*self.store,
+                &self.handle.matching,
+                clock::now(),
+            ),
             events: self.seen.iter().cloned().collect(),
         }
     }

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::passphrase::PassphraseSource;
 use super::{Home, HomeError, NODE_KEYS};
+use crate::matching::{EpochSeal, IdKey, MatchKeys};
 use crate::store::StoreKeys;
 use crate::store::index::IndexKey;
 use crate::store::sealed::SealKey;
@@ -75,6 +76,17 @@ impl NodeKeys {
         StoreKeys {
             seal: SealKey::new(&derived("hashpact storage seal v1")),
             index: IndexKey::new(&derived("hashpact storage index v1")),
+        }
+    }
+
+    /// The keys that seal match epochs and hash the ids of match items, derived from the storage key.
+    #[must_use]
+    pub fn match_keys(&self) -> MatchKeys {
+        let derived =
+            |context| Zeroizing::new(blake3::derive_key(context, self.keys.storage().as_slice()));
+        MatchKeys {
+            seal: EpochSeal::new(&derived("hashpact storage match v1")),
+            ids: IdKey::new(&derived("hashpact storage match id v1")),
         }
     }
 

@@ -41,7 +41,7 @@ pub enum Standing {
 
 impl Standing {
     /// Of a delta of a log that stands so; `is_own` if this node writes the log.
-    fn of(seq: Seq, state: &LogState, is_own: bool) -> Self {
+    pub(super) fn of(seq: Seq, state: &LogState, is_own: bool) -> Self {
         match (seq < state.witnessed_seq, state.frozen) {
             (true, _) => Self::InForce,
             (false, Some(frozen)) => Self::Void { frozen },
@@ -296,7 +296,7 @@ impl Store {
 
     /// What `read` finds in an index that led to what is in force all the while: a body that is rewritten meanwhile may
     /// have moved what the index led to, and the index may have followed it.
-    fn settled<T>(
+    pub(super) fn settled<T>(
         &self,
         read: impl Fn(&Index, &Index) -> Result<T, LookupError>,
     ) -> Result<T, LookupError> {
@@ -313,7 +313,7 @@ impl Store {
     }
 
     /// The record at a place, with what is known about it; `None` if it has gone from there.
-    fn read_entry(
+    pub(super) fn read_entry(
         &self,
         value: &Value,
         retracted: &Index,
@@ -353,7 +353,7 @@ impl Store {
 const PLACES_PER_LOG: usize = 64;
 
 /// Places of a fingerprint, log by log: first those that did not end, then those that did.
-fn places_of(places: &Index, key: &Key) -> Result<Vec<Value>, LookupError> {
+pub(super) fn places_of(places: &Index, key: &Key) -> Result<Vec<Value>, LookupError> {
     let place = |value: &Value| (value.origin, value.seq, value.offset);
     let (mut all, mut ended) = (BTreeSet::new(), BTreeSet::new());
     let mut values = Vec::new();
@@ -376,7 +376,11 @@ fn places_of(places: &Index, key: &Key) -> Result<Vec<Value>, LookupError> {
 }
 
 /// Every value under a key in order, however many there are: the last may be the one that counts.
-fn each_value(index: &Index, key: &Key, mut take: impl FnMut(Value)) -> Result<(), LookupError> {
+pub(super) fn each_value(
+    index: &Index,
+    key: &Key,
+    mut take: impl FnMut(Value),
+) -> Result<(), LookupError> {
     let hits = index.find(key)?;
     if hits.complete {
         for value in hits.values {

@@ -17,6 +17,7 @@
 //! | `commit/change` | a stored body with more or less in it |
 //! | `view`, `served` | what the core reads, and what other centres are sent |
 //! | `lookup`, `bodies` | look-ups, and one record out of a body |
+//! | `own` | what this node's own log puts and ends, delta by delta |
 //! | `proving` | proofs of a record and of a leaf |
 //! | `upkeep`, `holes` | merging segments, and rows that lead to nothing |
 //! | `rebuild`, `sections` | the index from the bodies |
@@ -35,6 +36,7 @@ pub mod index;
 mod layout;
 mod lines;
 mod lookup;
+mod own;
 mod places;
 mod proving;
 mod published;
@@ -62,6 +64,7 @@ pub use bodies::{BodyFault, DamagedBody};
 pub use commit::CommitError;
 pub use control::{ControlError, FORMAT};
 pub use lookup::{FoundEntry, LookupError, Standing};
+pub use own::OwnRecord;
 pub use proving::{LeafProofError, LoggedLeaf, ProveError, StoredProof, prove_leaf};
 pub use rebuild::{Progress, RebuildError};
 pub use served::{ServedBody, ServingCost};

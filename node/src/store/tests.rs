@@ -7,6 +7,7 @@ mod ending;
 mod families;
 mod look_ups;
 mod model;
+mod own;
 mod proofs;
 mod published;
 mod rebuilding;

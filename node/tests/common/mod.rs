@@ -7,6 +7,7 @@
 //! | `said` | how a command ended and what it printed |
 //! | `node` | one centre's home and its process |
 //! | `network` | root keys and rosters |
+//! | `ruled` | a centre under policy |
 //! | `log` | a log that no node writes |
 //! | `hostile` | servers in the place of a witness that answer wrongly |
 //! | `witness` | an auditor's witness, and bare HTTP |
@@ -19,6 +20,7 @@ mod list;
 mod log;
 mod network;
 mod node;
+mod ruled;
 pub(crate) mod said;
 mod witness;
 
@@ -32,6 +34,7 @@ pub(crate) use list::{List, PROFILE, sha256_of};
 pub(crate) use log::StockLog;
 pub(crate) use network::{Network, audited, two};
 pub(crate) use node::{Node, Over, copy_folder};
+pub(crate) use ruled::{Ruled, ruled_two};
 pub(crate) use said::{Said, hashpact};
 pub(crate) use witness::{Witness, ask, section};
 

@@ -29,6 +29,7 @@ use hashpact_keys::Timestamp;
 use crate::Hash;
 use crate::fingerprint::Algorithm;
 use crate::labels::{ClassId, Purpose};
+use crate::lists::Set;
 use crate::policy::{Asker, MatchMode};
 use crate::psi::{Epoch, GroupId, RefusalCode, SessionId};
 
@@ -191,6 +192,8 @@ pub struct MatchGroup {
     pub classes: Vec<ClassId>,
     /// Hash of their row: what somebody may do with them, by all that policies look at of who asks.
     pub rows_hash: Hash,
+    /// The modes in which somebody may match them now: nothing is made for another.
+    pub modes: Set<MatchMode>,
 }
 
 /// Which groups there are, and for how long that holds.

@@ -5,6 +5,8 @@ use hashpact_protocol::centre::{Centre, MatchDay};
 use hashpact_protocol::view::View;
 use serde::{Deserialize, Serialize};
 
+use crate::matching::{Desk, ServedStatus};
+
 /// What is matched at this centre, and by whom today.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MatchStatus {
@@ -18,6 +20,9 @@ pub struct MatchStatus {
     pub until: Option<u64>,
     /// Members in the register.
     pub members: u64,
+    /// What is built here and served.
+    #[serde(default)]
+    pub served: ServedStatus,
     /// What was charged on this UTC day.
     pub sessions: Vec<MatchedStatus>,
     /// What was refused on it, since the start.
@@ -49,7 +54,13 @@ pub struct RefusedStatus {
 }
 
 impl MatchStatus {
-    pub(in super::super) fn of(centre: &Centre, view: &impl View, now: Timestamp) -> Self {
+    pub(in super::super) fn of(
+        centre: &Centre,
+        view: &impl View,
+        desk: &Desk,
+        now: Timestamp,
+    ) -> Self {
+        let built = desk.status();
         let served = centre.served_manifest(view).map(|(_, manifest)| manifest);
         let MatchDay { charged, refused } = centre.match_day(now, view);
         let charged = charged.into_iter();
@@ -70,6 +81,7 @@ impl MatchStatus {
             groups: served.as_ref().map_or(0, |it| it.groups.len() as u64),
             until: served.as_ref().map(|manifest| manifest.until.get()),
             members: centre.members().count() as u64,
+            served: built,
             sessions: sessions.collect(),
             refused: refused.collect(),
         }

@@ -15,6 +15,7 @@ use super::{MatchGroup, MatchGroups};
 use crate::Hash;
 use crate::labels::ClassId;
 use crate::limits;
+use crate::lists::Set;
 use crate::policy::EngineError;
 use crate::psi::GroupId;
 use crate::view::{Batch, Shelf, View, Write};
@@ -35,9 +36,12 @@ impl Centre {
     ) -> Result<MatchGroups, EngineError> {
         let (rows, until) = self.match_rows(now)?;
         let mut sets: BTreeMap<Hash, Vec<ClassId>> = BTreeMap::new();
+        // Classes of one row have the same modes.
+        let mut modes = BTreeMap::new();
         for row in rows {
             if let Some(hash) = row.row {
                 sets.entry(hash).or_default().push(row.class);
+                modes.insert(hash, row.modes);
             }
         }
         let known = numbered(view);
@@ -68,6 +72,7 @@ impl Centre {
                 id,
                 classes,
                 rows_hash,
+                modes: modes.get(&rows_hash).copied().unwrap_or_else(Set::empty),
             });
         }
         groups.sort_unstable_by_key(|group| group.id);
@@ -116,6 +121,8 @@ pub(super) fn numbered(view: &impl View) -> Vec<MatchGroup> {
             id,
             classes,
             rows_hash,
+            // Policy says, when it is asked.
+            modes: Set::empty(),
         })
     });
     groups.collect()

@@ -25,6 +25,8 @@ pub struct ClassRow {
     pub class: ClassId,
     /// Hash of who may match it, how and for what; none if nobody may.
     pub row: Option<Hash>,
+    /// The modes in which somebody may.
+    pub modes: Set<MatchMode>,
 }
 
 /// What is asked of policies: a match, and to be told of what matched.
@@ -177,6 +179,7 @@ impl Centre {
                 .map(|(place, (class, _))| ClassRow {
                     class: *class,
                     row: row(&patterns, place),
+                    modes: modes(&patterns, place),
                 });
             Ok((rows.collect(), changes(panel.law, now)))
         })
@@ -260,6 +263,14 @@ pub(super) struct Allowed {
     /// The classes that it may match at all, with the modes.
     pub(super) classes: BTreeMap<ClassId, Set<MatchMode>>,
     pub(super) until: Option<Timestamp>,
+}
+
+/// The modes in which anybody may match a class.
+fn modes(patterns: &BTreeMap<Vec<u8>, Vec<Set<MatchMode>>>, place: usize) -> Set<MatchMode> {
+    let modes = patterns
+        .values()
+        .filter_map(|modes| modes.get(place).copied());
+    modes.fold(Set::empty(), Set::union)
 }
 
 fn row(patterns: &BTreeMap<Vec<u8>, Vec<Set<MatchMode>>>, place: usize) -> Option<Hash> {

@@ -1,0 +1,17 @@
+//! Private matching as others meet it: a real centre over real libp2p on loopback, and a client that may do anything.
+//!
+//! | file | answers |
+//! |---|---|
+//! | `served` | a centre under policy with a list, and a member that speaks frames |
+//! | `sessions` | what a session gives, and how it goes on |
+//! | `hostile` | what a client cannot do, and that others go on meanwhile |
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "any other answer is a failure"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod hostile;
+mod served;
+mod sessions;
