@@ -187,6 +187,7 @@ impl Centre {
         centre.load_transfers(view);
         centre.load_recalls(view);
         centre.load_members(view);
+        centre.load_sessions(view);
         Ok(centre)
     }
 
@@ -217,6 +218,7 @@ impl Centre {
         self.fetch_bodies(now, view, &mut out);
         self.end_serving(now, &mut out);
         self.recall_what_is_due(now, rng, view, &mut out);
+        self.close_left(now, rng, view, &mut out);
         self.settle_disputes(now, view, &mut out);
         self.keep_time(now, rng, &mut out);
         self.tell_heads(&mut out);

@@ -52,7 +52,8 @@ impl Waiting {
             | Command::Begin(_)
             | Command::Regain(_)
             | Command::Policy { .. }
-            | Command::MatchEpoch { .. } => true,
+            | Command::MatchEpoch { .. }
+            | Command::MatchClose(_) => true,
         };
         // Of a log that is behind or frozen the core says so at once; waiting would not help.
         let (_, own) = centre.own_log();

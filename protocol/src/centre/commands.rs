@@ -23,7 +23,7 @@ use crate::delta::{Draft, DraftError};
 use crate::labels::{ClassId, LabelsError};
 use crate::log::AppendError;
 use crate::policy::{EngineError, PolicyFault};
-use crate::psi::GroupId;
+use crate::psi::{GroupId, RecordError};
 use crate::verify::LeafFault;
 use crate::view::View;
 use extend::Extension;
@@ -136,6 +136,9 @@ pub enum CommandError {
         /// The group.
         group: GroupId,
     },
+    /// A session record that no side could write.
+    #[error(transparent)]
+    MatchRecord(#[from] RecordError),
     /// Policy cannot be asked who may match.
     #[error("policy cannot be asked who may match: {0}")]
     MatchPolicy(#[from] EngineError),
@@ -173,6 +176,7 @@ impl Centre {
             Command::MatchGroups => self.number_groups(now, view, out),
             Command::MatchEpoch { manifest } => self.log_manifest(manifest, now, view, out),
             Command::MatchOpen(request) => self.open_match(&request, now, rng, view, out),
+            Command::MatchClose(record) => self.close_match(record, now, rng, view, out),
         };
         out.push(Output::Reply(id, done));
     }

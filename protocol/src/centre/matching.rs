@@ -13,8 +13,10 @@
 //! | `groups` | which classes are matched together, under which number |
 //! | `open` | whether a session may begin or go on |
 //! | `quota` | what was charged to whom |
-//! | `sessions` | which epochs and sessions are logged |
+//! | `epochs` | which epochs are logged, and at hand |
+//! | `sessions` | what is logged of sessions |
 
+mod epochs;
 mod groups;
 mod members;
 mod open;
@@ -218,6 +220,8 @@ pub(super) struct Matching {
     access: Access,
     /// The sessions of this run that are open or ended a short while ago.
     sessions: BTreeMap<(Asker, SessionId), Open>,
+    /// Those that a former run left open.
+    left: Vec<Open>,
     /// What was refused on this UTC day, by whom and why; the day first.
     refused: (u64, BTreeMap<(Asker, RefusalCode), u64>),
 }

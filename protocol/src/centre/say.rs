@@ -10,7 +10,7 @@ use crate::delta::{BodyError, Draft, Expected, Retraction, Seq};
 use crate::labels::{ClassId, Labels};
 use crate::log::{CheckpointError, ForkError, SignedCheckpoint};
 use crate::policy::{Asker, Closed, MatchMode, VerifiedBody};
-use crate::psi::Epoch;
+use crate::psi::{Epoch, SessionRecord};
 use crate::verify::SuffixError;
 use crate::view::Batch;
 use crate::wire::{BulkRequest, Frame, Message, WireError};
@@ -74,6 +74,8 @@ pub enum Command {
     },
     /// Open a match session, or go on with one: it is charged before it is answered.
     MatchOpen(MatchRequest),
+    /// Log a record of a match session that ended: answered here, or asked of another centre.
+    MatchClose(SessionRecord),
 }
 
 /// How a command ended well.
@@ -103,6 +105,13 @@ pub enum Outcome {
     },
     /// The match session is open, and charged.
     MatchOpened(MatchGrant),
+    /// The record of the match session is logged.
+    MatchClosed {
+        /// The index of its leaf; none if it was logged before.
+        index: Option<u64>,
+        /// The record as it is logged.
+        record: Vec<u8>,
+    },
 }
 
 /// Heavy work for the node.

@@ -129,10 +129,12 @@ fn over_quota_is_refused_and_logged_once() -> Done {
         per_day: MEMBER_DAY,
         got: 501,
     };
+    let sealed = crate::records::sealed(&sim);
     for n in 2..6 {
         assert_eq!(ask(&mut sim, sized(n, acme(), 501)), Err(over));
     }
     assert_eq!(told(&sim, |why| *why == over), 1);
+    assert_eq!(crate::records::sealed(&sim), sealed + 1);
     // What is left is left, for this principal; and the others have theirs.
     assert_eq!(
         ask(&mut sim, sized(7, acme(), 500)).unwrap().used,
@@ -144,16 +146,19 @@ fn over_quota_is_refused_and_logged_once() -> Done {
     sim.restart(0)?;
     sim.connect_all()?;
     sim.run_for(10)?;
+    let sealed = crate::records::sealed(&sim);
     let answer = ask(&mut sim, sized(8, acme(), 100));
     assert!(
         matches!(answer, Err(MatchRefusal::OverQuota { .. })),
         "{answer:?}"
     );
+    assert_eq!(crate::records::sealed(&sim), sealed);
     // The next day has a quota and a refusal of its own.
     sim.advance(DAY_S)?;
     sim.run_for(60)?;
     assert_eq!(ask(&mut sim, sized(9, acme(), 3_000)).unwrap().used, 3_000);
     assert!(ask(&mut sim, sized(10, acme(), 100)).is_err());
+    assert_eq!(crate::records::sealed(&sim), sealed + 1);
     Ok(())
 }
 

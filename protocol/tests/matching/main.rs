@@ -11,3 +11,4 @@ mod asking;
 mod groups;
 mod members;
 mod network;
+mod records;

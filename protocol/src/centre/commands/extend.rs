@@ -101,11 +101,23 @@ impl Centre {
         view: &impl View,
         out: &mut Vec<Output>,
     ) -> Result<(), CommandError> {
+        self.log_leaves(leaf.to_bytes().into_iter().collect(), rows, now, view, out)
+    }
+
+    /// As [`Centre::log_leaf`], for several.
+    pub(in super::super) fn log_leaves(
+        &mut self,
+        leaves: Vec<Vec<u8>>,
+        rows: Vec<Write>,
+        now: Timestamp,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) -> Result<(), CommandError> {
         self.may_sign()?;
         self.would_be_taken(now)?;
         let extension = Extension {
             state: self.own.clone(),
-            leaves: leaf.to_bytes().into_iter().collect(),
+            leaves,
             rows,
             ..Extension::default()
         };

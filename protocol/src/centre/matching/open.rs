@@ -11,9 +11,10 @@ use rand_core::CryptoRng;
 use super::super::commands::CommandError;
 use super::super::law::LawMark;
 use super::super::{Centre, Event, Outcome, Output, later};
+use super::epochs::Logged;
 use super::quota::{self, DAY_S, Used};
 use super::rows::Allowed;
-use super::sessions::{Logged, Open};
+use super::sessions::Open;
 use super::{MatchDay, MatchGrant, MatchRefusal, MatchRequest};
 use crate::fingerprint::Algorithm;
 use crate::labels::Purpose;
@@ -59,11 +60,12 @@ impl Centre {
         view: &impl View,
         out: &mut Vec<Output>,
     ) -> Result<Outcome, CommandError> {
+        self.forget_sessions(now);
         match self.may_open(request, now, view) {
             Ok(Opening { grant, used, open }) => {
                 if !grant.resumed {
                     let mut batch = Batch::default();
-                    batch.extend([used.keep(&request.principal, open.kind)]);
+                    batch.extend([used.keep(&request.principal, open.kind), open.keep()]);
                     out.push(Output::Commit(batch));
                     out.push(Output::Emit(Event::MatchOpened {
                         by: request.principal.clone(),
@@ -147,6 +149,10 @@ impl Centre {
     /// Whether this is an open session that goes on; an error if its name is taken.
     fn resumes(&self, request: &MatchRequest, now: Timestamp) -> Result<bool, MatchRefusal> {
         let place = (request.principal.clone(), request.session);
+        // What a former run began, nobody knows how far it came: it is charged anew, under a name of its own.
+        if self.matching.left.iter().any(|open| open.place() == place) {
+            return Err(MatchRefusal::Taken);
+        }
         let Some(open) = self.matching.sessions.get(&place) else {
             return Ok(false);
         };

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! 'Q' asker type       [day, used, sessions, epoch, counts, before]   what one principal used of one type; one row, the newest day
+//! 'R' asker reason     day                                            the last day of which a refusal is in the log
 //! ```
 //!
 //! A day ends by the later of the local clock and the newest time of which a quorum spoke, and a row never goes back: a clock
@@ -12,7 +13,7 @@ use hashpact_keys::reader::{Reader, ShapeError};
 
 use crate::limits;
 use crate::policy::Asker;
-use crate::psi::Epoch;
+use crate::psi::{Epoch, RefusalCode};
 use crate::view::{Shelf, View, Write};
 
 use super::MatchRefusal;
@@ -174,4 +175,20 @@ pub(super) fn all_used(day: u64, view: &impl View) -> Vec<(Asker, u8, Used)> {
         Some((asker, *kind.first()?, used))
     });
     rows.filter(|(_, _, used)| used.day >= day).collect()
+}
+
+/// Notes that a refusal of a day is in the log.
+pub(super) fn told(asker: &Asker, code: RefusalCode, day: u64) -> Write {
+    Write::Keep {
+        shelf: Shelf::Quota,
+        key: key(b'R', asker, code as u8),
+        value: Some(day.to_be_bytes().to_vec()),
+    }
+}
+
+/// Whether a refusal of this day, or of a later one, is in the log.
+pub(super) fn is_told(asker: &Asker, code: RefusalCode, day: u64, view: &impl View) -> bool {
+    let row = view.kept(Shelf::Quota, &key(b'R', asker, code as u8));
+    let last = row.and_then(|row| row.try_into().ok().map(u64::from_be_bytes));
+    last.is_some_and(|last| last >= day)
 }
