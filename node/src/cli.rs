@@ -9,6 +9,7 @@ mod ask;
 mod audit;
 mod init;
 mod key;
+mod matching;
 mod member;
 mod policy;
 mod prove;
@@ -90,6 +91,8 @@ enum Command {
     Retract(ask::RetractArgs),
     /// Which entries have a fingerprint.
     Lookup(ask::LookupArgs),
+    /// Check a list against what a centre holds and may not share, without either list being shown.
+    Match(matching::MatchArgs),
     /// List, seal and renew the node's own keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -239,6 +242,7 @@ fn dispatch(cli: Cli) -> Result<Answer, Failure> {
         Command::Ingest(args) => ask::ingest(&home, &args, json),
         Command::Retract(args) => ask::retract(&home, &args),
         Command::Lookup(args) => ask::lookup(&home, &args),
+        Command::Match(args) => matching::run(&home, &args),
         Command::Key(command) => key::key(&home, &source, &command),
         Command::Audit(command) => audit::audit(&home, &source, &command),
         Command::Member(command) => member::member(&home, &command),

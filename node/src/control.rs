@@ -5,6 +5,7 @@
 //! same connection. Requests carry fingerprints, answers do not go to any log.
 
 pub mod client;
+pub mod matching;
 mod members;
 pub mod openings;
 mod proving;
@@ -62,6 +63,8 @@ pub enum Request {
         /// The first leaf that is of interest.
         from: u64,
     },
+    /// Check a list against another centre's, without either being shown: `report` lines of what matched.
+    Match(matching::MatchAsk),
     /// Take the next roster.
     RosterApply {
         /// The armored document.
@@ -100,7 +103,9 @@ pub enum Request {
 pub enum Line {
     /// How far it is.
     Progress(crate::daemon::IngestProgress),
-    /// One line of an ingest's report.
+    /// How far a check of a list is.
+    Match(crate::matching::client::Progress),
+    /// One line of an ingest's report, or of what matched.
     Report(serde_json::Value),
     /// It is done, and this is the answer.
     Done(serde_json::Value),

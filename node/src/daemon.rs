@@ -10,6 +10,7 @@
 //! | `handle` | how the rest of the process asks |
 //! | `waiting` | commands that came too early, and peers that missed something |
 //! | `peers` | which libp2p identity is which centre |
+//! | `reach` | how other centres are asked to match |
 //! | `library` | what is read to answer other centres |
 //! | `jobs` | how heavy work runs beside the loop |
 //! | `ingest` | how a file becomes signed deltas |
@@ -22,6 +23,7 @@ mod ingest;
 mod jobs;
 mod library;
 mod peers;
+mod reach;
 mod start;
 mod status;
 mod stock;

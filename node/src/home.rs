@@ -166,6 +166,12 @@ impl Home {
         self.path.join("data")
     }
 
+    /// The folder of what is kept between two checks of lists against other centres.
+    #[must_use]
+    pub fn match_cache(&self) -> PathBuf {
+        self.data().join("matching").join("cache")
+    }
+
     /// The control socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {

@@ -242,7 +242,7 @@ impl Screen {
             Line::Progress(step) => self.progress(step),
             Line::Report(line) => self.report(&line),
             // The client keeps these for itself.
-            Line::Done(_) | Line::Error(_) => {}
+            Line::Match(_) | Line::Done(_) | Line::Error(_) => {}
         }
     }
 

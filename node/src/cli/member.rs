@@ -1,19 +1,40 @@
-//! `hashpact member`: the register of those who check their lists with this centre.
+//! `hashpact member`: the register of those who check their lists with this centre, and a member's own home.
 //!
 //! A member is known to this centre alone. What it may match, the grants of this centre's policy say.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
-use hashpact_keys::{Jurisdiction, PublicKey};
-use serde_json::Value;
+use hashpact_keys::{CentreId, Jurisdiction, NetworkId, PublicKey};
+use serde_json::{Value, json};
 
+use super::init::seed;
+use super::matching::member_failure;
+use super::roster::read;
 use super::{Answer, Failure};
+use crate::armor::Kind;
 use crate::control::Request;
 use crate::control::client::Client;
 use crate::home::Home;
+use crate::matching::member::MemberHome;
 
 #[derive(Subcommand)]
 pub(super) enum MemberCommand {
+    /// Make a member's home, on the member's machine, and print the key that the centre is to admit.
+    #[command(
+        after_help = "The home holds one key, the network's rosters and a cache; `hashpact match` uses it. Compare the pin out of band: it is the\nhash that `roster new` printed when the network was made. Send the key to the centre, which admits it with\n`hashpact member add NAME --key HEX`.\n\nExample:\n  hashpact --home member member init --roster roster-1.txt --roster roster-2.txt --pin HASH --centre us"
+    )]
+    Init(InitArgs),
+    /// Take the network's next rosters into a member's home.
+    #[command(
+        after_help = "Example:\n  hashpact --home member member rosters roster-2.txt roster-3.txt"
+    )]
+    Rosters {
+        /// The rosters, each the successor of the one before.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
     /// Enter a member into this centre's register: its key may open match sessions here, and nothing else.
     #[command(
         after_help = "What it may match, and how much of it a day, the grants of this centre's policy say: those with its name, or with its\njurisdiction. A key of the roster is refused.\n\nExample:\n  hashpact --home us member add acme --key 6f0c…e1 --jurisdiction US --sector hosting"
@@ -28,6 +49,19 @@ pub(super) enum MemberCommand {
         /// Its name.
         name: String,
     },
+}
+
+#[derive(Args)]
+pub(super) struct InitArgs {
+    /// The rosters of the network from the first on.
+    #[arg(long, required = true, value_name = "FILE")]
+    roster: Vec<PathBuf>,
+    /// The network: the hash of its first roster, compared out of band.
+    #[arg(long, value_name = "HASH")]
+    pin: NetworkId,
+    /// The centre to check lists with.
+    #[arg(long, value_name = "CENTRE")]
+    centre: CentreId,
 }
 
 #[derive(Args)]
@@ -47,6 +81,8 @@ pub(super) struct AddArgs {
 
 pub(super) fn member(home: &Home, command: &MemberCommand) -> Result<Answer, Failure> {
     let request = match command {
+        MemberCommand::Init(args) => return init(home, args),
+        MemberCommand::Rosters { files } => return rosters(home, files),
         MemberCommand::Add(args) => Request::MemberAdd {
             name: args.name.clone(),
             key: args.key.to_string(),
@@ -58,6 +94,7 @@ pub(super) fn member(home: &Home, command: &MemberCommand) -> Result<Answer, Fai
     };
     let json = Client::connect(home)?.ask(&request, |_| {})?;
     let text = match command {
+        MemberCommand::Init(_) | MemberCommand::Rosters { .. } => String::new(),
         MemberCommand::Add(args) => format!("{} is a member.", args.name),
         MemberCommand::List => table(&json),
         MemberCommand::Remove { name } => format!(
@@ -65,6 +102,32 @@ pub(super) fn member(home: &Home, command: &MemberCommand) -> Result<Answer, Fai
         ),
     };
     Ok(Answer::new(json, text))
+}
+
+fn init(home: &Home, args: &InitArgs) -> Result<Answer, Failure> {
+    let made = MemberHome::new(home.path());
+    let rosters = read_rosters(&args.roster)?;
+    let seed = seed().map_err(Failure::failed)?;
+    let key = made.init(&rosters, &args.pin, &args.centre, &seed);
+    let key = key.map_err(member_failure)?;
+    let (folder, centre) = (home.path().display(), &args.centre);
+    let text = format!(
+        "Made {folder}. Send this key to {centre}, which admits it with `hashpact member add NAME --key {key} ...`; then\n`hashpact --home {folder} match --list FILE` checks a list."
+    );
+    let json = json!({ "home": home.path(), "centre": centre.to_string(), "key": key.to_string() });
+    Ok(Answer::new(json, text))
+}
+
+fn rosters(home: &Home, files: &[PathBuf]) -> Result<Answer, Failure> {
+    let made = MemberHome::new(home.path());
+    let version = made.add_rosters(&read_rosters(files)?);
+    let version = version.map_err(member_failure)?.get();
+    let text = format!("Roster version {version} is in force here.");
+    Ok(Answer::new(json!({ "roster_version": version }), text))
+}
+
+fn read_rosters(files: &[PathBuf]) -> Result<Vec<Vec<u8>>, Failure> {
+    files.iter().map(|file| read(file, Kind::Roster)).collect()
 }
 
 fn table(json: &Value) -> String {

@@ -80,7 +80,7 @@ impl Client {
             match serde_json::from_slice(&line)? {
                 Line::Done(value) => return Ok(value),
                 Line::Error(fault) => return Err(ClientError::Fault(fault)),
-                line @ (Line::Progress(_) | Line::Report(_)) => each(line),
+                line @ (Line::Progress(_) | Line::Match(_) | Line::Report(_)) => each(line),
             }
         }
     }

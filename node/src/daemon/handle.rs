@@ -14,6 +14,7 @@ use hashpact_protocol::psi::GroupId;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Status;
+use super::reach::Reach;
 use crate::config::Checked;
 use crate::matching::Desk;
 use crate::store::Store;
@@ -47,6 +48,8 @@ pub struct Handle {
     pub(crate) matching: Desk,
     /// Signs receipts of what it has signed as a checkpoint.
     pub(crate) log_signer: Arc<Signer>,
+    /// How other centres are asked to match.
+    pub(crate) reach: Arc<Reach>,
 }
 
 /// The loop has ended.

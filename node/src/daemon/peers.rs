@@ -91,6 +91,12 @@ impl Directory {
         centre.or_else(member)
     }
 
+    /// One centre alone, for whoever talks with no other.
+    #[must_use]
+    pub fn peers_with(&self, centre: &CentreId) -> Vec<Peer> {
+        self.read().peers.get(centre).cloned().into_iter().collect()
+    }
+
     /// The centre with this identity.
     #[must_use]
     pub fn centre(&self, peer: &PeerId) -> Option<CentreId> {

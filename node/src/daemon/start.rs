@@ -15,6 +15,7 @@ use rand_core::SeedableRng as _;
 use tokio::sync::mpsc;
 
 use super::handle::ASKS_WAITING;
+use super::reach::Reach;
 use super::submissions::Submissions;
 use super::waiting::Waiting;
 use super::{Daemon, Directory, Handle, Library, stock};
@@ -23,6 +24,7 @@ use crate::config::{Checked, ConfigError};
 use crate::home::{Home, HomeError, NodeKeys};
 use crate::http::{Admitted, ClientFilesError, HttpClient, HttpClientConfig, LogFolder, Server};
 use crate::matching::Parts;
+use crate::matching::check::Caches;
 use crate::net::{self, NetConfig, NetError};
 use crate::store::durable::Steps;
 use crate::store::{CommitError, OpenError, Store};
@@ -233,6 +235,9 @@ impl Daemon {
         let (asks_in, asks) = mpsc::channel(ASKS_WAITING);
         let parts = Parts::new(&home.data(), checked.origin.clone(), steps.clone());
         let checked = Arc::new(checked);
+        let caches = Caches::new(home.match_cache(), keys.match_cache_key());
+        let reach = Reach::new(directory.clone(), checked.centre.clone(), caches);
+        let reach = Arc::new(reach);
         let handle = Handle {
             asks: asks_in,
             store: Arc::clone(&store),
@@ -240,12 +245,14 @@ impl Daemon {
             ingesting: Arc::default(),
             matching: parts.desk(),
             log_signer: Arc::new(keys.signer(KeyUse::Log)?),
+            reach: Arc::clone(&reach),
         };
         let network = centre.roster().network;
         let answering = parts.answering(handle.clone(), directory.clone(), network);
         let signer = keys.signer(KeyUse::Manifest)?;
         let building = parts.building(handle.clone(), keys.match_keys(), steps, network, signer);
         let (net, heard) = net::start(config, Arc::new(library), Some(answering.service()))?;
+        reach.up(&net);
         let admitted = Admitted::default();
         admitted.set(centre.roster(), clock::now());
         let mut seen = VecDeque::new();

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::passphrase::PassphraseSource;
 use super::{Home, HomeError, NODE_KEYS};
+use crate::matching::client::CacheKey;
 use crate::matching::{EpochSeal, IdKey, MatchKeys};
 use crate::store::StoreKeys;
 use crate::store::index::IndexKey;
@@ -88,6 +89,12 @@ impl NodeKeys {
             seal: EpochSeal::new(&derived("hashpact storage match v1")),
             ids: IdKey::new(&derived("hashpact storage match id v1")),
         }
+    }
+
+    /// The key of the match caches, derived from the storage key.
+    #[must_use]
+    pub fn match_cache_key(&self) -> CacheKey {
+        CacheKey::derive(self.keys.storage())
     }
 
     /// Puts a fresh seed in place of each of these keys; [`Home::reseal`] makes it last.

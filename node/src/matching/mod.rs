@@ -13,13 +13,16 @@
 //! | `points`, `chunks` | how evaluated items and published segments rest |
 //! | `state`, `shared` | which of those files count; what builder and server know in common |
 //! | `client` | how a list of ours is checked against a centre's |
+//! | `check`, `member` | a list in a file against one centre; the home of a provider that a centre admitted |
 
 mod build;
+pub mod check;
 mod chunks;
 pub mod client;
 mod desk;
 mod evaluator;
 mod keyring;
+pub mod member;
 mod points;
 mod serve;
 mod shared;

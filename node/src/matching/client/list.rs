@@ -234,6 +234,19 @@ impl Items {
         self.inputs.chunks_exact(self.width)
     }
 
+    /// The input of one item.
+    #[must_use]
+    pub fn input(&self, item: usize) -> Option<&[u8]> {
+        let start = item.checked_mul(self.width)?;
+        self.inputs.get(start..start.checked_add(self.width)?)
+    }
+
+    /// Bytes of each input.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
     /// The line on which an item stood first, from 1.
     #[must_use]
     pub fn first_line(&self, item: usize) -> Option<u32> {

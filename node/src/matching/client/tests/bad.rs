@@ -1,0 +1,205 @@
+//! Centres that lie. Each is named after what it does; none gets a tag made of what it sent.
+
+use hashpact_protocol::psi::SegmentError;
+
+use super::*;
+
+async fn against(lie: Lie, mode: MatchMode) -> MatchError {
+    let bench = Bench::new(centre());
+    bench.world.lie(lie);
+    let mut order = bench.order(mode, &list(0..9_000));
+    order.patience.retries = 0;
+    if lie == Lie::Silent {
+        order.patience.answer = Duration::from_millis(200);
+    }
+    let error = bench.run(&order).await.err().unwrap();
+    assert!(!error.is_no(), "{error}");
+    error
+}
+
+fn is_evaluation(error: &MatchError) -> bool {
+    matches!(error, MatchError::Session(SessionError::Evaluation { .. }))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn evaluation_under_another_key_is_refused() {
+    let error = against(Lie::WrongKey, MatchMode::Items).await;
+    assert!(is_evaluation(&error), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "group 0, items from 0 on: the proof of the evaluation does not hold"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn proof_of_another_batch_is_refused() {
+    assert!(is_evaluation(
+        &against(Lie::OldProof, MatchMode::Items).await
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn points_that_trade_places_are_refused() {
+    assert!(is_evaluation(
+        &against(Lie::Swapped, MatchMode::Labels).await
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neutral_element_in_an_answer_is_refused() {
+    let error = against(Lie::Identity, MatchMode::Items).await;
+    assert!(
+        is_evaluation(&error) && error.to_string().contains("point 3"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_kept_of_an_evaluation_that_does_not_hold() {
+    let bench = Bench::new(centre());
+    bench.world.lie(Lie::Swapped);
+    let items = list(0..500);
+    assert!(is_evaluation(
+        &bench.check(MatchMode::Items, &items).await.err().unwrap()
+    ));
+    bench.world.lie(Lie::None);
+    let outcome = bench.check(MatchMode::Items, &items).await.unwrap();
+    assert_eq!(outcome.matches, 500);
+    assert_eq!(
+        bench.world.opened.lock().unwrap().last().unwrap().resume_at,
+        0
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answer_for_another_group_is_refused() {
+    let error = against(Lie::OtherGroup, MatchMode::Items).await;
+    let MatchError::Session(SessionError::Talk(TalkError::Turn { expected })) = error else {
+        panic!("{error}")
+    };
+    assert_eq!(expected, "the evaluation of the next batch");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chunks_of_another_root_are_refused() {
+    let error = against(Lie::OtherChunks, MatchMode::Items).await;
+    let MatchError::Download(DownloadError::Segment(SegmentFault::Format(fault))) = error else {
+        panic!("{error}")
+    };
+    assert!(!fault.to_string().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chunks_without_end_are_cut_off_at_the_first_too_many() {
+    for mode in [MatchMode::Items, MatchMode::Count] {
+        let error = against(Lie::Endless, mode).await;
+        let text = error.to_string();
+        let is_cut = match mode {
+            MatchMode::Items | MatchMode::Labels => matches!(
+                error,
+                MatchError::Download(DownloadError::Segment(SegmentFault::Format(
+                    SegmentError::TooMuch { .. },
+                )))
+            ),
+            MatchMode::Count => text.ends_with("expected the end of the session's artifact"),
+        };
+        assert!(is_cut, "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn centre_that_never_answers_is_given_up() {
+    let error = against(Lie::Silent, MatchMode::Items).await;
+    assert!(error.is_passing(), "{error}");
+    assert!(matches!(
+        error,
+        MatchError::Session(SessionError::Talk(TalkError::Silent(_)))
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn items_that_were_not_answered_are_not_skipped() {
+    let error = against(Lie::Skips, MatchMode::Items).await;
+    assert!(
+        matches!(error, MatchError::Session(SessionError::Opened(_))),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn count_under_a_key_of_the_manifest_is_refused() {
+    let error = against(Lie::ListedKey, MatchMode::Count).await;
+    assert!(
+        matches!(error, MatchError::Session(SessionError::Opened(_))),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn count_in_which_an_item_comes_back_twice_is_refused() {
+    let error = against(Lie::Repeats, MatchMode::Count).await;
+    assert!(
+        matches!(
+            error,
+            MatchError::Session(SessionError::Talk(TalkError::Turn { .. }))
+        ),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn record_of_other_items_than_were_sent_is_refused() {
+    for mode in [MatchMode::Items, MatchMode::Count] {
+        let error = against(Lie::OtherRecord, mode).await;
+        assert!(
+            matches!(error, MatchError::Record("other items")),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cached_segment_that_was_changed_on_the_disk_is_noticed_and_fetched_again() {
+    let bench = Bench::new(centre());
+    let items = list(0..500);
+    bench.check(MatchMode::Items, &items).await.unwrap();
+    for item in std::fs::read_dir(bench.folder.path().join("segments")).unwrap() {
+        let path = item.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 0x80;
+        std::fs::write(path, bytes).unwrap();
+    }
+    let mut errors = 0;
+    let outcome = loop {
+        match bench.check(MatchMode::Items, &items).await {
+            Ok(outcome) => break outcome,
+            Err(error) => {
+                assert!(
+                    matches!(error, MatchError::Segment(SegmentFault::File { .. })),
+                    "{error}"
+                );
+                errors += 1;
+                assert!(errors < 9);
+            }
+        }
+    };
+    assert!(errors > 0);
+    assert_eq!(outcome.matches, 500);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cached_items_that_were_changed_on_the_disk_are_asked_again() {
+    let bench = Bench::new(centre());
+    let items = list(0..500);
+    bench.check(MatchMode::Items, &items).await.unwrap();
+    let kept = bench.folder.path().join("0").join("0-1-items");
+    let mut bytes = std::fs::read(&kept).unwrap();
+    bytes[40] ^= 1;
+    std::fs::write(&kept, bytes).unwrap();
+    let outcome = bench.check(MatchMode::Items, &items).await.unwrap();
+    assert_eq!(
+        (outcome.matches, outcome.session.unwrap().charged),
+        (500, 500)
+    );
+}
