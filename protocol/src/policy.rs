@@ -41,7 +41,7 @@ pub use fault::{FaultKind, FormFault, PolicyFault};
 pub use floor::FLOOR;
 pub use grant::{Grant, With};
 pub use hearing::{Hearing, Likeness};
-pub use in_force::{Fallback, InForce, Logged, Ruling, open};
+pub use in_force::{Fallback, Heard, InForce, Logged, Ruling, open};
 pub use profile::{Basis, Profile};
 pub use query::{Action, ClassFacts, Decision, Principal, Query};
 pub use terms::{Asker, MatchMode, MatchTerms};

@@ -1,8 +1,10 @@
-//! Which policy documents are in force in each log, and whether a class may flow from one centre to another.
+//! Which policy documents are in force in each log; in `flows`, whether a class may flow from one centre to another.
 //!
 //! Documents are read once, when a log grows by one or the roster changes; a decision reads no file. Whatever is not known
 //! for sure denies: a document that does not read, one that is named and not read yet, an expired roster, a class without
 //! labels. Spec: `docs/protocol.md`, "Policy documents".
+
+mod flows;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,13 +15,14 @@ use hashpact_keys::{CentreId, Origin, RosterVersion, Timestamp};
 use super::cosign::{deltas_below, standing};
 use super::{Centre, Event, Output};
 use crate::delta::{Header, Seq};
-use crate::labels::{ClassId, Purpose};
+use crate::labels::Purpose;
 use crate::limits;
 use crate::log::read_delta;
-use crate::policy::{
-    Action, ClassFacts, Fallback, InForce, Logged, PolicyDocument, Principal, Profile, Query,
-};
+use crate::policy::{Fallback, InForce, Logged, PolicyDocument, Profile};
 use crate::view::{LogState, View};
+
+pub use flows::Flow;
+pub(super) use flows::{Way, earliest};
 
 /// The policy documents of every log, read.
 #[derive(Default)]
@@ -46,21 +49,6 @@ struct Book {
 pub(super) struct LawMark {
     roster: RosterVersion,
     logs: Vec<(Option<u64>, bool)>,
-}
-
-/// Whether a class may go from one centre to another.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Flow {
-    /// Whether all who are asked allow it.
-    pub allowed: bool,
-    /// Who denies first, and which action; nothing where the roster or the class itself stands in the way.
-    pub by: Option<(CentreId, Action)>,
-    /// `@id` of the policies that determined it.
-    pub policies: Vec<String>,
-    /// When to ask again, at the latest.
-    pub valid_until: Option<Timestamp>,
-    /// What went wrong. Anything here denies, and is an alarm.
-    pub errors: Vec<String>,
 }
 
 /// The policy documents of one log that count now.
@@ -127,81 +115,6 @@ impl Centre {
     pub fn purpose_of(&self, centre: &CentreId, now: Timestamp) -> Option<Purpose> {
         let origin = &self.roster().centre(centre)?.origin;
         self.law(origin, now).purpose()
-    }
-
-    /// Whether a class of `origin` may go from one centre to another: the origin must share it, the giver reshare it if it
-    /// is another, and the taker admit it. How far it has come already is not asked here.
-    #[must_use]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what goes, from whom to whom, what for and when, and the view"
-    )]
-    pub fn may_flow(
-        &self,
-        origin: &Origin,
-        class: ClassId,
-        from: &CentreId,
-        to: &CentreId,
-        purpose: Purpose,
-        now: Timestamp,
-        view: &impl View,
-    ) -> Flow {
-        let denied = |what: &str| Flow {
-            errors: vec![what.to_owned()],
-            ..Flow::default()
-        };
-        if self.roster().is_expired(now) {
-            return Flow::default();
-        }
-        let entries = [origin.centre(), from, to].map(|centre| self.roster().centre(centre));
-        let [Some(maker), Some(giver), Some(taker)] = entries else {
-            return denied("a centre is not on the roster");
-        };
-        let Some(labels) = view.class(origin, class) else {
-            return denied("the class is not defined here");
-        };
-        let facts = ClassFacts {
-            origin: &maker.id,
-            jurisdiction: &maker.jurisdiction,
-            class,
-            labels: &labels,
-        };
-        let fallback = if self.governed(origin, from, to) {
-            Fallback::Closed
-        } else {
-            Fallback::Open
-        };
-        let mut flow = Flow {
-            allowed: true,
-            ..Flow::default()
-        };
-        let reshare = (giver.id != maker.id).then_some((giver, Action::Reshare, taker));
-        let asked = [Some((maker, Action::Share, taker)), reshare];
-        let asked = asked
-            .into_iter()
-            .flatten()
-            .chain([(taker, Action::Admit, giver)]);
-        for (asked, action, about) in asked {
-            let law = self.law_or(&asked.origin, now, fallback);
-            let ruling = law.decide(&Query {
-                action,
-                principal: &principal(about),
-                class: facts,
-                purpose,
-                now: self.time(now),
-                entry: None,
-            });
-            flow.valid_until = earliest(flow.valid_until, ruling.valid_until);
-            flow.errors.extend(ruling.errors);
-            if !ruling.allowed && flow.allowed {
-                flow.allowed = false;
-                flow.by = Some((asked.id.clone(), action));
-                flow.policies = ruling.policies;
-            } else if flow.allowed {
-                flow.policies.extend(ruling.policies);
-            }
-        }
-        flow
     }
 
     /// The time that policy is asked at: a clock that is behind opens nothing.
@@ -385,18 +298,4 @@ fn one(index: u64, bytes: &[u8], centre: &CentreEntry, demo: bool) -> Logged {
 /// Whether a profile may speak for a centre: it is written for its law, and on a real network counsel signed it off.
 pub(super) fn stands(profile: &Profile, centre: &CentreEntry, demo: bool) -> bool {
     *profile.jurisdiction() == centre.jurisdiction && (demo || profile.signed_off().is_some())
-}
-
-fn principal(centre: &CentreEntry) -> Principal {
-    Principal::Centre {
-        id: centre.id.clone(),
-        jurisdiction: centre.jurisdiction.clone(),
-    }
-}
-
-fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    }
 }

@@ -16,10 +16,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use hashpact_keys::{CentreId, Origin, Timestamp};
 use rand_core::CryptoRng;
 
-use super::law::LawMark;
+use super::law::{LawMark, Way, earliest};
 use super::{Centre, Event, Output, later};
 use crate::Hash;
-use crate::labels::ClassId;
+use crate::labels::{ClassId, Purpose};
 use crate::limits;
 use crate::log::Leaf;
 use crate::transfer::recalls::{self, Row};
@@ -54,6 +54,9 @@ pub enum RecallFault {
 
 /// Who has what.
 type Holder = (CentreId, Origin);
+
+/// A holder of classes of a log, and what it may have them for.
+type Held<'a> = (&'a Holder, &'a BTreeSet<ClassId>, Purpose);
 
 /// What is known of recalls, as far as memory goes.
 #[derive(Default)]
@@ -189,22 +192,36 @@ impl Centre {
         }
         let mut until: Option<Timestamp> = None;
         let mut due: Vec<(Holder, ClassId)> = Vec::new();
+        let mut logs: BTreeMap<&Origin, Vec<Held<'_>>> = BTreeMap::new();
         for (holder, classes) in &self.recalls.given {
-            let (to, origin) = holder;
-            let Some(purpose) = self.asks_for(holder, now) else {
-                continue;
-            };
-            for class in classes {
-                let flow = self.may_flow(origin, *class, &self.id, to, purpose, now, view);
-                until = match (until, flow.valid_until) {
-                    (Some(a), Some(b)) => Some(a.min(b)),
-                    (a, b) => a.or(b),
-                };
-                // Where nobody's policy denies it, it is the roster that stands in the way: that takes nothing back.
-                if !flow.allowed && flow.by.is_some() {
-                    due.push((holder.clone(), *class));
-                }
+            if let Some(purpose) = self.asks_for(holder, now) {
+                let rows = logs.entry(&holder.1).or_default();
+                rows.push((holder, classes, purpose));
             }
+        }
+        for (origin, rows) in logs {
+            let classes: BTreeSet<ClassId> =
+                rows.iter().flat_map(|(_, it, _)| *it).copied().collect();
+            let classes: Vec<ClassId> = classes.into_iter().collect();
+            let ways = rows.iter().map(|((to, _), _, purpose)| Way {
+                from: &self.id,
+                to,
+                purpose: *purpose,
+            });
+            let ways: Vec<Way<'_>> = ways.collect();
+            self.may_flow_all(origin, &classes, &ways, now, view, |place, flows| {
+                let Some((holder, given, _)) = rows.get(place) else {
+                    return;
+                };
+                let flows = classes.iter().zip(flows);
+                for (class, flow) in flows.filter(|(class, _)| given.contains(class)) {
+                    until = earliest(until, flow.valid_until);
+                    // Where nobody's policy denies it, it is the roster that stands in the way: that takes nothing back.
+                    if !flow.allowed && flow.by.is_some() {
+                        due.push(((*holder).clone(), *class));
+                    }
+                }
+            });
         }
         for (holder, class) in due {
             self.recalls.due.entry(holder).or_default().insert(class);
@@ -213,13 +230,13 @@ impl Centre {
     }
 
     /// What a holder has a log's classes for; none while nothing of it is to be decided.
-    fn asks_for(&self, (to, origin): &Holder, now: Timestamp) -> Option<crate::labels::Purpose> {
+    fn asks_for(&self, (to, origin): &Holder, now: Timestamp) -> Option<Purpose> {
         let is_there = self.roster().centre(to).is_some() && !self.roster().is_expired(now);
         if !is_there || !self.governed(origin, &self.id, to) {
             return None;
         }
         // Without a document of its own it asks for nothing: what is decided then is denied by whoever lacks one.
-        let none = crate::labels::Purpose::Statistics;
+        let none = Purpose::Statistics;
         Some(self.purpose_of(to, now).unwrap_or(none))
     }
 

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use hashpact_keys::{CentreId, Origin, Timestamp};
 
-use super::law::LawMark;
+use super::law::{LawMark, Way, earliest};
 use super::{Centre, Output, Pace, later};
 use crate::Hash;
 use crate::delta::{ClassTable, Header, Seq};
@@ -284,24 +284,45 @@ impl Centre {
         if let Some(known) = self.transfers.flows.known.get(&key) {
             return known.clone();
         }
-        let decided = match self.purpose_of(&self.id, now) {
-            Some(purpose) => {
-                let flow = self.may_flow(origin, class, giver, &self.id, purpose, now, view);
-                let until = &mut self.transfers.flows.until;
-                *until = match (*until, flow.valid_until) {
-                    (Some(a), Some(b)) => Some(a.min(b)),
-                    (a, b) => a.or(b),
-                };
-                let (allowed, by) = (flow.allowed, flow.by);
-                Decided { allowed, by }
-            }
-            None => Decided {
-                allowed: false,
-                by: None,
-            },
+        let closed = Decided {
+            allowed: false,
+            by: None,
         };
-        self.transfers.flows.known.insert(key, decided.clone());
-        decided
+        let Some(purpose) = self.purpose_of(&self.id, now) else {
+            self.transfers.flows.known.insert(key, closed.clone());
+            return closed;
+        };
+        // What else this giver may be asked for is decided with it: together they cost little more than one.
+        let classes = self.undecided(origin, class, giver);
+        let way = Way {
+            from: giver,
+            to: &self.id,
+            purpose,
+        };
+        let mut flows = Vec::new();
+        self.may_flow_all(origin, &classes, &[way], now, view, |_, all| flows = all);
+        let memory = &mut self.transfers.flows;
+        for (class, flow) in classes.into_iter().zip(flows) {
+            memory.until = earliest(memory.until, flow.valid_until);
+            let (allowed, by) = (flow.allowed, flow.by);
+            let key = (origin.clone(), class, giver.clone());
+            memory.known.insert(key, Decided { allowed, by });
+        }
+        memory.known.get(&key).cloned().unwrap_or(closed)
+    }
+
+    /// This class, and those that are missing of a log or come next, as far as it is not decided yet whether this giver
+    /// may give them.
+    fn undecided(&self, origin: &Origin, class: ClassId, giver: &CentreId) -> Vec<ClassId> {
+        let missing = self.transfers.missing.get(origin).into_iter().flatten();
+        let missing = missing.flat_map(|(_, rows)| rows.iter().map(|row| row.class));
+        let tables = self.transfers.tables.get(origin).into_iter().flatten();
+        let next = tables.flat_map(|(_, table)| table.classes.classes.iter().map(|row| row.class));
+        let all: BTreeSet<ClassId> = missing.chain(next).chain([class]).collect();
+        let known = &self.transfers.flows.known;
+        let is_known =
+            |class: &ClassId| known.contains_key(&(origin.clone(), *class, giver.clone()));
+        all.into_iter().filter(|class| !is_known(class)).collect()
     }
 
     /// When something of a transfer is due next.

@@ -8,10 +8,13 @@ use std::sync::Arc;
 
 use hashpact_keys::Timestamp;
 
+use super::engine::{Ask, EngineError, Subjects};
+use super::hearing::Hearing;
 use super::profile::Profile;
 use super::query::{Action, Decision, Principal, Query};
 use super::terms::MatchTerms;
 use crate::labels::Purpose;
+use crate::lists::Set;
 
 /// One document of a log.
 #[derive(Clone, Debug)]
@@ -122,10 +125,33 @@ impl InForce {
     /// Decides one question.
     #[must_use]
     pub fn decide(&self, query: &Query<'_>) -> Ruling {
-        self.rule(
-            |profile| profile.decide(query),
-            open(query.action, query.principal),
-        )
+        let decisions = self.documents.iter().map(|document| {
+            let profile = document.profile.as_ref();
+            profile.map_or_else(unreadable, |profile| profile.decide(query))
+        });
+        self.rule(decisions, open(query.action, query.principal))
+    }
+
+    /// Prepares decisions about every class and principal of these subjects, for these actions only: as
+    /// [`InForce::decide`] answers them one by one; the answer to any other is no.
+    ///
+    /// # Errors
+    /// [`EngineError`] if a question cannot be asked.
+    pub fn hear_of<'a>(
+        &'a self,
+        subjects: &'a Subjects,
+        actions: Set<Action>,
+    ) -> Result<Heard<'a>, EngineError> {
+        let profiles = self.documents.iter().map(|it| it.profile.as_ref());
+        let hearings = profiles.map(|profile| {
+            let profile = profile.map(|profile| profile.hear_of(subjects, actions));
+            profile.transpose()
+        });
+        Ok(Heard {
+            law: self,
+            subjects,
+            hearings: hearings.collect::<Result<_, _>>()?,
+        })
     }
 
     /// On which terms a principal may match for a purpose: the modes that every document gives, and the smallest quota.
@@ -148,8 +174,8 @@ impl InForce {
         terms.reduce(MatchTerms::and).unwrap_or(MatchTerms::NONE)
     }
 
-    /// As [`InForce::decide`], for decisions that `ask` makes of each document; `open` is the answer of the open fallback.
-    pub fn rule(&self, ask: impl Fn(&Profile) -> Decision, open: bool) -> Ruling {
+    /// What the decisions of each document in force come to; `open` is the answer of the open fallback.
+    fn rule(&self, decisions: impl Iterator<Item = Decision>, open: bool) -> Ruling {
         let mut ruling = Ruling {
             allowed: match self.fallback {
                 Some(Fallback::Open) => open,
@@ -160,11 +186,7 @@ impl InForce {
             ..Ruling::default()
         };
         let mut denied = false;
-        for document in &self.documents {
-            let decision = document
-                .profile
-                .as_ref()
-                .map_or_else(unreadable, |profile| ask(profile));
+        for (document, decision) in self.documents.iter().zip(decisions) {
             ruling.valid_until = earliest(ruling.valid_until, decision.valid_until);
             ruling.errors.extend(decision.errors);
             if denied {
@@ -176,6 +198,36 @@ impl InForce {
             ruling.policies = decision.policies;
         }
         ruling
+    }
+}
+
+/// What is in force in one log, and the subjects that it is asked about.
+pub struct Heard<'a> {
+    law: &'a InForce,
+    subjects: &'a Subjects,
+    /// Of each document in force; nothing of one that could not be read.
+    hearings: Vec<Option<Hearing<'a>>>,
+}
+
+impl Heard<'_> {
+    /// Decides one question about every class, in the order of the subjects.
+    ///
+    /// # Errors
+    /// [`EngineError`] if there is no such principal.
+    pub fn decide(&self, ask: &Ask) -> Result<Vec<Ruling>, EngineError> {
+        let open = open(ask.action, self.subjects.principal(ask.principal)?);
+        let decide = |hearing: &Option<Hearing<'_>>| match hearing {
+            Some(hearing) => hearing.decide(ask),
+            None => vec![unreadable(); self.subjects.classes()],
+        };
+        let said = self.hearings.iter().map(decide);
+        let mut said: Vec<_> = said.map(Vec::into_iter).collect();
+        let classes = 0..self.subjects.classes();
+        let rulings = classes.map(|_| {
+            let decisions = said.iter_mut().filter_map(Iterator::next);
+            self.law.rule(decisions, open)
+        });
+        Ok(rulings.collect())
     }
 }
 
