@@ -18,6 +18,9 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 pub(super) use fixed::FixedBase;
 
+/// Points that are worked on at a time where a batch is longer: they stay in the processor's cache.
+pub(super) const BLOCK: usize = 1_024;
+
 /// A point as it travels: 32 bytes, RFC 9496 section 4.3.2.
 pub type Encoded = [u8; 32];
 
@@ -46,6 +49,16 @@ pub struct PointError {
     pub index: usize,
     /// Why.
     pub fault: Fault,
+}
+
+impl PointError {
+    /// The same, where `before` points of the batch came before these.
+    pub(super) fn after(self, before: usize) -> Self {
+        Self {
+            index: before + self.index,
+            ..self
+        }
+    }
 }
 
 /// A number modulo the group's order that nobody else may know. Zeroized when it is dropped.
@@ -233,10 +246,11 @@ impl Points {
         self
     }
 
-    /// The encodings of twice each point. One inversion for all of them: a twentieth of what encoding one alone costs.
+    /// The encodings of twice each point. One inversion for a block of them: an eighth of what encoding one alone costs.
     pub(super) fn encode_doubled(&self) -> Vec<Encoded> {
-        RistrettoPoint::double_and_compress_batch(&self.0)
-            .into_iter()
+        self.0
+            .chunks(BLOCK)
+            .flat_map(RistrettoPoint::double_and_compress_batch)
             .map(|point| point.to_bytes())
             .collect()
     }

@@ -21,7 +21,7 @@ use std::fmt;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::group::{Encoded, Fault, FixedBase, Masks, Point, PointError, Points, Secret};
+use super::group::{BLOCK, Encoded, Fault, FixedBase, Masks, Point, PointError, Points, Secret};
 use dleq::Claim;
 use suite::Expander;
 
@@ -263,7 +263,13 @@ impl ServerKey {
 
     /// The items of an artifact, in the order of the inputs.
     pub fn items<'a>(&self, inputs: impl Iterator<Item = &'a [u8]>) -> Vec<Item> {
-        items(halves(self.mode, inputs).times(&self.secret))
+        let mut inputs = inputs.peekable();
+        let mut made = Vec::with_capacity(inputs.size_hint().0);
+        while inputs.peek().is_some() {
+            let block = halves(self.mode, inputs.by_ref().take(BLOCK));
+            made.extend(items(block.times(&self.secret)));
+        }
+        made
     }
 
     /// `k * X(x)` of inputs that are shown, with a proof, for who may see them. From 1 to [`PROOF_ITEMS`] inputs.
@@ -294,7 +300,13 @@ impl Ratio {
     /// # Errors
     /// [`PointError`] for the first point that is damaged.
     pub fn apply(&self, points: &[Encoded]) -> Result<Vec<Item>, PointError> {
-        Ok(items(Points::decode(points)?.times(&self.0.half())))
+        let half = self.0.half();
+        let mut made = Vec::with_capacity(points.len());
+        for (block, points) in points.chunks(BLOCK).enumerate() {
+            let points = Points::decode(points).map_err(|error| error.after(block * BLOCK))?;
+            made.extend(items(points.times(&half)));
+        }
+        Ok(made)
     }
 }
 

@@ -247,6 +247,28 @@ fn the_ratio_of_two_keys_takes_items_to_the_next_key() {
     assert_eq!(key.ratio_to(&next).apply(&damaged).err(), Some(expected));
 }
 
+/// Items are made in blocks of 1,024.
+#[test]
+fn a_damaged_point_of_a_later_block_is_named_by_its_place_in_all() {
+    let (key, next) = (key(), ServerKey::generate(&mut rng()));
+    let inputs = inputs(2_050);
+    let items = key.items(slices(&inputs));
+    assert_eq!(items.len(), inputs.len());
+    assert!(items[2_049] == key.items(slices(&inputs[2_049..]))[0]);
+    let mut points: Vec<_> = items.iter().map(|item| item.point).collect();
+    let ratio = key.ratio_to(&next);
+    assert!(
+        ratio.apply(&points).expect("points")[2_049] == next.items(slices(&inputs[2_049..]))[0]
+    );
+    points[2_048] = [0; 32];
+    let fault = Fault::Identity;
+    let expected = PointError {
+        index: 2_048,
+        fault,
+    };
+    assert_eq!(ratio.apply(&points).err(), Some(expected));
+}
+
 #[test]
 fn an_item_is_a_point_and_twice_that_point() {
     for item in key().items(slices(&inputs(4))) {
