@@ -5,6 +5,7 @@
 //! | `home` | homes, plain keys, starting and stopping |
 //! | `keys` | sealed keys, listing and renewing |
 //! | `roster` | who may be on the network |
+//! | `members` | who may check lists with a centre |
 //! | `ingest` | what becomes of a list |
 //! | `entries` | looking up, retracting, status, and what is never printed |
 //! | `standing` | entries that are pending or void |
@@ -17,6 +18,7 @@ mod export;
 mod home;
 mod ingest;
 mod keys;
+mod members;
 mod roster;
 mod standing;
 
