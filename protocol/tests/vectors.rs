@@ -19,6 +19,8 @@ mod errors;
 #[cfg(feature = "testing")]
 #[path = "vectors/generate/mod.rs"]
 mod generate;
+#[path = "vectors/matching.rs"]
+mod matching;
 
 use std::collections::BTreeSet;
 
@@ -48,7 +50,7 @@ struct Vector {
 /// Reads the bytes under the context: facts, or an error.
 type Driver = fn(&[u8], &Value) -> Result<Value, Value>;
 
-const FILES: [(&str, &str, Driver); 7] = [
+const FILES: [(&str, &str, Driver); 8] = [
     (
         "record",
         include_str!("vectors/record.json"),
@@ -76,6 +78,11 @@ const FILES: [(&str, &str, Driver); 7] = [
         drivers::checkpoint,
     ),
     ("wire", include_str!("vectors/wire.json"), drivers::wire),
+    (
+        "match",
+        include_str!("vectors/match.json"),
+        matching::matching,
+    ),
 ];
 
 fn read(json: &str) -> Vec<Vector> {

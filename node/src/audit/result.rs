@@ -138,6 +138,9 @@ pub struct SealedResult {
     pub disclosures: u64,
     /// Commitments of other objects: recalls and acknowledgements.
     pub commitments: u64,
+    /// Match session records.
+    #[serde(default)]
+    pub sessions: u64,
     /// Opened.
     pub opened: u64,
     /// Not opened, although the auditor was given openings of this piece of the log.

@@ -217,6 +217,7 @@ fn sealed(seals: Seals) -> SealedResult {
     let Seals {
         disclosures,
         commitments,
+        sessions,
         opened,
         unopened,
         beyond,
@@ -224,6 +225,7 @@ fn sealed(seals: Seals) -> SealedResult {
     SealedResult {
         disclosures,
         commitments,
+        sessions,
         opened,
         unopened,
         beyond,

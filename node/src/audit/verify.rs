@@ -320,7 +320,10 @@ impl Run<'_> {
             match event {
                 Event::Finding(finding) => held(&audits[log]).found(finding),
                 Event::Note(note) => held(&audits[log]).note(note),
-                Event::Policy(_) | Event::Classes(_) | Event::Sealed { .. } => {}
+                Event::Policy(_)
+                | Event::Classes(_)
+                | Event::Sealed { .. }
+                | Event::Manifest { .. } => {}
                 Event::Delta {
                     index, expected, ..
                 } => {

@@ -261,7 +261,6 @@ impl FindingKind {
             Self::Checkpoint(fault) => fault.severity(),
             Self::Resumption(fault) => fault.severity(),
             Self::Disclosure(fault) => fault.severity(),
-            Self::Match(fault) => fault.severity(),
             _ => Severity::Fail,
         }
     }

@@ -210,6 +210,8 @@ impl<'a> Leaves<'a> {
             out.found(place.clone(), kind);
         }
         // Behind a fault, numbers go on from what was claimed.
+        let manifest = claimed.clone();
+        out.tell(Event::Manifest { index, manifest });
         self.state.next_manifest = claimed.number.saturating_add(1);
         self.state.match_epoch = self.state.match_epoch.max(claimed.epoch);
         self.unknown.manifests = false;

@@ -19,6 +19,7 @@ use crate::delta::Seq;
 use crate::labels::{ClassId, Labels};
 use crate::limits;
 use crate::log::LeafKind;
+use crate::psi::{Epoch, GroupId};
 
 /// A delta that a statement names.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct Seals {
     pub disclosures: u64,
     /// Commitments of other objects.
     pub commitments: u64,
+    /// Match session records.
+    pub sessions: u64,
     /// Opened by what the auditor was given.
     pub opened: u64,
     /// Not opened, although the auditor was given openings of these leaves.
@@ -50,6 +53,8 @@ pub struct Ledger {
     pub(super) policies: Vec<ReadPolicy>,
     pub(super) classes: BTreeMap<ClassId, Labels>,
     pub(super) deltas: BTreeMap<Seq, LoggedDelta>,
+    /// Match manifests, by leaf: their epoch and their groups.
+    pub(super) manifests: BTreeMap<u64, (Epoch, BTreeSet<GroupId>)>,
     /// Whether openings of this log were given.
     pub(super) is_opened: bool,
     /// Sealed leaves of which openings were given, and those among them that are opened.
@@ -72,6 +77,7 @@ impl Ledger {
             policies: Vec::new(),
             classes: BTreeMap::new(),
             deltas: BTreeMap::new(),
+            manifests: BTreeMap::new(),
             is_opened: false,
             told: BTreeSet::new(),
             opened: BTreeSet::new(),
@@ -140,13 +146,18 @@ impl Ledger {
                     self.deltas.entry(expected.seq).or_insert(delta);
                 }
             }
+            Event::Manifest { index, manifest } if !openings.is_empty() => {
+                let groups = manifest.groups.iter().map(|row| row.group);
+                let row = (manifest.epoch, groups.collect());
+                self.manifests.insert(*index, row);
+            }
             Event::Note(note) if !openings.is_empty() => self.note(note),
             Event::Sealed {
                 index,
                 kind,
                 commitment,
             } => self.sealed((*index, *kind), commitment, openings, emit),
-            Event::Classes(_) | Event::Note(_) | Event::Finding(_) => {}
+            Event::Classes(_) | Event::Manifest { .. } | Event::Note(_) | Event::Finding(_) => {}
         }
     }
 
@@ -199,11 +210,12 @@ impl Ledger {
         openings: &Openings,
         emit: &mut dyn FnMut(Finding),
     ) {
-        let is_disclosure = kind == LeafKind::Disclosure;
-        if is_disclosure {
-            self.seals.disclosures += 1;
-        } else {
-            self.seals.commitments += 1;
+        let (is_disclosure, is_session) =
+            (kind == LeafKind::Disclosure, kind == LeafKind::MatchSession);
+        match (is_disclosure, is_session) {
+            (true, _) => self.seals.disclosures += 1,
+            (_, true) => self.seals.sessions += 1,
+            (false, false) => self.seals.commitments += 1,
         }
         let Some(of_log) = openings.logs.get(&self.origin) else {
             return;
@@ -233,7 +245,8 @@ impl Ledger {
         self.opened.insert(index);
         let fits = match opening.object {
             Object::Statement(_) => is_disclosure,
-            Object::Recall(_) | Object::Acknowledgement(_) => !is_disclosure,
+            Object::Recall(_) | Object::Acknowledgement(_) => !is_disclosure && !is_session,
+            Object::Session => is_session,
             Object::Unknown => true,
         };
         if !fits {

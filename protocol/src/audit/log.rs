@@ -22,6 +22,7 @@ use crate::delta::Expected;
 use crate::labels::{ClassId, Labels};
 use crate::limits;
 use crate::log::{Leaf, LeafKind, LogFiles, read_leaves, root_at};
+use crate::psi::Manifest;
 
 /// Leaves of a bundle.
 const WIDTH: u64 = 256;
@@ -60,6 +61,13 @@ pub enum Event {
     },
     /// A policy document was read.
     Policy(ReadPolicy),
+    /// A match manifest was read.
+    Manifest {
+        /// Its leaf.
+        index: u64,
+        /// What it says.
+        manifest: Manifest,
+    },
 }
 
 /// One log as it is published.

@@ -16,6 +16,7 @@ use super::finding::{DisclosureFault, Finding, FindingKind};
 use super::place::Place;
 use crate::b3::Hash;
 use crate::delta::Seq;
+use crate::psi::{SessionId, SessionRecord};
 use crate::transfer::{self, Acknowledgement, Recall, Statement};
 use crate::verify::LeafFault;
 
@@ -25,6 +26,8 @@ pub(super) enum Object {
     Statement(Hash),
     Recall(Hash),
     Acknowledgement(Hash),
+    /// One side of a match session.
+    Session,
     /// Nothing that this version reads, or not signed as it must be: told where it was opened.
     Unknown,
 }
@@ -61,6 +64,8 @@ pub struct Openings {
     pub(super) statements: BTreeMap<Hash, Held>,
     pub(super) recalls: BTreeMap<Hash, (Recall, Origin, u64)>,
     pub(super) acknowledgements: BTreeMap<Hash, (Acknowledgement, Origin, u64)>,
+    /// Both sides of match sessions, by session, with the log and the leaf that are said to seal each.
+    pub(super) sessions: BTreeMap<SessionId, Vec<(SessionRecord, Origin, u64)>>,
     /// Deltas that some statement speaks of.
     pub(super) named: BTreeMap<Origin, BTreeSet<Seq>>,
 }
@@ -195,7 +200,12 @@ impl Openings {
                 .insert(hash, (said, origin.clone(), leaf));
             return Ok(Object::Acknowledgement(hash));
         }
-        Err(DisclosureFault::OpenedOther.into())
+        // A session record is not signed: the leaf that seals it is its centre's.
+        let record = SessionRecord::from_bytes(signed);
+        let record = record.map_err(|_| DisclosureFault::OpenedOther)?;
+        let of_session = self.sessions.entry(record.session).or_default();
+        of_session.push((record, origin.clone(), leaf));
+        Ok(Object::Session)
     }
 
     fn statement(

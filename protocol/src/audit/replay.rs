@@ -12,11 +12,13 @@
 //! | here | which statements are judged, and where each is named |
 //! | `facts` | does a statement say what the logs say |
 //! | `law` | did every policy that had to allow it allow it |
+//! | `sessions` | do both sides of a match session, and the manifest, say the same |
 //! | `recalls` | was what was asked back acknowledged |
 
 mod facts;
 mod law;
 mod recalls;
+mod sessions;
 
 use std::collections::BTreeMap;
 
@@ -99,6 +101,7 @@ pub fn replay(
         sums.add(&held.statement, failed);
     }
     court.recalls(emit);
+    court.sessions(emit);
     sums
 }
 

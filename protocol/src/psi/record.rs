@@ -157,6 +157,33 @@ impl SessionRecord {
         Ok(record)
     }
 
+    /// What the other side's record of the same session must say as well: the first field that differs. Of a session that
+    /// did not come to its end the two may have seen different parts.
+    #[must_use]
+    pub fn differs(&self, other: &Self) -> Option<&'static str> {
+        let whole = self.refusal.is_none() && other.refusal.is_none();
+        let of_all = [
+            (self.network == other.network, "network"),
+            (self.origin == other.origin, "log"),
+            (self.asker == other.asker, "asker"),
+            (self.mode == other.mode, "mode"),
+            (self.kind == other.kind, "fingerprint type"),
+            (self.purpose == other.purpose, "purpose"),
+            (self.items == other.items, "items"),
+            (self.epoch == other.epoch, "epoch"),
+        ];
+        let of_whole = [
+            (self.groups == other.groups, "groups"),
+            (self.received == other.received, "items received"),
+            (self.query == other.query, "query"),
+        ];
+        let rows = of_all
+            .into_iter()
+            .chain(of_whole.into_iter().filter(|_| whole));
+        rows.into_iter()
+            .find_map(|(same, field)| (!same).then_some(field))
+    }
+
     /// What no side's record may say.
     ///
     /// # Errors
@@ -177,6 +204,9 @@ impl SessionRecord {
         )?;
         let received = self.received.is_none_or(|received| received <= self.items);
         value(received, "no more items than were declared")?;
+        let matches = self.matches.unwrap_or(0);
+        let matched = matches <= self.received.unwrap_or(self.items);
+        value(matched, "no more matches than items")?;
         let knows = match self.role {
             Role::Server => self.matches.is_none() && self.blinds.is_none(),
             Role::Client => true,
@@ -369,5 +399,41 @@ mod tests {
             ..record()
         };
         assert!(SessionRecord::from_bytes(&unknown.to_bytes()).is_err());
+    }
+
+    #[test]
+    fn both_sides_say_the_same_of_a_session_that_came_to_its_end() {
+        let client = record();
+        let server = SessionRecord {
+            role: Role::Server,
+            matches: None,
+            blinds: None,
+            ..record()
+        };
+        assert_eq!(client.differs(&server), None);
+        let query = Some([9; 32]);
+        let mut other = SessionRecord {
+            query,
+            ..server.clone()
+        };
+        assert_eq!(client.differs(&other), Some("query"));
+        other.purpose = Purpose::Report;
+        assert_eq!(client.differs(&other), Some("purpose"));
+        let broken = SessionRecord {
+            refusal: Some(RefusalCode::Failed),
+            received: None,
+            query,
+            ..server
+        };
+        assert_eq!(client.differs(&broken), None);
+    }
+
+    #[test]
+    fn more_matches_than_items_are_refused() {
+        let mut bent = record();
+        bent.matches = Some(10_001);
+        let expected = "no more matches than items";
+        let got = SessionRecord::from_bytes(&bent.to_bytes());
+        assert_eq!(got, Err(RecordError::Value { expected }));
     }
 }

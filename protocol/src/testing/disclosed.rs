@@ -19,9 +19,11 @@ use crate::audit::{
     Bundle, Chain, Decided, Disclosures, Event, Finding, FindingKind, Ledger, Opened, Openings,
     Place, Seals, replay,
 };
+use crate::b3::Hash;
 use crate::delta::{Header, Seq};
 use crate::labels::{ClassId, Purpose};
 use crate::log::Leaf;
+use crate::psi::Manifest;
 use crate::transfer::{self, Given, Statement};
 
 /// Seconds of a day.
@@ -152,13 +154,40 @@ impl Disclosed {
 
     /// Logs a commitment of an object, witnessed at a time, and adds its opening to the log's bundle.
     pub fn seal(&mut self, log: usize, signed: &[u8], is_disclosure: bool, at: Timestamp) -> u64 {
-        self.nonce += 1;
-        let salt = [self.nonce; 16];
-        let commitment = transfer::commitment(&salt, signed);
-        let sealed = match is_disclosure {
+        self.seal_as(log, signed, at, |commitment| match is_disclosure {
             true => Leaf::Disclosure { commitment },
             false => Leaf::Commitment { commitment },
-        };
+        })
+    }
+
+    /// The same of one side's record of a match session.
+    pub fn seal_session(&mut self, log: usize, record: &[u8], at: Timestamp) -> u64 {
+        self.seal_as(log, record, at, |commitment| Leaf::MatchSession {
+            commitment,
+        })
+    }
+
+    /// A match manifest of a centre comes into its log, witnessed at a time.
+    pub fn publish_manifest(&mut self, log: usize, manifest: &Manifest, at: Timestamp) -> u64 {
+        let published = &mut self.logs[log];
+        let index = published.size;
+        let signer = published.centres[0].signer(KeyUse::Manifest);
+        let manifest = manifest.sign(&signer).unwrap();
+        published.append(&[Leaf::MatchEpoch { manifest }.to_bytes().unwrap()]);
+        published.publish_at(&[1, 2, 3], at);
+        index
+    }
+
+    fn seal_as(
+        &mut self,
+        log: usize,
+        signed: &[u8],
+        at: Timestamp,
+        leaf: impl FnOnce(Hash) -> Leaf,
+    ) -> u64 {
+        self.nonce += 1;
+        let salt = [self.nonce; 16];
+        let sealed = leaf(transfer::commitment(&salt, signed));
         let published = &mut self.logs[log];
         let leaf = published.size;
         published.append(&[sealed.to_bytes().unwrap()]);

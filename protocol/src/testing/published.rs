@@ -75,6 +75,8 @@ fn network() -> (SignedRoster, Vec<CentreSetup>) {
             entry.keys.push(held(use_, &setup.signer(use_)));
         }
         documents::list_keys(entry, setup);
+        let matching = setup.entry_with(&[KeyUse::Manifest]).keys;
+        entry.keys.extend(matching);
     }
     draft.auditors = vec![WitnessEntry {
         name: AUDITOR.parse().unwrap(),
@@ -566,7 +568,7 @@ impl Published {
         let mut emit = |event| match event {
             Event::Finding(finding) => audit.findings.push(finding),
             Event::Note(note) => audit.notes.push(note),
-            Event::Classes(_) | Event::Sealed { .. } => {}
+            Event::Classes(_) | Event::Sealed { .. } | Event::Manifest { .. } => {}
             Event::Delta {
                 index, expected, ..
             } => {

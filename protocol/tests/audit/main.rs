@@ -12,4 +12,5 @@ mod flips;
 mod laws;
 mod machine;
 mod resumption;
+mod sessions;
 mod stale;

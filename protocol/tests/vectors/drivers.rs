@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 
 use crate::errors;
 
-fn text(value: &Value) -> &str {
+pub(crate) fn text(value: &Value) -> &str {
     value.as_str().expect("a text")
 }
 
-fn number(value: &Value) -> u64 {
+pub(crate) fn number(value: &Value) -> u64 {
     value.as_u64().expect("a number")
 }
 
@@ -30,7 +30,7 @@ fn bytes(value: &Value) -> Vec<u8> {
     hex::decode(text(value)).expect("hexadecimal digits")
 }
 
-fn fixed<const N: usize>(value: &Value) -> [u8; N] {
+pub(crate) fn fixed<const N: usize>(value: &Value) -> [u8; N] {
     bytes(value).try_into().expect("the right length")
 }
 
@@ -110,7 +110,7 @@ pub(crate) fn delta_body(bytes: &[u8], context: &Value) -> Result<Value, Value> 
 }
 
 /// A centre: `{ origin, keys: [[use, key, from, until]...] }`.
-fn centre(context: &Value) -> CentreEntry {
+pub(crate) fn centre(context: &Value) -> CentreEntry {
     let origin: hashpact_keys::Origin = text(&context["origin"]).parse().expect("an origin");
     let key = |row: &Value| KeyEntry {
         use_: KeyUse::from_code(u8::try_from(number(&row[0])).expect("a use")).expect("a use"),

@@ -136,7 +136,10 @@ fn class(html: &mut Html, row: &GivenResult) {
 fn sealed(html: &mut Html, result: &AuditResult) {
     let logs = || {
         let logs = result.logs.iter();
-        logs.filter(|log| log.sealed.disclosures > 0 || log.sealed.commitments > 0)
+        logs.filter(|log| {
+            let sealed = log.sealed;
+            sealed.disclosures > 0 || sealed.commitments > 0 || sealed.sessions > 0
+        })
     };
     html.said("h3", &[], words::SEALED, &[]);
     if logs().next().is_none() {
@@ -146,6 +149,7 @@ fn sealed(html: &mut Html, result: &AuditResult) {
     html.inside("table", &[("class", "stack")], |html| {
         let numbers = [
             words::SEALED_DISCLOSURES,
+            words::SEALED_SESSIONS,
             words::SEALED_OTHERS,
             words::SEALED_OPENED,
             words::SEALED_UNOPENED,
@@ -164,6 +168,7 @@ fn sealed_row(html: &mut Html, log: &LogResult) {
         });
         let sealed = log.sealed;
         counted(html, words::SEALED_DISCLOSURES, sealed.disclosures);
+        counted(html, words::SEALED_SESSIONS, sealed.sessions);
         counted(html, words::SEALED_OTHERS, sealed.commitments);
         counted(html, words::SEALED_OPENED, sealed.opened);
         cell(html, words::SEALED_UNOPENED, "number", |html| {

@@ -172,6 +172,7 @@ pub(super) fn scope(html: &mut Html, result: &AuditResult) {
     let sealed = result.logs.iter().fold(0_u64, |sum, log| {
         let sealed = log.sealed;
         let all = sealed.disclosures.saturating_add(sealed.commitments);
+        let all = all.saturating_add(sealed.sessions);
         sum.saturating_add(all.saturating_sub(sealed.opened))
     });
     html.inside("section", &[("id", "scope")], |html| {

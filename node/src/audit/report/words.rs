@@ -225,6 +225,7 @@ words! {
         "Une inscription scellée ne dit rien à qui elle n’a pas été ouverte. Celle que son centre n’ouvre pas est une anomalie.";
     SEALED_NONE: "There are none in these logs.", "Ces journaux n’en contiennent aucune.";
     SEALED_DISCLOSURES: "Sealed transfers", "Transferts scellés";
+    SEALED_SESSIONS: "Sealed match sessions", "Comparaisons scellées";
     SEALED_OTHERS: "Other sealed records", "Autres inscriptions scellées";
     SEALED_OPENED: "Opened", "Ouvertes";
     SEALED_UNOPENED: "Kept sealed", "Restées scellées";

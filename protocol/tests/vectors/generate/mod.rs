@@ -3,6 +3,7 @@
 mod checkpoint;
 mod delta;
 mod header;
+mod matching;
 mod record;
 mod roster;
 mod wire;
@@ -36,6 +37,7 @@ pub(crate) fn file(name: &str) -> Vec<Vector> {
         "roster" => roster::make(&mut maker),
         "checkpoint" => checkpoint::make(&mut maker),
         "wire" => wire::make(&mut maker),
+        "match" => matching::make(&mut maker),
         _ => unreachable!("a file"),
     }
     maker.made

@@ -223,6 +223,7 @@ fn empty(name: &str, jurisdiction: &str) -> LogResult {
         sealed: SealedResult {
             disclosures: 31,
             commitments: 4,
+            sessions: 0,
             opened: 34,
             unopened: u64::from(name == "us"),
             beyond: 0,
