@@ -7,9 +7,11 @@
 //! | look-up on a running node, one connection | an echo of lines of the same length over a Unix socket |
 //! | what auditing and witnessing cost | see `provenance` and `witnessing` |
 //! | what policy costs | see `policy` |
+//! | private matching from end to end | see `matching` |
 //!
 //! No figure is asserted anywhere; `docs/benchmarks.md` keeps what was measured.
 
+mod matching;
 mod policy;
 mod provenance;
 mod reference;
@@ -51,6 +53,12 @@ pub struct BenchArgs {
     /// Only what policy costs.
     #[arg(long, conflicts_with = "provenance")]
     policy: bool,
+    /// Only private matching, from end to end; never measured without this.
+    #[arg(long, conflicts_with_all = ["provenance", "policy"])]
+    matching: bool,
+    /// One check of the matching figures, in a process of its own.
+    #[arg(long, hide = true, value_name = "TASK")]
+    match_member: Option<std::path::PathBuf>,
     /// One end of the raw stream reference.
     #[arg(long, hide = true, value_name = "END")]
     stream: Option<stream::End>,
@@ -64,6 +72,17 @@ pub fn run(args: &BenchArgs) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     if let Some(end) = &args.stream {
         stream::run(end)?;
+        return Ok(outcome);
+    }
+    if let Some(task) = &args.match_member {
+        matching::member(task)?;
+        return Ok(outcome);
+    }
+    if args.matching {
+        matching::run(&mut |name: &str, value, unit| {
+            eprintln!("  {name:<52} {value:>14.3} {unit}");
+            outcome.figure(name, value, unit);
+        })?;
         return Ok(outcome);
     }
     if !args.provenance && !args.policy {
@@ -226,8 +245,12 @@ fn median(values: &mut [f64]) -> f64 {
 
 /// The most memory that a node's process has had, in MiB.
 fn peak_memory(node: &Node) -> Result<f64> {
-    let pid = node.pid().context("the node runs")?;
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    peak_memory_of(&node.pid().context("the node runs")?.to_string())
+}
+
+/// As [`peak_memory`], of a process by its id, or of `self`.
+fn peak_memory_of(process: &str) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:"))

@@ -39,6 +39,9 @@ struct Cli {
     /// Only the centres under four laws, and what goes where between them.
     #[arg(long, conflicts_with_all = ["list", "entries"])]
     policy: bool,
+    /// Only a provider that matches its list at one of these centres.
+    #[arg(long, conflicts_with_all = ["list", "entries", "policy"])]
+    matching: bool,
     /// Keep the homes and the auditor's copy of the logs, and say where they are and how to talk to them.
     #[arg(long)]
     keep: bool,
@@ -81,6 +84,7 @@ fn dispatch(cli: Cli) -> Result<bool> {
         seed: cli.seed,
         keep: cli.keep,
         policy: cli.policy,
+        matching: cli.matching,
     };
     let outcome = scenario::run(&plan)?;
     if cli.json {

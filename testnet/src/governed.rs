@@ -11,11 +11,13 @@
 //! | `paths` | whether a restricted class gets around by other ways |
 //! | `newcomer` | whether a fifth jurisdiction needs more than files |
 //! | `recall` | what happens when a profile narrows, and when it widens again |
+//! | `provider` | what a provider finds that checks its list, and what of it gets out |
 //! | `replay` | what an auditor finds in the logs and their openings |
 
 mod matrix;
 mod newcomer;
 mod paths;
+mod provider;
 mod recall;
 mod replay;
 mod stock;
@@ -97,7 +99,20 @@ impl<'a> Governed<'a> {
         self.all_up()?;
         self.newcomer();
         self.recall();
+        self.provider();
         self.replay();
+        self.watch.say("Stopping");
+        self.cluster.stop()
+    }
+
+    /// Private matching alone.
+    ///
+    /// # Errors
+    /// As [`Governed::steps`].
+    pub(crate) fn matching_steps(&mut self) -> Result<()> {
+        self.cluster.start()?;
+        self.log_profiles()?;
+        self.provider();
         self.watch.say("Stopping");
         self.cluster.stop()
     }

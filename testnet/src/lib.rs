@@ -10,6 +10,7 @@
 //! | [`lists`] | which lists they ingest |
 //! | [`mixed`] | which synthetic lists with mixed labels |
 //! | [`filter`] | what of these may go where, written a second time without the policy engine |
+//! | `member` | how a provider checks its list, every byte on tape |
 //! | [`needles`] | whether secrets lie in what a run leaves behind |
 //! | [`watching`] | what a person sees meanwhile |
 //! | [`adversary`] | a libp2p peer that lies, built on the node's library |
@@ -23,6 +24,7 @@ pub mod cluster;
 pub mod filter;
 mod governed;
 pub mod lists;
+mod member;
 pub mod mixed;
 pub mod needles;
 pub mod outcome;

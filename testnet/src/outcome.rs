@@ -23,6 +23,11 @@
 //! | `recall_acknowledged` | who loses access when a profile narrows destroys what it has and says so, and gets it back with the agreement |
 //! | `restricted_class_never_left` | along random paths of centres relays pass on what they may and nothing else |
 //! | `fifth_jurisdiction_by_files_only` | a centre whose country no code names gets nothing before it logs its profile, and gives and takes by it then |
+//! | `match_found_exactly` | a member that checks 10,000 hashes finds exactly the lines that one centre has and may not share |
+//! | `count_equal` | counting the same list gives the same number |
+//! | `over_quota_refused` | a check beyond the day's quota is refused with a reason, told of and logged, and another member's goes on |
+//! | `no_fingerprint_in_transcript` | neither direction of these conversations, nor a record of either side, holds a fingerprint |
+//! | `keys_and_fingerprints_nowhere` | no log, status, data folder or cache of that network holds a fingerprint or a key, nor the memory of the centre that was asked a fingerprint |
 //! | `disclosures_replayed` | an auditor who has the openings replays every disclosure of that network and finds none that policy did not allow |
 
 use std::collections::BTreeMap;

@@ -62,6 +62,8 @@ pub struct Plan {
     pub keep: bool,
     /// Whether only the network under four laws runs.
     pub policy: bool,
+    /// Whether only private matching in that network runs.
+    pub matching: bool,
 }
 
 struct Run<'a> {
@@ -81,7 +83,7 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
     let (mut watch, mut outcome) = (Watch::default(), Outcome::default());
     let mut kept = Vec::new();
     let mut done = Ok(());
-    if !plan.policy {
+    if !plan.policy && !plan.matching {
         let cluster;
         (cluster, watch, outcome, done) = open_network(plan, folder.path(), watch)?;
         kept.push(cluster);
@@ -141,7 +143,10 @@ fn four_laws(
         folder.display()
     ));
     let mut governed = Governed::create(&folder, &CENTRES, plan.seed, watch, outcome)?;
-    let done = governed.steps();
+    let done = match plan.matching {
+        true => governed.matching_steps(),
+        false => governed.steps(),
+    };
     Ok((governed.into_cluster(), done))
 }
 

@@ -530,11 +530,11 @@ impl Opened {
 }
 
 impl Points {
-    pub(super) fn write(&self, e: &mut Encoder<Vec<u8>>) -> Written {
+    fn write(&self, e: &mut Encoder<Vec<u8>>) -> Written {
         e.bytes(self.0.as_flattened())?.ok()
     }
 
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ExchangeError> {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, ExchangeError> {
         let bytes = reader.bytes()?;
         let (points, []) = bytes.as_chunks() else {
             return Err(ExchangeError::CutPoints { got: bytes.len() });

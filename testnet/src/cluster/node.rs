@@ -118,7 +118,7 @@ impl Node {
     /// # Errors
     /// Fails if it ends or does not answer in time; its log says why.
     pub fn start(&mut self) -> Result<()> {
-        self.start_with(&[])
+        self.start_with(&[], None)
     }
 
     /// As [`Node::start`], for a node whose witnesses are not there yet: it signs without hearing from them first.
@@ -126,13 +126,31 @@ impl Node {
     /// # Errors
     /// As [`Node::start`].
     pub fn start_alone(&mut self) -> Result<()> {
-        self.start_with(&["--disk-is-current"])
+        self.start_with(&["--disk-is-current"], None)
     }
 
-    fn start_with(&mut self, args: &[&str]) -> Result<()> {
+    /// As [`Node::start`], on one core only.
+    ///
+    /// # Errors
+    /// As [`Node::start`]; or if there is no `taskset`.
+    pub fn start_pinned(&mut self, core: &str) -> Result<()> {
+        self.start_with(&[], Some(core))
+    }
+
+    fn start_with(&mut self, args: &[&str], core: Option<&str>) -> Result<()> {
         let log = self.log_file();
         let file = File::options().create(true).append(true).open(&log)?;
-        let child = Command::new(std::env::current_exe()?)
+        let program = std::env::current_exe()?;
+        let mut command = match core {
+            None => Command::new(program),
+            Some(core) => {
+                // It becomes the program, under the same id.
+                let mut pinned = Command::new("taskset");
+                pinned.args(["-c", core]).arg(program);
+                pinned
+            }
+        };
+        let child = command
             .args(["node", "--home"])
             .arg(self.home.path())
             .args(["run", "--log", "info,libp2p=warn"])

@@ -53,6 +53,27 @@ impl ProfileFiles {
         Ok(files)
     }
 
+    /// The same with so many items a day for whoever may match.
+    ///
+    /// # Errors
+    /// Fails if nobody may.
+    pub fn with_match_per_day(&self, items: u64) -> Result<Self> {
+        let mut files = self.clone();
+        let terms = files.facts()?.split_inclusive('\n').map(|line| {
+            let quota = line
+                .split_once("per_day = ")
+                .filter(|_| line.starts_with("match = "));
+            quota.map_or_else(
+                || line.to_owned(),
+                |(before, _)| format!("{before}per_day = {items} }}\n"),
+            )
+        });
+        let limited: String = terms.collect();
+        ensure!(limited != *files.facts()?, "nobody may match");
+        *files.facts_mut()? = limited;
+        Ok(files)
+    }
+
     /// Has it signed twice and logged by a node that runs.
     ///
     /// # Errors
@@ -132,6 +153,21 @@ mod tests {
             assert_eq!(profile.widen_after(), 0);
         }
         assert!(ProfileFiles::of("zz").is_err());
+    }
+
+    #[test]
+    fn a_quota_is_put_in_place_of_that_of_every_grant() {
+        let files = ProfileFiles::of("us")
+            .unwrap()
+            .with_match_per_day(25_000)
+            .unwrap();
+        let facts: toml::Table = files.facts().unwrap().parse().unwrap();
+        let grants = facts["grant"].as_array().unwrap().iter();
+        let quotas: Vec<i64> = grants
+            .filter_map(|grant| grant.get("match")?.get("per_day")?.as_integer())
+            .collect();
+        assert!(!quotas.is_empty() && quotas.iter().all(|quota| *quota == 25_000));
+        assert!(Profile::from_files(&files.0).is_ok());
     }
 
     #[test]

@@ -142,7 +142,7 @@ impl Server {
             let bytes = bytes.clone();
             frames::send(write, &Answer::Chunk(Chunk { index, bytes })).await?;
         }
-        Ok(())
+        Ok(frames::send(write, &Answer::End).await?)
     }
 }
 
