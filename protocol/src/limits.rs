@@ -144,6 +144,10 @@ pub const MATCH_ARTIFACTS: usize = 32;
 pub const MANIFEST_BYTES: usize = LEAF_BYTES - 5;
 /// Match manifests of one log that a store keeps at hand, the newest ones; all of them stand in the log.
 pub const MANIFESTS_KEPT: usize = 8;
+/// Tags of one sample: 300 find 1 % of strangers with 95 %, a thousand find 0.3 %.
+pub const MATCH_SAMPLE_TAGS: usize = 1_024;
+/// A sample: a thousand records of some 10 KiB with their proofs.
+pub const MATCH_SAMPLE_BYTES: usize = 16 * 1024 * 1024;
 /// A frame of the match protocol: 4,096 points with their proof, or a manifest with its proof of inclusion.
 pub const MATCH_FRAME_BYTES: usize = 160 * 1024;
 /// The proof that a manifest is logged: 63 lines of hashes and a note, without extra data.

@@ -18,6 +18,7 @@
 //! | `manifest` | what does a centre sign and log of an epoch |
 //! | `exchange` | what do the two sides say to each other |
 //! | `query` | do batches go on where the last one ended, and what does a session commit to |
+//! | `sample` | is what is matched what was logged |
 //! | `record` | what does each side write down of a session |
 
 mod artifact;
@@ -29,6 +30,7 @@ pub mod oprf;
 mod query;
 mod record;
 mod rice;
+mod sample;
 mod space;
 mod tag;
 
@@ -45,5 +47,6 @@ pub use label::{LABELS_PER_CHUNK, Label, LabelError, SealedLabel, SegmentLabels}
 pub use manifest::{Artifact, Group, Manifest, ManifestError, SegmentRow};
 pub use query::{BatchError, Query, blinds_commitment};
 pub use record::{RecordError, Role, SessionRecord};
+pub use sample::{MatchSample, SampleError};
 pub use space::{Epoch, GroupId, SessionId, Space, input};
 pub use tag::{Tag, TagBits, TagBitsError, Tagger, tag};

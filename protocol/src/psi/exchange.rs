@@ -530,11 +530,11 @@ impl Opened {
 }
 
 impl Points {
-    fn write(&self, e: &mut Encoder<Vec<u8>>) -> Written {
+    pub(super) fn write(&self, e: &mut Encoder<Vec<u8>>) -> Written {
         e.bytes(self.0.as_flattened())?.ok()
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, ExchangeError> {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ExchangeError> {
         let bytes = reader.bytes()?;
         let (points, []) = bytes.as_chunks() else {
             return Err(ExchangeError::CutPoints { got: bytes.len() });
