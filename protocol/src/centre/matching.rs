@@ -215,8 +215,6 @@ pub struct MatchGroups {
 #[derive(Default)]
 pub(super) struct Matching {
     members: BTreeMap<String, Member>,
-    /// Changes with every member.
-    changes: u64,
     access: Access,
     /// The sessions of this run that are open or ended a short while ago.
     sessions: BTreeMap<(Asker, SessionId), Open>,

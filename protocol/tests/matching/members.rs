@@ -130,3 +130,19 @@ fn a_member_of_another_law_than_its_grant_opens_nothing() -> Done {
     assert_eq!(ask(&mut sim, request(1, cove)), Err(MatchRefusal::NoGroup));
     Ok(())
 }
+
+#[test]
+fn a_member_that_comes_back_under_another_law_is_decided_anew() -> Done {
+    let mut sim = matching()?;
+    assert!(ask(&mut sim, request(1, acme())).is_ok());
+    must(&mut sim, Command::RemoveMember("acme".to_owned()));
+    must(&mut sim, Command::AdmitMember(member("acme", "CA")));
+    for n in [1, 2] {
+        let answer = ask(&mut sim, request(n, acme()));
+        assert_eq!(answer, Err(MatchRefusal::NoGroup));
+    }
+    must(&mut sim, Command::RemoveMember("acme".to_owned()));
+    must(&mut sim, Command::AdmitMember(member("acme", "US")));
+    assert!(ask(&mut sim, request(2, acme())).is_ok());
+    Ok(())
+}

@@ -10,7 +10,7 @@ use super::super::commands::CommandError;
 use super::super::{Centre, Event, Outcome, Output};
 use crate::labels::is_token;
 use crate::limits;
-use crate::policy::Principal;
+use crate::policy::{Asker, Principal};
 use crate::view::{Batch, Shelf, View, Write};
 
 /// The row that says in which epoch a member was removed: no member has this name.
@@ -170,7 +170,7 @@ impl Centre {
         };
         let id = member.id.clone();
         self.matching.members.insert(id.clone(), member);
-        self.change_members(vec![row], out);
+        self.change_members(&id, vec![row], out);
         out.push(Output::Emit(Event::MemberAdmitted { id }));
         Ok(Outcome::MembersChanged)
     }
@@ -195,7 +195,7 @@ impl Centre {
             key: REMOVED.to_vec(),
             value: Some(newest.epoch.0.to_be_bytes().to_vec()),
         }));
-        self.change_members(rows, out);
+        self.change_members(&id, rows, out);
         out.push(Output::Emit(Event::MemberRemoved { id }));
         Ok(Outcome::MembersChanged)
     }
@@ -208,8 +208,9 @@ impl Centre {
         removed.is_some_and(|epoch| newest.is_some_and(|(_, newest)| newest.epoch.0 <= epoch))
     }
 
-    fn change_members(&mut self, rows: Vec<Write>, out: &mut Vec<Output>) {
-        self.matching.changes += 1;
+    fn change_members(&mut self, id: &str, rows: Vec<Write>, out: &mut Vec<Output>) {
+        let asker = Asker::Member(id.to_owned());
+        self.matching.access.forget(&asker);
         let mut batch = Batch::default();
         batch.extend(rows);
         out.push(Output::Commit(batch));

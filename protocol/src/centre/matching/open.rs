@@ -34,14 +34,20 @@ pub(super) struct Access {
     /// The time of the first of them.
     from: Option<Timestamp>,
     until: Option<Timestamp>,
-    known: BTreeMap<(Asker, Purpose), Allowed>,
+    known: BTreeMap<Asker, BTreeMap<Purpose, Allowed>>,
 }
 
 #[derive(PartialEq, Eq)]
 struct RestsOn {
     law: LawMark,
-    members: u64,
     classes: usize,
+}
+
+impl Access {
+    /// What is said of a principal that was entered or taken out is not known any more.
+    pub(super) fn forget(&mut self, asker: &Asker) {
+        self.known.remove(asker);
+    }
 }
 
 /// A session that may begin, with what it costs.
@@ -103,9 +109,11 @@ impl Centre {
         }
         within_bounds(request)?;
         let manifest = self.served(request.epoch, now, view)?;
-        let allowed = self.allowed(&request.principal, &principal, request.purpose, now);
+        let allowed = self.allowed(&request.principal, &principal, now);
         let allowed = allowed.map_err(|_| MatchRefusal::Closed)?;
-        let groups = groups(&manifest.manifest, &allowed, request.mode, kind);
+        let allowed = allowed.get(&request.purpose);
+        let allowed = allowed.ok_or(MatchRefusal::NoGroup)?;
+        let groups = groups(&manifest.manifest, allowed, request.mode, kind);
         let per_day = allowed.terms.per_day;
         if groups.is_empty() {
             return Err(MatchRefusal::NoGroup);
@@ -192,43 +200,37 @@ impl Centre {
             .ok_or(stale)
     }
 
-    /// What somebody may match for a purpose, decided once for as long as nothing changes that.
+    /// What somebody may match for each purpose, decided once for as long as nothing changes that.
     fn allowed(
         &mut self,
         asker: &Asker,
         principal: &Principal,
-        purpose: Purpose,
         now: Timestamp,
-    ) -> Result<Allowed, EngineError> {
+    ) -> Result<&BTreeMap<Purpose, Allowed>, EngineError> {
         let time = self.time(now);
-        let Some(law) = self.law_mark() else {
-            // A document is named and not read yet.
-            return Ok(Allowed::default());
-        };
-        let rests_on = Some(RestsOn {
+        let law = self.law_mark().map(|law| RestsOn {
             law,
-            members: self.matching.changes,
             classes: self.own_classes.len(),
         });
         let access = &mut self.matching.access;
         let is_over = access.until.is_some_and(|until| until <= time)
             || access.from.is_some_and(|from| time < from);
-        if access.rests_on != rests_on || is_over || access.known.len() >= DECISIONS_KEPT {
+        // While a document is named and not read, nothing is known for longer than this question.
+        let holds = law.is_some() && access.rests_on == law && !is_over;
+        if !holds || access.known.len() >= DECISIONS_KEPT {
             *access = Access {
-                rests_on,
+                rests_on: law,
                 from: Some(time),
                 ..Access::default()
             };
         }
-        let key = (asker.clone(), purpose);
-        if let Some(known) = access.known.get(&key) {
-            return Ok(known.clone());
+        if !self.matching.access.known.contains_key(asker) {
+            let (all, until) = self.modes_of(principal, now)?;
+            let access = &mut self.matching.access;
+            access.until = [access.until, until].into_iter().flatten().min();
+            access.known.insert(asker.clone(), all);
         }
-        let allowed = self.modes_of(principal, purpose, now)?;
-        let access = &mut self.matching.access;
-        access.until = [access.until, allowed.until].into_iter().flatten().min();
-        access.known.insert(key, allowed.clone());
-        Ok(allowed)
+        Ok(self.matching.access.known.entry(asker.clone()).or_default())
     }
 
     /// The groups of the newest manifest that somebody may match now, for whatever purpose, and in which modes.
@@ -246,11 +248,9 @@ impl Centre {
         let (Some(newest), Some(principal)) = (newest, self.asker(asker)) else {
             return Ok(access);
         };
-        use crate::lists::ClosedList as _;
-        for (purpose, _) in Purpose::VALUES {
-            let allowed = self.allowed(asker, &principal, *purpose, now)?;
+        for allowed in self.allowed(asker, &principal, now)?.values() {
             for group in &newest.manifest.groups {
-                let modes = whole(&allowed, &group.classes);
+                let modes = whole(allowed, &group.classes);
                 let known = access.entry(group.group).or_insert_with(Set::empty);
                 *known = known.union(modes);
             }

@@ -185,27 +185,27 @@ impl Centre {
         })
     }
 
-    /// On which terms a principal may match for a purpose, in which modes each class, and when to ask again at the latest.
+    /// On which terms a principal may match for each purpose, in which modes each class, and when to ask again at the latest.
     pub(super) fn modes_of(
         &self,
         principal: &Principal,
-        purpose: Purpose,
         now: Timestamp,
-    ) -> Result<Allowed, EngineError> {
+    ) -> Result<(BTreeMap<Purpose, Allowed>, Option<Timestamp>), EngineError> {
         let principals = [principal.clone()];
         let classes = self.numbered_classes();
         self.before_panel(&principals, &classes, now, |panel, now| {
-            let terms = panel.terms(0, purpose, now);
-            let modes = match terms.modes.is_empty() {
-                true => Vec::new(),
-                false => panel.modes(&panel.asks(0, purpose, now), terms),
+            let of = |purpose| {
+                let terms = panel.terms(0, purpose, now);
+                let modes = match terms.modes.is_empty() {
+                    true => Vec::new(),
+                    false => panel.modes(&panel.asks(0, purpose, now), terms),
+                };
+                let classes = classes.iter().map(|(class, _)| *class).zip(modes);
+                let classes = classes.filter(|(_, modes)| !modes.is_empty()).collect();
+                (purpose, Allowed { terms, classes })
             };
-            let classes = classes.iter().map(|(class, _)| *class).zip(modes);
-            Ok(Allowed {
-                terms,
-                classes: classes.filter(|(_, modes)| !modes.is_empty()).collect(),
-                until: changes(panel.law, now),
-            })
+            let all = Purpose::VALUES.iter().map(|(purpose, _)| of(*purpose));
+            Ok((all.collect(), changes(panel.law, now)))
         })
     }
 
@@ -262,7 +262,6 @@ pub(super) struct Allowed {
     pub(super) terms: MatchTerms,
     /// The classes that it may match at all, with the modes.
     pub(super) classes: BTreeMap<ClassId, Set<MatchMode>>,
-    pub(super) until: Option<Timestamp>,
 }
 
 /// The modes in which anybody may match a class.

@@ -16,7 +16,7 @@ use hashpact_keys::reader::{Reader, ShapeError};
 use rand_core::CryptoRng;
 
 use super::super::commands::CommandError;
-use super::super::{Centre, Event, Outcome, Output};
+use super::super::{Centre, Event, Outcome, Output, later};
 use super::quota::{self, DAY_S, asker_key, read_asker};
 use super::{MatchGrant, MatchRefusal, MatchRequest};
 use crate::fingerprint::Algorithm;
@@ -31,6 +31,8 @@ use crate::view::{Shelf, View, Write};
 
 /// Records that one step logs of sessions that a former run left open.
 const LEFT_AT_ONCE: usize = 64;
+/// Sessions of which it is looked whether they are over.
+const SESSIONS_KEPT: usize = 1_024;
 
 impl Centre {
     /// Logs one side's record of a session that ended. Of one that was answered here only what came and how it ended is taken
@@ -247,11 +249,20 @@ impl Centre {
         }
     }
 
-    /// Forgets sessions of this run that are over; their names are free again then.
+    /// Forgets sessions of this run that are over, once there are many. Their names are free then: each is charged anew.
     pub(super) fn forget_sessions(&mut self, now: Timestamp) {
-        let over = 2 * limits::MATCH_SESSION_LIFE_S;
         let sessions = &mut self.matching.sessions;
-        sessions.retain(|_, open| super::super::later(open.from, over) > now || !open.closed);
+        if sessions.len() < SESSIONS_KEPT {
+            return;
+        }
+        sessions.retain(|_, open| {
+            let life = match open.closed {
+                true => limits::MATCH_SESSION_S,
+                // Its record is still to come.
+                false => 2 * limits::MATCH_SESSION_LIFE_S,
+            };
+            later(open.from, life) > now
+        });
     }
 }
 
