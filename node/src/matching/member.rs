@@ -184,7 +184,9 @@ impl MemberHome {
         let mut member = self.open()?;
         for (number, bytes) in (1..).zip(rosters) {
             // One that is in force already is no fault: whoever sends rosters sends all of them.
-            if bytes[..] == *member.roster.bytes() {
+            let newest = member.roster.roster().version.get();
+            let kept = |version: u64| read(&self.rosters().join(version.to_string()));
+            if (1..=newest).any(|version| kept(version).is_ok_and(|kept| kept == *bytes)) {
                 continue;
             }
             let next = member.roster.succeed(bytes);
@@ -357,3 +359,6 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         .read_to_end(&mut bytes)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;

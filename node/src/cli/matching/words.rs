@@ -151,3 +151,6 @@ fn meaning(report: &CheckReport) -> String {
 pub(in super::super) fn number(number: u64) -> String {
     indicatif::HumanCount(number).to_string()
 }
+
+#[cfg(test)]
+mod tests;
