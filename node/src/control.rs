@@ -8,7 +8,6 @@ pub mod client;
 pub mod matching;
 mod members;
 pub mod openings;
-mod overlap;
 mod proving;
 mod server;
 
@@ -66,16 +65,6 @@ pub enum Request {
     },
     /// Check a list against another centre's, without either being shown: `report` lines of what matched.
     Match(matching::MatchAsk),
-    /// Count this centre's own values of one type against every other centre.
-    Overlap {
-        /// The type.
-        #[serde(rename = "type")]
-        kind: String,
-        /// What for.
-        purpose: String,
-        /// Whether a list that is too short is filled up with random values.
-        pad: bool,
-    },
     /// Take the next roster.
     RosterApply {
         /// The armored document.

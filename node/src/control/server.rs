@@ -19,9 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 
 use super::proving::prove;
-use super::{
-    Fault, FaultKind, LINE_MAX, Line, Request, chain, matching, members, openings, overlap,
-};
+use super::{Fault, FaultKind, LINE_MAX, Line, Request, chain, matching, members, openings};
 use crate::armor::Kind;
 use crate::daemon::{AskError, Handle, IngestOrder, IngestRunError};
 use crate::store::{FoundEntry, LookupError, Standing};
@@ -114,9 +112,6 @@ async fn converse(stream: UnixStream, handle: Handle) -> io::Result<()> {
             Ok(Request::ExportOpenings { from }) => {
                 openings::answer(&handle, from, &mut write).await?
             }
-            Ok(Request::Overlap { kind, purpose, pad }) => {
-                overlap::answer(&handle, &kind, &purpose, pad).await
-            }
             Ok(Request::Match(ask)) => matching::answer(&handle, &ask, &mut write).await?,
             Ok(request) => answer(&handle, request).await,
             Err(fault) => Err(fault),
@@ -190,10 +185,9 @@ async fn answer(handle: &Handle, request: Request) -> Result<Value, Fault> {
         }
         Request::MemberRemove { name } => members::remove(handle, name).await,
         // Answered where lines can be sent while it runs.
-        Request::Ingest { .. }
-        | Request::ExportOpenings { .. }
-        | Request::Match(_)
-        | Request::Overlap { .. } => Err(failed("not answered here".to_owned())),
+        Request::Ingest { .. } | Request::ExportOpenings { .. } | Request::Match(_) => {
+            Err(failed("not answered here".to_owned()))
+        }
     }
 }
 

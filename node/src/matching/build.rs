@@ -186,6 +186,10 @@ impl Builder {
                 Err(error @ KeyringError::Io(_)) => return Err(error.into()),
             }
         }
+        if let Some(newest) = kept.last_mut() {
+            // Nothing comes after it any more.
+            newest.served_until = None;
+        }
         self.state.epochs = kept;
         Ok(())
     }
@@ -218,7 +222,7 @@ impl Builder {
         if self.state.newest().is_none() && groups.groups.is_empty() {
             return Ok(());
         }
-        if self.is_epoch_due(&groups)? {
+        if self.is_epoch_due(&groups) {
             self.begin_epoch()?;
         }
         self.regroup(&groups.groups, &log)?;
@@ -281,18 +285,26 @@ impl Builder {
         Some((index, Manifest::read_unverified(&bytes).ok()?))
     }
 
-    fn is_epoch_due(&self, groups: &MatchGroups) -> Result<bool, BuildError> {
+    fn is_epoch_due(&self, groups: &MatchGroups) -> bool {
         let Some(newest) = self.state.newest() else {
-            return Ok(true);
+            return true;
         };
-        let logged = self.newest_manifest();
+        let Some((_, logged)) = self.newest_manifest() else {
+            return false;
+        };
+        if logged.epoch > newest.epoch || is_ahead(&logged, newest) {
+            tracing::warn!("the match data is older than the log: a new epoch begins");
+            return true;
+        }
         // One that began after the newest manifest serves every wish that is as old as that.
-        let is_logged = logged.is_some_and(|(_, manifest)| manifest.epoch == newest.epoch);
+        if logged.epoch != newest.epoch {
+            return false;
+        }
         let is_wished = self.tools.shared.take_wish();
         let outgrown = TagBits::of(newest.items() / 4) > newest.bits;
         let spent = self.tools.shared.evaluations(newest.epoch) >= limits::MATCH_EVALUATIONS;
         let is_over = newest.until <= clock::now();
-        Ok(is_logged && (is_wished || groups.renew || outgrown || spent || is_over))
+        is_wished || groups.renew || outgrown || spent || is_over
     }
 
     /// A new epoch, whose artifacts take over the points of the one before.
@@ -311,7 +323,7 @@ impl Builder {
         if let Some(last) = self.state.newest_mut() {
             last.served_until = Some(later(now, limits::MATCH_OVERLAP_S));
             items = last.items();
-            groups = last.groups.iter().map(turned_later).collect();
+            groups = last.active().map(turned_later).collect();
         }
         self.state.epochs.push(EpochState {
             epoch: Epoch(number),
@@ -358,28 +370,35 @@ impl Builder {
         Ok(())
     }
 
-    /// Groups that policy has not any more go; new ones begin empty.
+    /// Groups that policy has not any more rest; new ones begin empty.
     fn regroup(&mut self, wanted: &[MatchGroup], log: &LogState) -> Result<(), BuildError> {
         let ended = log.next_seq;
         let Some(epoch) = self.state.newest_mut() else {
             return Ok(());
         };
         let before = epoch.groups.clone();
-        epoch
-            .groups
-            .retain(|group| wanted.iter().any(|it| it.id == group.id));
+        for group in &mut epoch.groups {
+            group.active = false;
+        }
         for group in wanted.iter().take(limits::MATCH_GROUPS) {
-            let at = epoch.groups.binary_search_by_key(&group.id, |it| it.id);
-            if let Err(at) = at {
-                let group = GroupState {
-                    id: group.id,
-                    classes: group.classes.clone(),
-                    modes: built_modes(group),
-                    applied: Seq(0),
-                    ended,
-                    artifacts: Vec::new(),
-                };
-                epoch.groups.insert(at, group);
+            match epoch.groups.binary_search_by_key(&group.id, |it| it.id) {
+                Ok(at) => {
+                    if let Some(known) = epoch.groups.get_mut(at) {
+                        known.active = true;
+                    }
+                }
+                Err(at) => {
+                    let group = GroupState {
+                        id: group.id,
+                        active: true,
+                        classes: group.classes.clone(),
+                        modes: built_modes(group),
+                        applied: Seq(0),
+                        ended,
+                        artifacts: Vec::new(),
+                    };
+                    epoch.groups.insert(at, group);
+                }
             }
         }
         match epoch.groups == before {
@@ -477,10 +496,11 @@ impl Builder {
             .ok_or(BuildError::Answer)
     }
 
-    /// Every artifact of the newest epoch.
+    /// Every artifact of the newest epoch whose group policy has.
     fn places(&self) -> Vec<Place> {
         let groups = self.state.newest().map_or(&[][..], |epoch| &epoch.groups);
-        let places = groups.iter().enumerate().flat_map(|(group, it)| {
+        let active = groups.iter().enumerate().filter(|(_, it)| it.active);
+        let places = active.flat_map(|(group, it)| {
             (0..it.artifacts.len()).map(move |artifact| Place { group, artifact })
         });
         places.collect()
@@ -524,6 +544,20 @@ fn turned_later(group: &GroupState) -> GroupState {
         artifacts: artifacts.collect(),
         ..group.clone()
     }
+}
+
+/// Whether a logged manifest of an epoch has segments that its state does not know: the state is an old one.
+fn is_ahead(logged: &Manifest, epoch: &EpochState) -> bool {
+    logged.epoch == epoch.epoch
+        && logged.groups.iter().any(|row| {
+            let group = epoch.groups.iter().find(|it| it.id == row.group);
+            row.artifacts.iter().any(|row| {
+                let artifacts = group.iter().flat_map(|group| &group.artifacts);
+                let mut same = artifacts.filter(|it| (it.kind, it.mode) == (row.kind, row.mode));
+                let next = same.next().map_or(0, |it| it.next_segment);
+                row.segments.iter().any(|segment| segment.number >= next)
+            })
+        })
 }
 
 fn later(now: Timestamp, seconds: u64) -> Timestamp {

@@ -108,9 +108,9 @@ impl Desk {
         status.before = before.and_then(|it| Some((it.epoch.0, it.served_until?.get())));
         status.epoch = Some(newest.epoch.0);
         (status.from, status.until) = (newest.from.get(), newest.until.get());
-        status.groups = newest.groups.len() as u64;
+        status.groups = newest.active().count() as u64;
         status.items = newest.items();
-        let artifacts = newest.groups.iter().flat_map(|group| &group.artifacts);
+        let artifacts = newest.active().flat_map(|group| &group.artifacts);
         status.segments = artifacts.map(|it| it.segments.len() as u64).sum();
         status.evaluations = self.shared.evaluations(newest.epoch);
         status
@@ -223,7 +223,7 @@ impl Answering {
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(UPKEEP).await;
-                server.close_silent();
+                server.close_silent().await;
             }
         })
     }

@@ -13,7 +13,6 @@
 //! | `points`, `chunks` | how evaluated items and published segments rest |
 //! | `state`, `shared` | which of those files count; what builder and server know in common |
 //! | `client` | how a list of ours is checked against a centre's |
-//! | `overlap` | how much centres hold in common, as a table and a page |
 //! | `check`, `member` | a list in a file against one centre; the home of a provider that a centre admitted |
 
 mod build;
@@ -24,7 +23,6 @@ mod desk;
 mod evaluator;
 mod keyring;
 pub mod member;
-pub mod overlap;
 mod points;
 mod serve;
 mod shared;

@@ -33,6 +33,8 @@ const MAGIC: &[u8; 8] = b"HPMT1\0\0\0";
 const HASH: usize = 32;
 /// Runs of an artifact: what a full segment is made of, and one for each delta since.
 const RUNS: usize = 1 << 16;
+/// Groups of an epoch, those that policy has no more among them.
+const GROUPS: usize = 1 << 12;
 /// Segments of an artifact, those that are retired and not removed yet among them.
 const SEGMENTS: usize = 1 << 12;
 /// Fields of a segment.
@@ -63,6 +65,9 @@ pub(super) struct EpochState {
 pub(super) struct GroupState {
     pub(super) id: GroupId,
     pub(super) classes: Vec<ClassId>,
+    /// Whether policy has the group now. One that it may have again is kept until the epoch ends: a segment's number must
+    /// never stand for other tags.
+    pub(super) active: bool,
     /// Those of `items` and `labels` that artifacts are made for.
     pub(super) modes: Vec<MatchMode>,
     /// Records of deltas below are in it.
@@ -183,9 +188,14 @@ impl ArtifactState {
 }
 
 impl EpochState {
+    /// The groups that policy has.
+    pub(super) fn active(&self) -> impl Iterator<Item = &GroupState> {
+        self.groups.iter().filter(|group| group.active)
+    }
+
     /// Items of all artifacts of mode `items`: what a client that asks for everything searches.
     pub(super) fn items(&self) -> u64 {
-        let groups = self.groups.iter().flat_map(|group| &group.artifacts);
+        let groups = self.active().flat_map(|group| &group.artifacts);
         let items = groups.filter(|artifact| artifact.mode == MatchMode::Items);
         items.map(ArtifactState::items).fold(0, u64::saturating_add)
     }
@@ -275,7 +285,7 @@ fn write_epoch(e: &mut Out, epoch: &EpochState) -> Written {
 }
 
 fn write_group(e: &mut Out, group: &GroupState) -> Written {
-    e.array(6)?.u32(group.id.0)?;
+    e.array(7)?.u32(group.id.0)?.bool(group.active)?;
     each(e, &group.classes, |e, class| e.u16(class.0)?.ok())?;
     each(e, &group.modes, |e, mode| e.u8(mode.bit())?.ok())?;
     e.u64(group.applied.0)?.u64(group.ended.0)?;
@@ -346,14 +356,15 @@ fn read_epoch(r: &mut Reader<'_>) -> Result<EpochState, StateError> {
         until: Timestamp::new(r.u64()?),
         served_until: r.optional(Reader::u64)?.map(Timestamp::new),
         bits: TagBits::new(r.u64()?).map_err(|_| StateError::Damaged)?,
-        groups: list(r, limits::MATCH_GROUPS, read_group)?,
+        groups: list(r, GROUPS, read_group)?,
     })
 }
 
 fn read_group(r: &mut Reader<'_>) -> Result<GroupState, StateError> {
-    r.array(6)?;
+    r.array(7)?;
     Ok(GroupState {
         id: GroupId(r.u32()?),
+        active: r.bool()?,
         classes: list(r, limits::MATCH_CLASSES, |r| Ok(ClassId(r.u16()?)))?,
         modes: list(r, 2, read_mode)?,
         applied: Seq(r.u64()?),
@@ -447,6 +458,7 @@ mod tests {
         };
         let group = GroupState {
             id: GroupId(4),
+            active: true,
             classes: vec![ClassId(1), ClassId(9)],
             modes: vec![MatchMode::Items, MatchMode::Labels],
             applied: Seq(12),

@@ -1,5 +1,7 @@
 //! What a client cannot do, and that others go on meanwhile.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use futures::{AsyncReadExt as _, AsyncWriteExt as _};
 use hashpact_protocol::limits;
@@ -185,5 +187,40 @@ async fn a_session_that_goes_on_evaluates_no_other_points_and_is_nobody_elses() 
     talk.say(&Ask::Finish { query }).await?;
     ensure!(matches!(talk.hear().await?, Answer::Closed { .. }));
     ensure!(SessionId([1; 16]) == asked.session);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_never_reads_holds_up_nobody() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let served = Served::start(folder.path(), 8)?;
+    served.member("bolt", 2)?;
+    let (silent, other) = (served.client(1).await?, served.client(2).await?);
+    let manifest = silent.manifest().await?;
+    // As many sessions as it may have streams, each asked as fast as it can write, and no answer read.
+    let list = strangers(ITEMS)?;
+    let mut held = Vec::new();
+    for session in 1..=6 {
+        let asked = ask(&manifest, session, MatchMode::Items, ITEMS);
+        let blinded = blind(&asked, &list, 20)?;
+        let mut talk = silent.open().await?;
+        talk.say(&Ask::Open(asked)).await?;
+        for (_, batch) in &blinded.batches {
+            let batch = Ask::Batch(batch.clone());
+            let said = talk.say(&batch);
+            // Once nobody takes what it sends, it may wait for ever.
+            if tokio::time::timeout(Duration::from_millis(50), said)
+                .await
+                .is_err()
+            {
+                break;
+            }
+        }
+        held.push(talk);
+    }
+    let mut list = list;
+    list[17] = served.sha256(2)?;
+    ensure!(matched(&other, 7, &list).await? == [17]);
+    drop(held);
     Ok(())
 }

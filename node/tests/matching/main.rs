@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `served` | a centre under policy with a list, and a member that speaks frames |
 //! | `sessions` | what a session gives, and how it goes on |
+//! | `epochs` | deltas, retractions, new epochs, keys that are gone |
 //! | `hostile` | what a client cannot do, and that others go on meanwhile |
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -12,6 +13,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod epochs;
 mod hostile;
 mod served;
 mod sessions;

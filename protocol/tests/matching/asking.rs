@@ -409,6 +409,25 @@ fn an_epoch_is_served_for_two_days_after_the_next_one_began() -> Done {
 }
 
 #[test]
+fn of_three_epochs_the_first_is_not_served_however_young_it_is() -> Done {
+    let mut sim = matching()?;
+    log_epoch(&mut sim, 1)?;
+    log_epoch(&mut sim, 2)?;
+    let of = |n, epoch| MatchRequest {
+        epoch: Epoch(epoch),
+        ..request(n, us())
+    };
+    let stale = MatchRefusal::StaleEpoch {
+        newest: Some(Epoch(2)),
+        got: Epoch(0),
+    };
+    assert_eq!(ask(&mut sim, of(1, 0)), Err(stale));
+    assert!(ask(&mut sim, of(2, 1)).is_ok());
+    assert!(ask(&mut sim, of(3, 2)).is_ok());
+    Ok(())
+}
+
+#[test]
 fn a_crash_between_charge_and_answer_charges_once_or_more_but_never_less() -> Done {
     let mut sim = matching()?;
     // Before it is durable nothing was answered, and nothing is charged.

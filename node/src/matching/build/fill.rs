@@ -36,7 +36,8 @@ impl Builder {
             let Some(epoch) = self.state.newest_mut() else {
                 return Ok(());
             };
-            for group in epoch.groups.iter_mut().filter(|it| it.applied == from) {
+            let groups = epoch.groups.iter_mut();
+            for group in groups.filter(|it| it.active && it.applied == from) {
                 group.applied = found.upto;
             }
             self.write()?;
@@ -49,8 +50,8 @@ impl Builder {
     }
 
     fn least_applied(&self) -> Option<Seq> {
-        let groups = &self.state.newest()?.groups;
-        groups.iter().map(|group| group.applied).min()
+        let active = self.state.newest()?.active();
+        active.map(|group| group.applied).min()
     }
 
     /// Items of deltas from `from` on for the groups that stand there: until a run is full, or other groups stand.
@@ -58,7 +59,8 @@ impl Builder {
         let epoch = self.state.newest().ok_or(BuildError::Answer)?;
         let mut classes: BTreeMap<ClassId, usize> = BTreeMap::new();
         let mut end = target;
-        for (at, group) in epoch.groups.iter().enumerate() {
+        let active = epoch.groups.iter().enumerate();
+        for (at, group) in active.filter(|(_, group)| group.active) {
             match group.applied == from {
                 true => classes.extend(group.classes.iter().map(|class| (*class, at))),
                 false => end = end.min(group.applied),
@@ -223,8 +225,10 @@ impl Builder {
         Ok(())
     }
 
+    /// Up to where the retractions are in a group; none for one that rests.
     fn ended(&self, group: usize) -> Option<Seq> {
-        Some(self.state.newest()?.groups.get(group)?.ended)
+        let group = self.state.newest()?.groups.get(group)?;
+        group.active.then_some(group.ended)
     }
 
     fn end_of_delta(&mut self, group: usize, seq: Seq) -> Result<(), BuildError> {

@@ -213,8 +213,8 @@ impl Builder {
         let Some(epoch) = self.state.newest() else {
             return Ok(None);
         };
-        let mut groups = Vec::with_capacity(epoch.groups.len());
-        for group in &epoch.groups {
+        let mut groups = Vec::new();
+        for group in epoch.active() {
             let mut artifacts = Vec::with_capacity(group.artifacts.len());
             for artifact in &group.artifacts {
                 let key = key_name(epoch, group, artifact.kind, artifact.mode);

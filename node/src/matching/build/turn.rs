@@ -3,11 +3,12 @@
 //! The rows of the epoch before come merged, ascending by id, and go into runs of at most [`RUN_ROWS`]. What a crash leaves
 //! is gone on with behind the last id that was written.
 
+use hashpact_protocol::delta::Seq;
 use hashpact_protocol::psi::Tagger;
 
 use super::super::evaluator::JOB_ITEMS;
 use super::super::points::{Change, RUN_ROWS, Row};
-use super::super::state::run_file;
+use super::super::state::{ArtifactState, run_file};
 use super::{BuildError, Builder, Building, Place, Run, key_name, merged};
 
 impl Builder {
@@ -23,7 +24,7 @@ impl Builder {
 
     fn turn_one(&mut self, at: Place) -> Result<(), BuildError> {
         let [.., last, epoch] = self.state.epochs.as_slice() else {
-            return self.turned(at);
+            return self.begin_again(at);
         };
         let (group, artifact) = at.of(epoch)?;
         let (kind, mode) = (artifact.kind, artifact.mode);
@@ -33,7 +34,7 @@ impl Builder {
             artifacts.find(|it| (it.kind, it.mode) == (kind, mode))
         });
         let (Some(old), Some(source)) = (old, source) else {
-            return self.turned(at);
+            return self.begin_again(at);
         };
         let keys = [
             key_name(last, old, kind, mode),
@@ -87,6 +88,21 @@ impl Builder {
         };
         let run = Run::open(&run_file(&self.artifact_folder(at)?, run.file))?;
         Ok(run.last()?.map(|row| row.id))
+    }
+
+    /// The epoch before is lost, with its keys: the group is filled from the bodies.
+    fn begin_again(&mut self, at: Place) -> Result<(), BuildError> {
+        let ended = self.log().next_seq;
+        let epoch = self.state.newest_mut().ok_or(BuildError::Answer)?;
+        let group = epoch.groups.get_mut(at.group).ok_or(BuildError::Answer)?;
+        (group.applied, group.ended) = (Seq(0), ended);
+        for artifact in &mut group.artifacts {
+            *artifact = ArtifactState {
+                next_segment: artifact.next_segment,
+                ..ArtifactState::new(artifact.kind, artifact.mode)
+            };
+        }
+        self.write()
     }
 
     fn turned(&mut self, at: Place) -> Result<(), BuildError> {

@@ -140,7 +140,7 @@ impl<O: Opener> Desk<'_, O> {
         let (blinding, blinded) = session.blinding();
         let talked = {
             let reader = self.hear_count(session, hearer);
-            let writer = self.say_count(session, speaker, blinded, opened.next);
+            let writer = self.say_count(session, speaker, blinded);
             tokio::pin!(reader, writer);
             tokio::select! {
                 heard = &mut reader => match heard {
@@ -199,7 +199,6 @@ impl<O: Opener> Desk<'_, O> {
         session: &Session,
         mut speaker: Speaker<O::Stream>,
         mut blinded: Vec<Blinded>,
-        next: u64,
     ) -> Result<Hash, MatchError> {
         let total = session.question.len();
         let mut query = Query::new(&session.pending.session, total);
@@ -213,9 +212,6 @@ impl<O: Opener> Desk<'_, O> {
                 points: Points(points),
             };
             query.take(&sent).map_err(|_| SessionError::Task)?;
-            if sent.first < next {
-                continue;
-            }
             speaker.say(&Ask::Batch(sent)).await?;
             (self.hear)(Progress {
                 phase: Phase::Ask,
@@ -301,6 +297,9 @@ impl<O: Opener> Desk<'_, O> {
                 done: done.into(),
                 total: Some(row.chunks.into()),
             });
+        }
+        if !matches!(hearer.hear().await?, Answer::End) {
+            return Err(turn("the end of the session's artifact"));
         }
         Ok(overlap.finish().map_err(DownloadError::from)?)
     }

@@ -351,12 +351,7 @@ fn check_opened(ask: &OpenAsk, opened: &Opened) -> Result<(), SessionError> {
     if opened.session_key.is_some() != (ask.mode == MatchMode::Count) {
         return Err(SessionError::Opened("with the keys of another mode"));
     }
-    // Of a count nothing comes back before it is whole: what the centre has need not be sent again.
-    let needed = match ask.mode {
-        MatchMode::Count => ask.items,
-        MatchMode::Items | MatchMode::Labels => ask.resume_at,
-    };
-    if opened.next > needed {
+    if opened.next > ask.resume_at {
         return Err(SessionError::Opened(
             "behind items that it has not answered",
         ));

@@ -263,18 +263,6 @@ async fn a_command_that_was_cut_goes_on_when_it_is_repeated_and_is_not_charged_a
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_count_that_was_cut_goes_on_and_is_not_charged_again() {
-    let bench = Bench::new(centre());
-    bench.world.lie(Lie::CutAfter(1));
-    let items = list(0..10_000);
-    let outcome = bench.check(MatchMode::Count, &items).await.unwrap();
-    assert_eq!((outcome.matches, bench.charged()), (950, 10_000));
-    let opened = bench.world.opened.lock().unwrap().clone();
-    assert_eq!(opened.len(), 2);
-    assert_eq!(opened[0].session, opened[1].session);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_short_list_is_refused_here_or_filled_up_with_random_items() {
     let bench = Bench::new(centre());
     let items = list(0..7);

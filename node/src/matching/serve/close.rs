@@ -1,23 +1,36 @@
 //! How a session ends: its record, and what is forgotten of it.
 
+use hashpact_protocol::centre::{Command, CommandError, Outcome};
 use hashpact_protocol::policy::MatchMode;
 use hashpact_protocol::psi::{RefusalCode, Role, SessionRecord};
 
-use super::Server;
 use super::session::Session;
+use super::{Refused, Server};
 use crate::clock;
+use crate::daemon::AskError;
 
 impl Server {
-    /// Ends a session: what it came to is recorded, and its key is gone.
-    pub(super) fn close(&self, session: &mut Session, refusal: Option<RefusalCode>) -> Vec<u8> {
+    /// Ends a session: what it came to is logged, under a salt, and its key is gone. Returns the record.
+    pub(super) async fn close(
+        &self,
+        session: &mut Session,
+        refusal: Option<RefusalCode>,
+    ) -> Result<Vec<u8>, Refused> {
+        let record = self.record(session, refusal);
+        let record = match self.asks.command(Command::MatchClose(record)).await {
+            Ok(Outcome::MatchClosed { record, .. }) => record,
+            // The core does not know it any more: there is nothing left to log.
+            Err(AskError::Refused(CommandError::Match(_))) => Vec::new(),
+            // Kept, and tried again when nothing more is heard of it.
+            Ok(_) | Err(_) => return Err(RefusalCode::Failed.into()),
+        };
         session.is_closed = true;
-        let record = self.record(session, refusal).to_bytes();
         let name = (session.asker.clone(), session.ask.session);
         self.sessions().remove(&name);
         if session.ask.mode == MatchMode::Count {
             self.evaluator.end_session(session.ask.session);
         }
-        record
+        Ok(record)
     }
 
     fn record(&self, session: &Session, refusal: Option<RefusalCode>) -> SessionRecord {
@@ -49,7 +62,7 @@ impl Server {
     }
 
     /// Ends the sessions that nobody goes on with.
-    pub(in super::super) fn close_silent(&self) {
+    pub(in super::super) async fn close_silent(&self) {
         let now = clock::now();
         let slots: Vec<_> = self.sessions().values().cloned().collect();
         for slot in slots {
@@ -58,8 +71,10 @@ impl Server {
                 continue;
             };
             if session.is_over(now) {
-                // What went wrong with it was told where it did.
-                self.close(&mut session, Some(RefusalCode::Failed));
+                let closed = self.close(&mut session, Some(RefusalCode::Failed)).await;
+                if closed.is_err() {
+                    tracing::warn!("a match session that broke off could not be recorded yet");
+                }
             }
         }
     }

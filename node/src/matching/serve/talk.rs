@@ -64,6 +64,11 @@ impl Server {
     /// Asks the core, which charges.
     async fn open(&self, asker: &Asker, ask: &OpenAsk) -> Result<MatchGrant, Refused> {
         let kind = Algorithm::from_code(u64::from(ask.kind)).ok_or(RefusalCode::Malformed)?;
+        let state = self.shared.state();
+        // Its keys are gone: nothing is charged for what cannot be answered.
+        if !state.epochs.iter().any(|it| it.epoch == ask.epoch) {
+            return Err(RefusalCode::StaleEpoch.into());
+        }
         let request = MatchRequest {
             session: ask.session,
             principal: asker.clone(),
@@ -144,7 +149,7 @@ impl Server {
         if session.ask.mode == MatchMode::Count {
             self.count(session, write).await?;
         }
-        let record = self.close(session, None);
+        let record = self.close(session, None).await?;
         Ok(frames::send(write, &Answer::Closed { record }).await?)
     }
 

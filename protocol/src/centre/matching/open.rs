@@ -188,9 +188,11 @@ impl Centre {
         let Some(newest) = newest else {
             return Err(stale);
         };
-        // The epoch before is served while both overlap.
+        // The epoch before is served while both overlap, and none that came before that.
         let (began, is_newest) = (newest.from, newest.epoch == epoch);
-        let overlaps = time < later(began, limits::MATCH_OVERLAP_S);
+        let others = witnessed.iter().map(|logged| logged.manifest.epoch);
+        let before = others.filter(|other| *other < newest.epoch).max();
+        let overlaps = before == Some(epoch) && time < later(began, limits::MATCH_OVERLAP_S);
         let mut logged = witnessed.into_iter().rev();
         let found = logged.find(|logged| logged.manifest.epoch == epoch);
         let found = found.filter(|_| is_newest || overlaps).ok_or(stale)?;

@@ -101,7 +101,7 @@ async fn chunks_without_end_are_cut_off_at_the_first_too_many() {
                     SegmentError::TooMuch { .. },
                 )))
             ),
-            MatchMode::Count => text.ends_with("expected the record of the session"),
+            MatchMode::Count => text.ends_with("expected the end of the session's artifact"),
         };
         assert!(is_cut, "{text}");
     }
