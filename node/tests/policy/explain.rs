@@ -196,3 +196,17 @@ fn a_question_that_cannot_be_put_says_what_is_missing() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn terms_of_matching_stand_beside_the_dates_of_their_grant() -> Result<()> {
+    let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles/us");
+    let policy = format!("us={}", text(&profiles));
+    let mut ask = vec!["policy", "explain", "--policy", &policy, "--from", "us"];
+    ask.extend(["--to", "member:acme:US:hosting", "--action", "match"]);
+    ask.extend(["--purpose", "detect", "--at", DAY, "--class", PICTURES]);
+    let answer = hashpact(ask)?.ends(1)?;
+    let grants = &answer["steps"][0]["grants"];
+    let expected = json!({ "modes": ["items", "count"], "per_day": 1_000_000 });
+    ensure!(grants[0]["match"] == expected, "{answer}");
+    Ok(())
+}
