@@ -289,6 +289,10 @@ impl Builder {
         let Some(newest) = self.state.newest() else {
             return true;
         };
+        // With tags of too few bits nothing of it could be logged.
+        if TagBits::of(newest.items() / 4) > newest.bits {
+            return true;
+        }
         let Some((_, logged)) = self.newest_manifest() else {
             return false;
         };
@@ -301,10 +305,9 @@ impl Builder {
             return false;
         }
         let is_wished = self.tools.shared.take_wish();
-        let outgrown = TagBits::of(newest.items() / 4) > newest.bits;
         let spent = self.tools.shared.evaluations(newest.epoch) >= limits::MATCH_EVALUATIONS;
         let is_over = newest.until <= clock::now();
-        is_wished || groups.renew || outgrown || spent || is_over
+        is_wished || groups.renew || spent || is_over
     }
 
     /// A new epoch, whose artifacts take over the points of the one before.

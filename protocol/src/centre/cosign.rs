@@ -74,7 +74,7 @@ impl Centre {
             return false;
         };
         let at = standing(&roles.witnesses, head).and_then(|standing| standing.witnessed_at());
-        let fresh = |at: Timestamp| later(at, limits::COSIGNATURE_FRESH_S) > now;
+        let fresh = |at: Timestamp| later(at, limits::COSIGNATURE_FRESH_S) > self.time(now);
         roles.witnesses.quorum() == 0 || at.is_some_and(fresh)
     }
 

@@ -134,7 +134,9 @@ pub enum MatchRefusal {
     #[error("match: neither a centre of the roster nor a member")]
     NotAPrincipal,
     /// Nothing is opened here now.
-    #[error("match: this centre opens nothing now: its roster has expired, or it must not sign")]
+    #[error(
+        "match: this centre opens nothing now: its roster has expired, it must not sign, or its store is damaged"
+    )]
     Closed,
     /// The session has the name of another one.
     #[error("match: a session of this name was opened by another, for something else, or is over")]

@@ -294,20 +294,12 @@ impl Reading<'_> {
         let items = items.filter(|items| (1..=limits::MATCH_PER_DAY).contains(items));
         let items = self.expect(per_day, items, "1 to 16000000 items");
         if let Some(actions) = actions {
-            let matches = actions.contains(Action::Match).then_some(());
+            let needed = [Action::Match, Action::Reveal];
+            let carried = needed.iter().all(|action| actions.contains(*action));
             self.expect(
                 table,
-                matches,
-                "the action match, where a grant has terms of it",
-            );
-            let mut all = MatchMode::VALUES.iter().map(|(mode, _)| *mode);
-            let reveals =
-                all.any(|mode| mode.reveals() && set.is_some_and(|set| set.contains(mode)));
-            let carried = (!reveals || actions.contains(Action::Reveal)).then_some(());
-            self.expect(
-                modes,
-                carried,
-                "the action reveal, which items and labels need",
+                carried.then_some(()),
+                "the actions match and reveal, where a grant has terms of matching",
             );
         }
         Some(MatchTerms {

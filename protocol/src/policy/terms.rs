@@ -17,19 +17,8 @@ closed_list! {
         Items = "items",
         /// It learns short labels of them too.
         Labels = "labels",
-        /// It learns how many match.
+        /// It learns how many match, and which if it does not keep to the protocol.
         Count = "count",
-    }
-}
-
-impl MatchMode {
-    /// Whether it tells of single items, which needs `reveal` beside `match`.
-    #[must_use]
-    pub fn reveals(self) -> bool {
-        match self {
-            Self::Items | Self::Labels => true,
-            Self::Count => false,
-        }
     }
 }
 

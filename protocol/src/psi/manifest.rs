@@ -118,6 +118,16 @@ pub enum ManifestError {
     /// Its tags.
     #[error("match manifest: {0}")]
     Bits(#[from] TagBitsError),
+    /// Tags so short that foreign items would match by chance more often than is promised.
+    #[error("match manifest: tags of {got} bits, at least {least} for {items} items")]
+    ShortTags {
+        /// The fewest.
+        least: u8,
+        /// What it says.
+        got: u8,
+        /// Items that a client may search.
+        items: u64,
+    },
     /// It is for another log.
     #[error("match manifest: for the log {got}, expected {expected}")]
     Origin {
@@ -268,11 +278,25 @@ impl Manifest {
         })
     }
 
+    /// Items of all artifacts of mode `items`: what a client searches at most. Those of `labels` are the same once more.
+    fn items(&self) -> u64 {
+        let artifacts = self.groups.iter().flat_map(|group| &group.artifacts);
+        let items = artifacts.filter(|artifact| artifact.mode == MatchMode::Items);
+        items
+            .map(|artifact| artifact.items)
+            .fold(0, u64::saturating_add)
+    }
+
     /// What canonical form alone cannot say.
     fn check(&self) -> Result<(), ManifestError> {
         if self.from >= self.until {
             let expected = "an epoch that ends after it begins";
             return Err(ManifestError::Value { expected });
+        }
+        let (least, items) = (TagBits::least(self.items()), self.items());
+        if self.bits < least {
+            let (least, got) = (least.get(), self.bits.get());
+            return Err(ManifestError::ShortTags { least, got, items });
         }
         let mut last = None;
         let (mut classes, mut keys) = (BTreeSet::new(), BTreeSet::new());

@@ -36,6 +36,13 @@ impl TagBits {
         Self(u8::try_from(40 + log).map_or(Self::MAX, |bits| bits.min(Self::MAX)))
     }
 
+    /// The fewest with which a look-up of a foreign item among so many errs with at most 2^-40: `40 + ceil(log2(items))`.
+    #[must_use]
+    pub fn least(items: u64) -> Self {
+        let log = u64::BITS - items.saturating_sub(1).leading_zeros();
+        Self(u8::try_from(40 + log).map_or(Self::MAX, |bits| bits.min(Self::MAX)))
+    }
+
     /// Takes a number of bits.
     ///
     /// # Errors
@@ -123,6 +130,17 @@ mod tests {
             (u64::MAX, 80),
         ] {
             assert_eq!(TagBits::of(items).get(), bits, "{items}");
+        }
+        let least = [
+            (0, 40),
+            (1, 40),
+            (2, 41),
+            (1 << 22, 62),
+            ((1 << 22) + 1, 63),
+            (u64::MAX, 80),
+        ];
+        for (items, bits) in least {
+            assert_eq!(TagBits::least(items).get(), bits, "{items}");
         }
         assert_eq!(TagBits::new(0), Err(TagBitsError { got: 0 }));
         assert_eq!(TagBits::new(81), Err(TagBitsError { got: 81 }));

@@ -162,10 +162,8 @@ fn naive(sim: &Sim, labels: &[Labels]) -> Naive {
                     law.decide(&query).allowed
                 };
                 let mut modes = terms.modes;
-                if !may(Action::Match) {
+                if !may(Action::Match) || !may(Action::Reveal) {
                     modes = Set::empty();
-                } else if !may(Action::Reveal) {
-                    modes = modes.intersection(Set::of(&[MatchMode::Count]));
                 }
                 if !modes.is_empty() {
                     row.insert((format!("{principal:?}"), *purpose, modes));

@@ -47,7 +47,7 @@ impl Centre {
         let known = numbered(view);
         let logged = self.newest_manifest(view);
         let logged = logged.iter().flat_map(|(_, newest)| &newest.groups);
-        let used = known.iter().map(|group| group.id);
+        let used = used_ids(view).into_iter();
         let used = used.chain(logged.map(|group| group.group)).max();
         let mut next = used.map_or(0, |id| id.0.saturating_add(1));
         // New ones in the order of their classes.
@@ -111,11 +111,22 @@ impl Centre {
     }
 }
 
+fn id_of(key: &[u8]) -> Option<GroupId> {
+    let number = key.get(1..)?.try_into().ok()?;
+    Some(GroupId(u32::from_be_bytes(number)))
+}
+
+/// Every number that was ever given, also where what it stands for is damaged: its keys may stand yet.
+fn used_ids(view: &impl View) -> Vec<GroupId> {
+    let rows = view.shelf(Shelf::Quota, &[NUMBERED]);
+    rows.iter().filter_map(|(key, _)| id_of(key)).collect()
+}
+
 /// Every group that was ever numbered, by number.
 pub(super) fn numbered(view: &impl View) -> Vec<MatchGroup> {
     let rows = view.shelf(Shelf::Quota, &[NUMBERED]);
     let groups = rows.iter().filter_map(|(key, value)| {
-        let id = GroupId(u32::from_be_bytes(key.get(1..)?.try_into().ok()?));
+        let id = id_of(key)?;
         let (classes, rows_hash) = read(&mut Reader::new(value).ok()?).ok()?;
         Some(MatchGroup {
             id,

@@ -120,6 +120,7 @@ impl Centre {
         }
         let day = self.time(now).get() / DAY_S;
         let used = Used::read(&request.principal, kind, day, view);
+        let used = used.ok_or(MatchRefusal::Closed)?;
         let resumed = self.resumes(request, now)?;
         let count = (request.mode == MatchMode::Count).then_some(request.epoch);
         let used = match resumed {

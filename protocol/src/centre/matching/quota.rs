@@ -71,20 +71,22 @@ fn key(first: u8, asker: &Asker, last: u8) -> Vec<u8> {
 }
 
 impl Used {
-    /// What was used up to a day; a row of a later day counts as that of this one.
-    pub(super) fn read(asker: &Asker, kind: u8, day: u64, view: &impl View) -> Self {
-        let row = view.kept(Shelf::Quota, &key(b'Q', asker, kind));
-        let row = row.as_deref().and_then(Self::from_bytes);
-        let known = row.unwrap_or_default();
+    /// What was used up to a day; a row of a later day counts as that of this one. `None` if the row is damaged: what was used
+    /// is then not known, so nothing is left.
+    pub(super) fn read(asker: &Asker, kind: u8, day: u64, view: &impl View) -> Option<Self> {
+        let known = match view.kept(Shelf::Quota, &key(b'Q', asker, kind)) {
+            Some(row) => Self::from_bytes(&row)?,
+            None => Self::default(),
+        };
         if known.day >= day {
-            return known;
+            return Some(known);
         }
-        Self {
+        Some(Self {
             day,
             items: 0,
             sessions: 0,
             ..known
-        }
+        })
     }
 
     /// Charges a session, or says why not. `count` names the epoch of a count.

@@ -92,24 +92,17 @@ impl<'a> Panel<'a> {
         if self.hearings.is_empty() {
             modes.fill(Set::empty());
         }
-        let reveals = MatchMode::VALUES.iter().map(|(mode, _)| *mode);
-        let reveals: Vec<_> = reveals.filter(|mode| !mode.reveals()).collect();
-        let untold = Set::of(&reveals);
         for (hearing, ask) in self
             .hearings
             .iter()
             .flat_map(|hearing| asks.iter().map(move |ask| (hearing, ask)))
         {
             let state = ask.entry.map(|entry| entry.state);
-            let left = match ask.action == Action::Reveal {
-                true => untold,
-                false => Set::empty(),
-            };
             let decisions = hearing.decide(ask);
             let classes = modes.iter_mut().zip(self.states).zip(decisions);
             for ((modes, _), decision) in classes.filter(|((_, of), _)| Some(**of) == state) {
                 if !decision.allowed {
-                    *modes = modes.intersection(left);
+                    *modes = Set::empty();
                 }
             }
         }

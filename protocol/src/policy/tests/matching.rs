@@ -91,7 +91,7 @@ fn terms_end_with_their_grant_and_open_ones_are_joined() {
     );
     let small = grant(
         "a",
-        r#"["match"]"#,
+        BOTH,
         "2027-01-01",
         r#"match = { modes = ["count"], per_day = 10 }"#,
     );
@@ -119,13 +119,14 @@ fn terms_that_a_grant_cannot_carry_are_refused_with_their_line() {
             r#"["share"]"#,
             r#"match = { modes = ["count"], per_day = 1 }"#,
             29,
-            "the action match",
+            "the actions match and reveal",
         ),
         (
             r#"["match"]"#,
-            r#"match = { modes = ["labels"], per_day = 1 }"#,
+            // A client that does not keep to the protocol learns from it which items match.
+            r#"match = { modes = ["count"], per_day = 1 }"#,
             29,
-            "the action reveal",
+            "the actions match and reveal",
         ),
         (
             BOTH,

@@ -150,6 +150,13 @@ fn segments_that_do_not_come_to_the_items_are_refused() {
 }
 
 #[test]
+fn tags_so_short_that_everything_matches_are_refused() {
+    let short = refused(|m| m.bits = TagBits::new(1).unwrap());
+    let (least, got, items) = (45, 1, 24);
+    assert_eq!(short, ManifestError::ShortTags { least, got, items });
+}
+
+#[test]
 fn artifacts_of_a_wrong_form_are_refused() {
     let labels = value("labels in mode labels, where a segment adds tags");
     let with = refused(|m| m.groups[1].artifacts[0].segments[0].label_root = Some([0; 32]));
