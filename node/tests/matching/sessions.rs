@@ -69,6 +69,7 @@ async fn counted(client: &Client, session: u8, list: &[Vec<u8>]) -> Result<(usiz
                 let reader = reader.as_mut().context("chunks of nothing")?;
                 reader.chunk(&chunk.bytes, &mut theirs)?;
             }
+            Answer::End => ensure!(reader.is_some(), "an end before the artifact"),
             Answer::Closed { record } => {
                 reader.context("no artifact")?.finish()?;
                 ensure!(own.len() == list.len());
