@@ -73,6 +73,14 @@ fn one(text: &mut String, check: &Checked, found: &[Found]) {
             number(group.classes),
             number(group.held),
         );
+        if group.unopened > 0 {
+            let _ = writeln!(
+                text,
+                "    warning: {} labels do not open and are no match here: report it to {}",
+                number(group.unopened),
+                check.centre,
+            );
+        }
         let of_group = |piece: &&Found| piece.kind == check.kind && piece.group == group.group;
         let mut labels: Vec<Option<&str>> = Vec::new();
         for piece in found.iter().filter(of_group) {

@@ -69,6 +69,8 @@ pub struct CheckedGroup {
     pub held: u64,
     /// How many of the values matched; none in mode `count`, which does not tell.
     pub matches: Option<u64>,
+    /// Values that met a label which does not open; not among the matches.
+    pub unopened: u64,
 }
 
 /// What a session cost.
@@ -124,6 +126,7 @@ impl Checked {
             classes: group.classes,
             held: group.held,
             matches: (!counts).then_some(group.matched.len() as u64),
+            unopened: group.unopened,
         });
         let session = outcome.session.as_ref().map(|session| CheckedSession {
             id: session.id.to_string(),

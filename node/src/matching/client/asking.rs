@@ -370,6 +370,7 @@ impl<O: Opener> Desk<'_, O> {
                 id: *id,
                 classes: self.classes(*id),
                 held: self.artifact(*id).map_or(0, |artifact| artifact.items),
+                unopened: matched.unopened,
                 matched: matched.sorted(),
             });
         let groups = groups.collect();

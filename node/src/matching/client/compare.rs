@@ -40,6 +40,8 @@ pub(super) struct Segments {
 pub(super) struct Matched {
     /// Numbers of the list's items, each with its label where the mode has labels; unsorted, maybe repeated.
     pub(super) items: Vec<(u32, Option<Label>)>,
+    /// Tags that were met and whose label does not open: no match.
+    pub(super) unopened: u64,
 }
 
 impl Matched {
@@ -266,7 +268,14 @@ impl Comparer {
                     continue;
                 };
                 let label = match &mut labels {
-                    Some(labels) => Some(labels.open_label(*index, tag, doubled)?),
+                    Some(labels) => match labels.open_label(*index, tag, doubled)? {
+                        // To stop here would tell a centre that seals one label wrongly that we asked about its item.
+                        None => {
+                            self.matched.unopened += 1;
+                            continue;
+                        }
+                        opened => opened,
+                    },
                     None => None,
                 };
                 self.matched.items.push((*item, label));

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashpact_protocol::policy::MatchMode;
 use hashpact_protocol::psi::oprf::{CountBlind, PublicKey};
@@ -47,6 +48,8 @@ struct Session {
     pending: Pending,
     blind: CountBlind,
     lanes: usize,
+    /// Items that may have arrived at the centre: it goes on behind none that was not sent.
+    sent: AtomicU64,
 }
 
 impl<O: Opener> Desk<'_, O> {
@@ -57,7 +60,7 @@ impl<O: Opener> Desk<'_, O> {
         let counted = loop {
             match self.count_once(&session).await {
                 Ok(counted) => break counted,
-                Err(error) => retries.after(error, 0).await?,
+                Err(error) => retries.after(error, session.sent()).await?,
             }
         };
         let happened = Happened {
@@ -79,6 +82,7 @@ impl<O: Opener> Desk<'_, O> {
                 classes: self.classes(*id),
                 held: artifact.map_or(0, |artifact| artifact.items),
                 matched: Vec::new(),
+                unopened: 0,
             }
         });
         Ok(self.outcome_of(groups.collect(), counted.matches, Some(done)))
@@ -100,8 +104,12 @@ impl<O: Opener> Desk<'_, O> {
             digest(&names, &picks, pads)
         });
         let before = under_way(self.cache, order, self.logged)?;
-        let pending = match before.filter(|pending| pending.query == query) {
-            Some(pending) => pending,
+        let (pending, sent) = match before.filter(|pending| pending.query == query) {
+            // How far the session came is not kept: all of it may have arrived.
+            Some(pending) => {
+                let sent = pending.items;
+                (pending, sent)
+            }
             None => {
                 let (session, seed) = fresh()?;
                 let now = (order.clock)();
@@ -116,7 +124,7 @@ impl<O: Opener> Desk<'_, O> {
                     touched: now,
                 };
                 self.cache.keep_pending(about(order), &pending)?;
-                pending
+                (pending, 0)
             }
         };
         let seed = pending.seed.clone();
@@ -127,6 +135,7 @@ impl<O: Opener> Desk<'_, O> {
             pending,
             blind,
             lanes: order.lanes.max(1),
+            sent: AtomicU64::new(sent),
         })
     }
 
@@ -135,12 +144,12 @@ impl<O: Opener> Desk<'_, O> {
             speaker,
             hearer,
             opened,
-        } = self.open(&session.pending, 0).await?;
+        } = self.open(&session.pending, session.sent()).await?;
         self.check_key(&opened)?;
         let (blinding, blinded) = session.blinding();
         let talked = {
             let reader = self.hear_count(session, hearer);
-            let writer = self.say_count(session, speaker, blinded);
+            let writer = self.say_count(session, speaker, blinded, opened.next);
             tokio::pin!(reader, writer);
             tokio::select! {
                 heard = &mut reader => match heard {
@@ -194,11 +203,13 @@ impl<O: Opener> Desk<'_, O> {
         }
     }
 
+    /// Sends the batches from item `next` on: the centre has the ones before, and takes none of a count twice.
     async fn say_count(
         &self,
         session: &Session,
         mut speaker: Speaker<O::Stream>,
         mut blinded: Vec<Blinded>,
+        next: u64,
     ) -> Result<Hash, MatchError> {
         let total = session.question.len();
         let mut query = Query::new(&session.pending.session, total);
@@ -212,6 +223,11 @@ impl<O: Opener> Desk<'_, O> {
                 points: Points(points),
             };
             query.take(&sent).map_err(|_| SessionError::Task)?;
+            if sent.first < next {
+                continue;
+            }
+            // Before it is sent: it may arrive although this side never hears of it.
+            session.sent.fetch_max(query.next(), Ordering::Relaxed);
             speaker.say(&Ask::Batch(sent)).await?;
             (self.hear)(Progress {
                 phase: Phase::Ask,
@@ -312,6 +328,10 @@ impl<O: Opener> Desk<'_, O> {
 }
 
 impl Session {
+    fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
     /// Lanes that blind, and where their batches come out.
     fn blinding(self: &Arc<Self>) -> (Vec<Lane>, Vec<Blinded>) {
         let lanes = self.lanes as u64;

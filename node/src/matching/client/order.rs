@@ -107,6 +107,8 @@ pub struct GroupOutcome {
     pub held: u64,
     /// Numbers of the list's values that matched, ascending, with their labels in mode `labels`. Empty in mode `count`.
     pub matched: Vec<(u32, Option<Label>)>,
+    /// Values that met a tag whose label does not open: not among the matches. More than none, and the centre errs or lies.
+    pub unopened: u64,
 }
 
 /// A session that ended.

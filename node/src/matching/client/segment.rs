@@ -27,8 +27,8 @@ pub enum SegmentFault {
         /// The one that came.
         got: u32,
     },
-    /// A label that does not open: its tag met by chance, or it was sealed for another item.
-    #[error("a label of the centre does not open")]
+    /// Fewer labels than tags.
+    #[error("a segment of the centre has too few labels")]
     Label,
     /// Its file.
     #[error("{}: {source}: repeat the command, and it is fetched again", path.display())]
@@ -164,18 +164,18 @@ impl LabelFile {
         })
     }
 
-    /// Opens the label of the `index`th added tag. That it opens is a proof by itself, so no root is waited for.
+    /// Opens the label of the `index`th added tag. That it opens is a proof by itself, so no root is waited for. `None` if it
+    /// does not: its tag met by chance, or it was sealed for another item.
     pub(super) fn open_label(
         &mut self,
         index: u64,
         tag: Tag,
         doubled: &[u8; 32],
-    ) -> Result<Label, SegmentFault> {
+    ) -> Result<Option<Label>, SegmentFault> {
         loop {
             let at = usize::try_from(index.saturating_sub(self.first)).unwrap_or(usize::MAX);
             if let Some(label) = self.labels.get(at) {
-                let opened = Label::open(label, &self.place, tag, doubled);
-                return opened.map_err(|_| SegmentFault::Label);
+                return Ok(Label::open(label, &self.place, tag, doubled).ok());
             }
             let chunk = self.chunks.next()?.ok_or(SegmentFault::Label)?;
             self.first += self.labels.len() as u64;

@@ -263,6 +263,32 @@ async fn a_command_that_was_cut_goes_on_when_it_is_repeated_and_is_not_charged_a
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_count_that_was_cut_goes_on_behind_what_arrived_and_is_not_charged_again() {
+    // Cut within the items and at their end; gone on with in the same run, and by another one.
+    for (lie, retries) in [
+        (Lie::CutAfter(1), 2),
+        (Lie::CutAtFinish, 2),
+        (Lie::CutAfter(2), 0),
+        (Lie::CutAtFinish, 0),
+    ] {
+        let bench = Bench::new(centre());
+        bench.world.lie(lie);
+        let items = list(0..10_000);
+        let mut order = bench.order(MatchMode::Count, &items);
+        order.patience.retries = retries;
+        if retries == 0 {
+            let cut = bench.run(&order).await.err().unwrap();
+            assert!(cut.is_passing(), "{cut}");
+        }
+        let outcome = bench.run(&order).await.unwrap();
+        assert_eq!((outcome.matches, bench.charged()), (950, 10_000), "{lie:?}");
+        let opened = bench.world.opened.lock().unwrap().clone();
+        assert_eq!(opened.len(), 2);
+        assert_eq!(opened[0].session, opened[1].session);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_short_list_is_refused_here_or_filled_up_with_random_items() {
     let bench = Bench::new(centre());
     let items = list(0..7);

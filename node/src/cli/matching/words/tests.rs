@@ -14,6 +14,7 @@ fn report(mode: &str) -> CheckReport {
         values: 10_000,
         matches: 137,
         groups: vec![CheckedGroup {
+            unopened: 0,
             group: 5,
             classes: 2,
             held: 1_000_000,

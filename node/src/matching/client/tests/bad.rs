@@ -119,11 +119,31 @@ async fn centre_that_never_answers_is_given_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn items_that_were_not_answered_are_not_skipped() {
-    let error = against(Lie::Skips, MatchMode::Items).await;
-    assert!(
-        matches!(error, MatchError::Session(SessionError::Opened(_))),
-        "{error}"
-    );
+    for mode in [MatchMode::Items, MatchMode::Count] {
+        let error = against(Lie::Skips, mode).await;
+        assert!(
+            matches!(error, MatchError::Session(SessionError::Opened(_))),
+            "{error}"
+        );
+    }
+}
+
+/// A centre that seals one label wrongly must not see by a session that breaks off who asked about its item.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn label_that_opens_for_nobody_is_no_match_and_ends_no_session() {
+    let held = Held {
+        segments: vec![(inputs(0..600), Vec::new())],
+    };
+    let world = World::with_wrong_labels(Algorithm::Md5, vec![held], 0, inputs(7..8));
+    let bench = Bench::new(world);
+    let outcome = bench
+        .check(MatchMode::Labels, &list(0..10_000))
+        .await
+        .unwrap();
+    assert!(outcome.session.is_some());
+    assert_eq!((outcome.matches, outcome.groups[0].unopened), (599, 1));
+    assert!(!matched(&outcome, 0).contains(&7));
+    assert_eq!(bench.world.opened.lock().unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -60,6 +60,8 @@ pub(super) enum Lie {
     Silent,
     /// Ends the stream after so many batches, until it is told the truth.
     CutAfter(u64),
+    /// Ends the stream of a count when all items came, once.
+    CutAtFinish,
     /// Skips items at the resumption.
     Skips,
     /// A count under a key of the manifest.
@@ -89,11 +91,54 @@ pub(super) struct World {
     pub(super) opened: Mutex<Vec<OpenAsk>>,
     pub(super) evaluated: AtomicU64,
     pub(super) charged: AtomicU64,
-    sessions: Mutex<BTreeMap<SessionId, u64>>,
+    sessions: Mutex<BTreeMap<SessionId, Taken>>,
+    /// Values whose labels are sealed so that they open for nobody.
+    wrong: Inputs,
     pub(super) granted: Vec<GroupId>,
     pub(super) published: Mutex<Published>,
     made: BTreeMap<(u32, MatchMode), Vec<Segment>>,
     pub(super) per_day: u64,
+}
+
+/// What came of a session, as the centre keeps it for the next stream.
+struct Taken {
+    query: Query,
+    /// First item and hash of each batch.
+    batches: Vec<(u64, blake3::Hash)>,
+    /// Evaluated points of a count.
+    points: Vec<[u8; 32]>,
+}
+
+impl Taken {
+    fn new(ask: &OpenAsk) -> Self {
+        Self {
+            query: Query::new(&ask.session, ask.items),
+            batches: Vec::new(),
+            points: Vec::new(),
+        }
+    }
+
+    /// The item to go on with: a count takes nothing twice, and the other modes what is asked for again.
+    fn next(&self, ask: &OpenAsk) -> u64 {
+        let next = self.query.next();
+        if ask.mode == MatchMode::Count || ask.resume_at >= next {
+            return next;
+        }
+        let mut firsts = self.batches.iter().rev().map(|(first, _)| *first);
+        firsts.find(|first| *first <= ask.resume_at).unwrap_or(0)
+    }
+
+    /// Takes a batch: the next one, or one that came before, unchanged; never that in a count.
+    fn take(&mut self, batch: &Batch, mode: MatchMode) {
+        let hash = blake3::hash(batch.points.0.as_flattened());
+        if batch.first < self.query.next() {
+            assert_ne!(mode, MatchMode::Count);
+            assert!(self.batches.contains(&(batch.first, hash)));
+            return;
+        }
+        self.query.take(batch).unwrap();
+        self.batches.push((batch.first, hash));
+    }
 }
 
 /// What is shown of the manifest.
@@ -107,6 +152,16 @@ pub(super) struct Published {
 impl World {
     /// A centre with these groups, its manifest the `number`th, cosigned at `witnessed` by all.
     pub(super) fn new(kind: Algorithm, groups: Vec<Held>, number: u64) -> Self {
+        Self::with_wrong_labels(kind, groups, number, Vec::new())
+    }
+
+    /// The same, and the labels of some values open for nobody.
+    pub(super) fn with_wrong_labels(
+        kind: Algorithm,
+        groups: Vec<Held>,
+        number: u64,
+        wrong: Inputs,
+    ) -> Self {
         let (roster, setups) = governed_network(4, true);
         let mut world = Self {
             roster,
@@ -119,6 +174,7 @@ impl World {
             evaluated: AtomicU64::new(0),
             charged: AtomicU64::new(0),
             sessions: Mutex::default(),
+            wrong,
             published: Mutex::new(Published {
                 manifest: Vec::new(),
                 proof: Vec::new(),
@@ -193,12 +249,15 @@ impl World {
             tags
         };
         let (added, removed) = (tags(added), tags(removed));
+        let wrong = tags(&self.wrong);
         let removed: Vec<Tag> = removed.iter().map(|(tag, _)| *tag).collect();
         let segment = match mode {
             MatchMode::Labels => {
-                let sealed = added
-                    .iter()
-                    .map(|(tag, doubled)| (*tag, label(group).seal(&place, *tag, doubled)));
+                let sealed = added.iter().map(|(tag, doubled)| {
+                    let is_wrong = wrong.contains(&(*tag, *doubled));
+                    let doubled = if is_wrong { &[9; 32] } else { doubled };
+                    (*tag, label(group).seal(&place, *tag, doubled))
+                });
                 let sealed: Vec<_> = sealed.collect();
                 encode_labelled(&place, Self::bits(), &sealed, &removed)
             }
@@ -364,9 +423,10 @@ impl World {
         self.opened.lock().unwrap().push(ask);
         {
             let mut sessions = self.sessions.lock().unwrap();
-            if sessions.insert(ask.session, ask.items).is_none() {
+            sessions.entry(ask.session).or_insert_with(|| {
                 self.charged.fetch_add(ask.items, Ordering::Relaxed);
-            }
+                Taken::new(&ask)
+            });
         }
         let used = self.charged.load(Ordering::Relaxed);
         if used > self.per_day {
@@ -383,7 +443,7 @@ impl World {
         };
         let next = match self.lies(Lie::Skips) {
             true => ask.items,
-            false => ask.resume_at,
+            false => self.taken(&ask, |taken| taken.next(&ask)),
         };
         let opened = Opened {
             groups: self.granted.clone(),
@@ -399,25 +459,43 @@ impl World {
         }
     }
 
+    fn taken<T>(&self, ask: &OpenAsk, with: impl FnOnce(&mut Taken) -> T) -> T {
+        with(self.sessions.lock().unwrap().get_mut(&ask.session).unwrap())
+    }
+
+    /// Whether the stream is to be cut, which is done once.
+    fn cuts(&self, batches: u64) -> bool {
+        let lie = *self.lie.lock().unwrap();
+        let cuts = matches!(lie, Lie::CutAfter(limit) if batches >= limit);
+        if cuts {
+            self.lie(Lie::None);
+        }
+        cuts
+    }
+
     async fn evaluate(&self, mut stream: Pipe, ask: OpenAsk) -> io::Result<()> {
         let mut rng = ChaCha20Rng::from_seed([3; 32]);
         let mut last = None;
         let mut batches = 0;
         loop {
             let batch = match hear(&mut stream).await? {
-                Ask::Batch(batch) => batch,
+                Ask::Batch(batch) => {
+                    self.taken(&ask, |taken| taken.take(&batch, ask.mode));
+                    batch
+                }
                 Ask::Finish { query } => {
+                    self.taken(&ask, |taken| taken.query.finish(&query))
+                        .unwrap();
                     let record = self.record(&ask, query);
                     return say(&mut stream, &Answer::Closed { record }).await;
                 }
                 Ask::Manifest | Ask::Segment(_) | Ask::Open(_) => return Ok(()),
             };
             for group in &self.granted {
-                let lie = *self.lie.lock().unwrap();
-                if matches!(lie, Lie::CutAfter(limit) if batches >= limit) {
-                    self.lie(Lie::None);
+                if self.cuts(batches) {
                     return Ok(());
                 }
+                let lie = *self.lie.lock().unwrap();
                 let is_wrong = lie == Lie::WrongKey;
                 let key = self.key(if is_wrong { 99 } else { group.0 }, ask.mode);
                 let honest = key.evaluate_proven(&batch.points.0, &mut rng).unwrap();
@@ -448,22 +526,32 @@ impl World {
     }
 
     async fn count(&self, mut stream: Pipe, ask: OpenAsk, key: &ServerKey) -> io::Result<()> {
-        let mut query = Query::new(&ask.session, ask.items);
-        let mut points = Vec::new();
+        let mut batches = 0;
         let claimed = loop {
             match hear(&mut stream).await? {
                 Ask::Batch(batch) => {
-                    query.take(&batch).unwrap();
-                    let Batch {
-                        points: blinded, ..
-                    } = batch;
-                    points.extend(key.evaluate(&blinded.0).unwrap());
+                    let points = key.evaluate(&batch.points.0).unwrap();
+                    self.taken(&ask, |taken| {
+                        taken.take(&batch, ask.mode);
+                        taken.points.extend(points);
+                    });
+                    batches += 1;
+                    if self.cuts(batches) {
+                        return Ok(());
+                    }
                 }
                 Ask::Finish { query } => break query,
                 Ask::Manifest | Ask::Segment(_) | Ask::Open(_) => return Ok(()),
             }
         };
-        query.finish(&claimed).unwrap();
+        if self.lies(Lie::CutAtFinish) {
+            self.lie(Lie::None);
+            return Ok(());
+        }
+        let mut points = self.taken(&ask, |taken| {
+            taken.query.finish(&claimed).unwrap();
+            taken.points.clone()
+        });
         points.sort_unstable();
         if self.lies(Lie::Repeats) {
             points.push(points[0]);
