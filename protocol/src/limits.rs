@@ -138,6 +138,11 @@ pub const MATCH_SEGMENT_ITEMS: u64 = 1 << 40;
 pub const MATCH_GROUPS: usize = 64;
 /// Classes in one match group.
 pub const MATCH_CLASSES: usize = 16_384;
+/// Tags in the segments of one type and mode that a client fetches of a centre, over all groups: 100 million items twice
+/// over. A manifest that lists more would fill the disk of whoever believes it.
+pub const MATCH_FETCH_TAGS: u64 = 1 << 28;
+/// Bytes of those segments: [`MATCH_FETCH_TAGS`] take 1.4 GB as tags, and 5.4 GB more as labels.
+pub const MATCH_FETCH_BYTES: u64 = 8 << 30;
 /// Artifacts of one match group: six fingerprint types in two modes, and room for more.
 pub const MATCH_ARTIFACTS: usize = 32;
 /// A signed match manifest: with its head it is a leaf.

@@ -2,11 +2,12 @@
 //!
 //! In scope: which of these run at the same time, and how they end together. Out of scope: what one attempt does (`session`).
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use hashpact_protocol::Hash;
 use hashpact_protocol::psi::oprf::{PublicKey, Verifier};
-use hashpact_protocol::psi::{GroupId, OpenAsk, Opened, SegmentRow, Space};
+use hashpact_protocol::psi::{Artifact, GroupId, OpenAsk, Opened, SealedLabel, SegmentRow, Space};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -77,7 +78,9 @@ impl<O: Opener> Desk<'_, O> {
         let bench = self.bench(&known, &groups, incoming, known.knows_any(&groups));
         let Plan { question, pending } = plan;
         let session = Arc::new(self.session(known, question, &pending, to_compare)?);
-        let talk = self.talk(&session, first);
+        let evaluations = session.question.len().saturating_mul(groups.len() as u64);
+        let limit = self.order.patience.of_items(evaluations);
+        let talk = talk::within(limit, self.talk(&session, first));
         let ready = bench.ready;
         let fetched = async {
             // If whoever compares has ended, its own error tells why.
@@ -243,7 +246,7 @@ impl<O: Opener> Desk<'_, O> {
         })
     }
 
-    fn artifact(&self, group: GroupId) -> Option<&hashpact_protocol::psi::Artifact> {
+    fn artifact(&self, group: GroupId) -> Option<&Artifact> {
         let kind = self.order.items.kind().code()?;
         self.logged.manifest.artifact(group, kind, self.order.mode)
     }
@@ -276,18 +279,19 @@ impl<O: Opener> Desk<'_, O> {
 
     /// Brings every segment of these groups here.
     async fn fetch(&self, groups: &[GroupId]) -> Result<Vec<Segments>, MatchError> {
-        let artifacts = || groups.iter().filter_map(|group| self.artifact(*group));
-        let bytes = artifacts().flat_map(|artifact| &artifact.segments);
-        let total: u64 = bytes.map(|row| row.bytes).sum();
-        let fetched = std::sync::atomic::AtomicU64::new(0);
+        let (_, bytes) = size(groups.iter().filter_map(|group| self.artifact(*group)));
+        let limit = self.order.patience.of_bytes(bytes);
+        talk::within(limit, self.fetch_all(groups, bytes)).await
+    }
+
+    async fn fetch_all(&self, groups: &[GroupId], total: u64) -> Result<Vec<Segments>, MatchError> {
+        let fetched = AtomicU64::new(0);
         let hear = |bytes| {
-            let done = fetched.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed) + bytes;
-            // Labels are not counted in the manifest: they may make it more.
-            let total = Some(total.max(done));
+            let done = fetched.fetch_add(bytes, Ordering::Relaxed) + bytes;
             (self.hear)(Progress {
                 phase: Phase::Fetch,
                 done,
-                total,
+                total: Some(total),
             });
         };
         let mut all = Vec::with_capacity(groups.len());
@@ -328,11 +332,26 @@ impl<O: Opener> Desk<'_, O> {
             row,
             labels,
         };
+        // What came is not asked for again: as long as something comes, it is worth another attempt.
+        let came = AtomicU64::new(0);
+        let hear = |bytes| {
+            came.fetch_add(bytes, Ordering::Relaxed);
+            hear(bytes);
+        };
         loop {
-            let fetched = fetch(self.opener, &self.order.patience, self.cache, &wanted, hear);
+            let fetched = fetch(
+                self.opener,
+                &self.order.patience,
+                self.cache,
+                &wanted,
+                &hear,
+            );
             match fetched.await {
                 Ok(path) => return Ok(path),
-                Err(error) => retries.after(error.into(), 0).await?,
+                Err(error) => {
+                    let came = came.load(Ordering::Relaxed);
+                    retries.after(error.into(), came).await?;
+                }
             }
         }
     }
@@ -404,6 +423,17 @@ impl<O: Opener> Desk<'_, O> {
             session,
         }
     }
+}
+
+/// Tags and bytes of what is fetched of these artifacts, labels among them.
+pub(super) fn size<'a>(artifacts: impl Iterator<Item = &'a Artifact>) -> (u64, u64) {
+    let rows = artifacts.flat_map(|artifact| &artifact.segments);
+    rows.fold((0, 0), |(tags, bytes): (u64, u64), row| {
+        let labels = row.label_root.map_or(0, |_| row.added);
+        let labels = labels.saturating_mul(SealedLabel::LEN as u64);
+        let tags = tags.saturating_add(row.added).saturating_add(row.removed);
+        (tags, bytes.saturating_add(row.bytes).saturating_add(labels))
+    })
 }
 
 /// Items that matched in any group.

@@ -29,6 +29,7 @@ use hashpact_protocol::lists::ClosedList as _;
 use hashpact_protocol::psi::{Manifest, SessionId, Space};
 use zeroize::Zeroizing;
 
+use super::download::PARTIAL;
 use super::manifest::{Logged, ManifestFault};
 use super::order::SessionDone;
 pub(super) use pending::{About, Granted, Pending};
@@ -283,7 +284,10 @@ impl Cache {
             .map(hex::encode)
             .collect();
         roots.sort_unstable();
+        let partial = format!(".{PARTIAL}");
         let stays = |name: &str| {
+            // Chunks of a listed segment that came before a cut: it is gone on with.
+            let name = name.strip_suffix(&partial).unwrap_or(name);
             roots
                 .binary_search_by(|root| root.as_str().cmp(name))
                 .is_ok()

@@ -27,7 +27,10 @@ use super::question::{Question, digest};
 use super::record::Happened;
 use super::run::{Retries, about, fresh, pads, under_way};
 use super::session::{Lane, PARTING, SessionError, closed, joined};
-use super::talk::{Hearer, Opener, Speaker, TalkError};
+use super::talk::{self, Hearer, Opener, Speaker, TalkError};
+
+/// Bytes of a tag in the artifact of a count, at most: some 5.
+const TAG_BYTES: u64 = 8;
 
 /// What one attempt brings.
 struct Counted {
@@ -57,8 +60,14 @@ impl<O: Opener> Desk<'_, O> {
     pub(super) async fn count(&self) -> Result<Outcome, MatchError> {
         let session = Arc::new(self.count_session()?);
         let mut retries = Retries::new(self.order, self.hear);
+        let patience = &self.order.patience;
+        let pace = patience
+            .of_items(session.question.len())
+            .max(patience.of_bytes(self.held().saturating_mul(TAG_BYTES)));
+        let limit = patience.artifact.saturating_add(pace);
         let counted = loop {
-            match self.count_once(&session).await {
+            let counted = talk::within(limit, self.count_once(&session));
+            match counted.await {
                 Ok(counted) => break counted,
                 Err(error) => retries.after(error, session.sent()).await?,
             }
@@ -252,6 +261,10 @@ impl<O: Opener> Desk<'_, O> {
         let Answer::Artifact(row) = hearer.hear_within(patience).await? else {
             return Err(turn("what the session's artifact is checked against"));
         };
+        // No more than the groups hold together: the rest of the row is checked as it comes.
+        if row.added > self.held() || row.removed > 0 {
+            return Err(turn("an artifact of what the groups hold"));
+        }
         let matches = self.hear_artifact(session, &mut hearer, &row, tags).await?;
         let record = closed(hearer.hear().await?)?;
         Ok((matches, record))
@@ -271,12 +284,13 @@ impl<O: Opener> Desk<'_, O> {
             self.logged.manifest.bits,
         );
         let mut tags = Vec::new();
+        // The first comes when the centre has them all.
+        let mut patience = self.order.patience.artifact;
         while (tags.len() as u64) < total {
-            // The first comes when the centre has them all.
-            let patience = self.order.patience.artifact;
             let Answer::Shuffled { first, points } = hearer.hear_within(patience).await? else {
                 return Err(turn("the evaluated items"));
             };
+            patience = self.order.patience.answer;
             let points = points.0;
             let left = total - tags.len() as u64;
             if first != tags.len() as u64 || points.is_empty() || points.len() as u64 > left {
@@ -302,9 +316,8 @@ impl<O: Opener> Desk<'_, O> {
         let (space, bits) = (self.count_space(), self.logged.manifest.bits);
         let session = Some(&session.pending.session);
         let mut overlap = Overlap::new(&space, session, bits, row, tags);
-        let patience = self.order.patience.artifact;
         for done in 1..=row.chunks {
-            let Answer::Chunk(chunk) = hearer.hear_within(patience).await? else {
+            let Answer::Chunk(chunk) = hearer.hear().await? else {
                 return Err(turn("the next chunk of the session's artifact"));
             };
             block_in_place(|| overlap.take(&chunk)).map_err(DownloadError::from)?;
@@ -318,6 +331,18 @@ impl<O: Opener> Desk<'_, O> {
             return Err(turn("the end of the session's artifact"));
         }
         Ok(overlap.finish().map_err(DownloadError::from)?)
+    }
+
+    /// Items of the type in all groups together.
+    fn held(&self) -> u64 {
+        let kind = self.order.items.kind().code().unwrap_or_default();
+        let manifest = &self.logged.manifest;
+        let groups = manifest.groups.iter();
+        let artifacts = groups.filter_map(|group| {
+            // A count is made from the points of `items`.
+            manifest.artifact(group.group, kind, MatchMode::Items)
+        });
+        artifacts.fold(0, |held, artifact| held.saturating_add(artifact.items))
     }
 
     fn count_space(&self) -> Space {

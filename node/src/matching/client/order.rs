@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hashpact_keys::{CentreId, Origin, Roster, Timestamp};
 use hashpact_protocol::fingerprint::Algorithm;
 use hashpact_protocol::labels::Purpose;
+use hashpact_protocol::limits;
 use hashpact_protocol::policy::MatchMode;
 use hashpact_protocol::psi::{Epoch, GroupId, Label, RefusalCode, SessionId};
 use zeroize::Zeroizing;
@@ -143,6 +144,18 @@ pub enum MatchError {
         /// The type.
         kind: String,
     },
+    /// More than is fetched of any centre: nothing was asked, and nothing is charged.
+    #[error(
+        "the manifest lists {tags} tags in {bytes} bytes: at most {} in {} are fetched of a centre",
+        limits::MATCH_FETCH_TAGS,
+        limits::MATCH_FETCH_BYTES
+    )]
+    TooLarge {
+        /// Tags in its segments.
+        tags: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
     /// Fewer items than a session may have.
     #[error(
         "{new} values to ask about, and a session has at least {min}: give a longer list, or --pad, which adds random ones that are charged"
@@ -218,6 +231,7 @@ impl MatchError {
             | Self::Download(DownloadError::Segment(_) | DownloadError::Cache(_))
             | Self::Manifest(_)
             | Self::Nothing { .. }
+            | Self::TooLarge { .. }
             | Self::TooFew { .. }
             | Self::Segment(_)
             | Self::Cache(_)

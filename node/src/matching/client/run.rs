@@ -15,7 +15,7 @@ use hashpact_protocol::policy::MatchMode;
 use hashpact_protocol::psi::{Answer, Ask, GroupId, SessionId};
 use zeroize::Zeroizing;
 
-use super::asking::Desk;
+use super::asking::{Desk, size};
 use super::cache::{About, Cache, CacheError, Pending};
 use super::known::Known;
 use super::manifest::{Logged, Trust};
@@ -193,6 +193,13 @@ fn listed(order: &Order, logged: &Logged) -> Result<Vec<GroupId>, MatchError> {
     let groups = logged.manifest.groups.iter().map(|group| group.group);
     let has = |group: &GroupId| logged.manifest.artifact(*group, kind, order.mode).is_some();
     let listed: Vec<GroupId> = groups.filter(has).collect();
+    let artifacts = listed.iter();
+    let artifacts =
+        artifacts.filter_map(|group| logged.manifest.artifact(*group, kind, order.mode));
+    let (tags, bytes) = size(artifacts);
+    if tags > limits::MATCH_FETCH_TAGS || bytes > limits::MATCH_FETCH_BYTES {
+        return Err(MatchError::TooLarge { tags, bytes });
+    }
     match listed.is_empty() {
         true => Err(MatchError::Nothing {
             centre: order.centre.clone(),

@@ -4,7 +4,7 @@
 //! is removed, so that the next check fetches it again. In scope: reading. Out of scope: the format (`psi`), comparing.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read as _};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use hashpact_protocol::limits;
@@ -56,11 +56,16 @@ impl Rooted {
         }
     }
 
+    /// Number of the next chunk.
+    pub(super) fn next_chunk(&self) -> u32 {
+        match self {
+            Self::Tags(segment, _) => segment.next_chunk(),
+            Self::Labels(segment) => segment.next_chunk(),
+        }
+    }
+
     pub(super) fn take(&mut self, chunk: &Chunk) -> Result<(), SegmentFault> {
-        let (expected, got) = match self {
-            Self::Tags(segment, _) => (segment.next_chunk(), chunk.index),
-            Self::Labels(segment) => (segment.next_chunk(), chunk.index),
-        };
+        let (expected, got) = (self.next_chunk(), chunk.index);
         if expected != got {
             return Err(SegmentFault::Index { expected, got });
         }
@@ -222,6 +227,22 @@ impl SegmentStream {
     }
 }
 
+/// The next chunk of a file, after its length; none at the end.
+pub(super) fn read_chunk(read: &mut impl io::Read) -> io::Result<Option<Vec<u8>>> {
+    let mut length = [0; 4];
+    match read.read_exact(&mut length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        read => read?,
+    }
+    let length = u32::from_be_bytes(length) as usize;
+    if length > limits::MATCH_CHUNK_BYTES {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut chunk = vec![0; length];
+    read.read_exact(&mut chunk)?;
+    Ok(Some(chunk))
+}
+
 /// A file of chunks.
 struct ChunkFile {
     file: BufReader<File>,
@@ -241,21 +262,8 @@ impl ChunkFile {
     }
 
     fn next(&mut self) -> Result<Option<Vec<u8>>, SegmentFault> {
-        let read = (|| {
-            let mut length = [0; 4];
-            match self.file.read_exact(&mut length) {
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-                read => read?,
-            }
-            let length = u32::from_be_bytes(length) as usize;
-            if length > limits::MATCH_CHUNK_BYTES {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            let mut chunk = vec![0; length];
-            self.file.read_exact(&mut chunk)?;
-            Ok(Some(chunk))
-        })();
-        read.map_err(|source: io::Error| self.spoiled(source))
+        let read = read_chunk(&mut self.file);
+        read.map_err(|source| self.spoiled(source))
     }
 
     /// The fault of a file that does not hold what it should; it is removed.

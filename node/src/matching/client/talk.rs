@@ -35,6 +35,9 @@ pub struct Patience {
     pub artifact: Duration,
     /// For writing one frame.
     pub write: Duration,
+    /// For a session, or for all segments of a check, beside what they take at the least pace ([`Patience::of_items`],
+    /// [`Patience::of_bytes`]): so that a centre which answers a little each time ends nobody's day.
+    pub slack: Duration,
     /// Before a connection that broke is opened again; twice as long each time.
     pub pause: Duration,
     /// How often that is done without anything having got through in between.
@@ -47,9 +50,29 @@ impl Default for Patience {
             answer: Duration::from_secs(120),
             artifact: Duration::from_secs(3_600),
             write: Duration::from_secs(60),
+            slack: Duration::from_secs(900),
             pause: Duration::from_secs(1),
             retries: 6,
         }
+    }
+}
+
+/// Items of a session that must be through in a second, for each group: some 15 KB each way.
+const ITEMS_A_SECOND: u64 = 200;
+/// Bytes of segments that must come in a second.
+const BYTES_A_SECOND: u64 = 64 * 1024;
+
+impl Patience {
+    /// For a session of so many evaluations, with all that is tried again.
+    pub(super) fn of_items(&self, evaluations: u64) -> Duration {
+        let pace = Duration::from_secs(evaluations / ITEMS_A_SECOND);
+        self.slack.saturating_add(pace)
+    }
+
+    /// For so many bytes of segments, with all that is tried again.
+    pub(super) fn of_bytes(&self, bytes: u64) -> Duration {
+        let pace = Duration::from_secs(bytes / BYTES_A_SECOND);
+        self.slack.saturating_add(pace)
     }
 }
 
@@ -62,6 +85,9 @@ pub enum TalkError {
     /// It did not answer.
     #[error("the centre did not answer within {} s", .0.as_secs())]
     Silent(Duration),
+    /// It answers, and too slowly: it would hold whoever waits for it for ever.
+    #[error("the centre was too slow: not done within {} s", .0.as_secs())]
+    Slow(Duration),
     /// It refuses.
     #[error("the centre refuses: {code}: {text}")]
     Refused {
@@ -87,8 +113,19 @@ impl TalkError {
         match self {
             Self::Io(_) | Self::Silent(_) => true,
             Self::Refused { code, .. } => matches!(code, RefusalCode::Busy | RefusalCode::Failed),
-            Self::Frame(_) | Self::Turn { .. } => false,
+            Self::Slow(_) | Self::Frame(_) | Self::Turn { .. } => false,
         }
+    }
+}
+
+/// Waits no longer for all of an exchange than it takes at the least pace.
+pub(super) async fn within<T, E: From<TalkError>>(
+    limit: Duration,
+    exchange: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    match timeout(limit, exchange).await {
+        Ok(ended) => ended,
+        Err(_) => Err(TalkError::Slow(limit).into()),
     }
 }
 

@@ -86,6 +86,7 @@ impl Bench {
                 answer: Duration::from_secs(25),
                 artifact: Duration::from_secs(25),
                 write: Duration::from_secs(25),
+                slack: Duration::from_secs(25),
                 pause: Duration::from_millis(1),
                 retries: 2,
             },
@@ -240,6 +241,28 @@ async fn a_session_that_was_cut_goes_on_in_the_same_run() {
         .iter()
         .any(|step| step.phase == Phase::Retry);
     assert!(retried);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_download_that_was_cut_goes_on_behind_what_came() {
+    let held = Held {
+        segments: vec![(inputs(0..30_000), Vec::new())],
+    };
+    // Gone on with in the same run, and by another one.
+    for retries in [2, 0] {
+        let bench = Bench::new(World::new(Algorithm::Md5, vec![held.clone()], 0));
+        bench.world.lie(Lie::CutChunks(1));
+        let items = list(0..100);
+        let mut order = bench.order(MatchMode::Items, &items);
+        order.patience.retries = retries;
+        if retries == 0 {
+            let cut = bench.run(&order).await.err().unwrap();
+            assert!(cut.is_passing(), "{cut}");
+        }
+        let outcome = bench.run(&order).await.unwrap();
+        assert_eq!((outcome.matches, bench.charged()), (100, 100));
+        assert_eq!(*bench.world.fetched.lock().unwrap(), [0, 1]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -118,6 +118,79 @@ async fn centre_that_never_answers_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn centre_that_answers_a_little_each_time_is_given_up_all_the_same() {
+    let bench = Bench::new(centre());
+    bench.world.lie(Lie::Dribbles);
+    let mut order = bench.order(MatchMode::Items, &list(0..9_000));
+    // No single answer takes as long.
+    order.patience.slack = Duration::from_millis(900);
+    let error = bench.run(&order).await.err().unwrap();
+    let MatchError::Session(SessionError::Talk(TalkError::Slow(_))) = error else {
+        panic!("{error}")
+    };
+}
+
+/// A manifest may be signed, logged and witnessed, and list more than a disk holds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn artifact_that_would_fill_the_disk_is_refused_before_anything_is_fetched_or_charged() {
+    let bench = Bench::new(centre());
+    for is_long in [true, false] {
+        let mut manifest = bench.world.manifest(u64::from(is_long));
+        manifest.bits = hashpact_protocol::psi::TagBits::of(1 << 29);
+        let artifact = &mut manifest.groups[0].artifacts[0];
+        match is_long {
+            true => {
+                artifact.segments[0].added = 1 << 29;
+                artifact.items = (1 << 29) + 200;
+            }
+            false => {
+                (artifact.segments[0].bytes, artifact.segments[0].chunks) = (9 << 30, 150_000);
+                artifact.segments[0].added = 150_000;
+                artifact.items = 150_200;
+            }
+        }
+        let at = hashpact_keys::Timestamp::new(now().get() - 60);
+        let published = bench.world.publish(&manifest, at, 4, true);
+        *bench.world.published.lock().unwrap() = published;
+        let fresh = Bench {
+            world: Arc::clone(&bench.world),
+            opener: ToWorld::new(&bench.world),
+            folder: tempfile::TempDir::new().unwrap(),
+            heard: Arc::default(),
+        };
+        let error = fresh.check(MatchMode::Items, &list(0..500)).await;
+        let error = error.err().unwrap();
+        assert!(matches!(error, MatchError::TooLarge { .. }), "{error}");
+    }
+    assert!(bench.world.fetched.lock().unwrap().is_empty());
+    assert!(bench.world.opened.lock().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chunks_left_by_a_lie_are_not_gone_on_with() {
+    let held = |range| Held {
+        segments: vec![(inputs(range), Vec::new())],
+    };
+    let groups = vec![held(0..30_000), held(0..400)];
+    let bench = Bench::new(World::new(Algorithm::Md5, groups, 0));
+    let (root, _) = bench.world.segment_of(0);
+    let (_, foreign) = bench.world.segment_of(1);
+    let folder = bench.folder.path().join("segments");
+    std::fs::create_dir_all(&folder).unwrap();
+    let length = u32::try_from(foreign.len()).unwrap().to_be_bytes();
+    let left = folder.join(format!("{}.partial", hex::encode(root)));
+    std::fs::write(&left, [&length[..], &foreign].concat()).unwrap();
+    let error = bench.check(MatchMode::Items, &list(0..100)).await;
+    let error = error.err().unwrap();
+    assert!(
+        matches!(error, MatchError::Download(DownloadError::Segment(_))),
+        "{error}"
+    );
+    let outcome = bench.check(MatchMode::Items, &list(0..100)).await.unwrap();
+    assert_eq!(outcome.matches, 100);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn items_that_were_not_answered_are_not_skipped() {
     for mode in [MatchMode::Items, MatchMode::Count] {
         let error = against(Lie::Skips, mode).await;

@@ -54,6 +54,10 @@ pub(super) enum Lie {
     OtherGroup,
     /// Chunks of another segment.
     OtherChunks,
+    /// Ends the stream after so many chunks, once.
+    CutChunks(usize),
+    /// Answers, each time a while later than it could.
+    Dribbles,
     /// Chunks without end.
     Endless,
     /// Hears, and never answers.
@@ -91,6 +95,8 @@ pub(super) struct World {
     pub(super) opened: Mutex<Vec<OpenAsk>>,
     pub(super) evaluated: AtomicU64,
     pub(super) charged: AtomicU64,
+    /// From which chunk on segments were asked for, in order.
+    pub(super) fetched: Mutex<Vec<u32>>,
     sessions: Mutex<BTreeMap<SessionId, Taken>>,
     /// Values whose labels are sealed so that they open for nobody.
     wrong: Inputs,
@@ -173,6 +179,7 @@ impl World {
             opened: Mutex::default(),
             evaluated: AtomicU64::new(0),
             charged: AtomicU64::new(0),
+            fetched: Mutex::default(),
             sessions: Mutex::default(),
             wrong,
             published: Mutex::new(Published {
@@ -356,6 +363,12 @@ impl World {
         }
     }
 
+    /// Root and first chunk of the first segment of a group, mode `items`.
+    pub(super) fn segment_of(&self, group: u32) -> (Hash, Vec<u8>) {
+        let segment = &self.made[&(group, MatchMode::Items)][0];
+        (segment.row.root, segment.chunks[0].clone())
+    }
+
     pub(super) fn lie(&self, lie: Lie) {
         *self.lie.lock().unwrap() = lie;
     }
@@ -398,15 +411,22 @@ impl World {
                     true => &segment.label_chunks,
                     false => &segment.chunks,
                 };
-                self.chunks(&mut stream, chunks).await
+                self.fetched.lock().unwrap().push(ask.from_chunk);
+                self.chunks(&mut stream, chunks, ask.from_chunk).await
             }
             Ask::Open(ask) => self.session(stream, ask).await,
             Ask::Batch(_) | Ask::Finish { .. } => Ok(()),
         }
     }
 
-    async fn chunks(&self, stream: &mut Pipe, chunks: &[Vec<u8>]) -> io::Result<()> {
-        for (index, bytes) in (0_u32..).zip(chunks) {
+    async fn chunks(&self, stream: &mut Pipe, chunks: &[Vec<u8>], from: u32) -> io::Result<()> {
+        let rest = (0_u32..).zip(chunks).skip(from as usize);
+        for (sent, (index, bytes)) in rest.enumerate() {
+            if self.lies(Lie::CutChunks(sent)) {
+                self.lie(Lie::None);
+                return Ok(());
+            }
+            self.dribble().await;
             let bytes = bytes.clone();
             say(stream, &Answer::Chunk(Chunk { index, bytes })).await?;
         }
@@ -461,6 +481,12 @@ impl World {
 
     fn taken<T>(&self, ask: &OpenAsk, with: impl FnOnce(&mut Taken) -> T) -> T {
         with(self.sessions.lock().unwrap().get_mut(&ask.session).unwrap())
+    }
+
+    async fn dribble(&self) {
+        if self.lies(Lie::Dribbles) {
+            tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+        }
     }
 
     /// Whether the stream is to be cut, which is done once.
@@ -570,7 +596,7 @@ impl World {
         tags.dedup();
         let segment = encode(&place, Self::bits(), &tags, &[]).unwrap();
         say(&mut stream, &Answer::Artifact(segment.row.clone())).await?;
-        self.chunks(&mut stream, &segment.chunks).await?;
+        self.chunks(&mut stream, &segment.chunks, 0).await?;
         let record = self.record(&ask, claimed);
         say(&mut stream, &Answer::Closed { record }).await
     }
