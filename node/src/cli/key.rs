@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use super::init::{enrolment, home_failure, seed};
 use super::{Answer, Failure};
 use crate::config::Config;
+use crate::control::Request;
+use crate::control::client::Client;
 use crate::home::{Home, NodeKeys, PassphraseSource};
 use crate::witness::begin_node_state;
 
@@ -44,6 +46,11 @@ pub(super) enum KeyCommand {
         after_help = "The old keys are gone: until a roster with the new enrolment is in force, this node signs nothing with the renewed ones.\nThe uses are delta, log, witness, mirror, manifest and attest.\n\nExample:\n  hashpact --home eu key renew delta log"
     )]
     Renew(RenewArgs),
+    /// Have the running node begin a new match epoch, with new keys.
+    #[command(
+        after_help = "An epoch ends by itself after 30 days, and when a member was removed. Its keys are served for 48 hours more, and then destroyed;\nthose of the epoch before it are destroyed at once. Clients ask about their lists again.\n\nExample:\n  hashpact --home eu key epoch"
+    )]
+    Epoch,
 }
 
 #[derive(Args)]
@@ -68,10 +75,17 @@ pub(super) fn key(
     home.check_made().map_err(home_failure)?;
     match command {
         KeyCommand::List => list(home, source),
+        KeyCommand::Epoch => epoch(home),
         KeyCommand::Seal => seal(home, source),
         KeyCommand::Passphrase(args) => passphrase(home, source, args),
         KeyCommand::Renew(args) => renew(home, source, &args.uses),
     }
+}
+
+fn epoch(home: &Home) -> Result<Answer, Failure> {
+    let json = Client::connect(home)?.ask(&Request::MatchRotate, |_| {})?;
+    let text = "A new match epoch begins as soon as the one before stands in the log: `hashpact status` says which is served.";
+    Ok(Answer::new(json, text.to_owned()))
 }
 
 /// Reads only, so the node may run meanwhile.

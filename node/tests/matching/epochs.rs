@@ -4,8 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use hashpact_node::control::Request;
-use hashpact_node::control::client::Client as Control;
 use hashpact_protocol::policy::MatchMode;
 use hashpact_protocol::psi::{Answer, Ask, Epoch, RefusalCode};
 
@@ -19,8 +17,7 @@ fn file(served: &Served, name: &str) -> PathBuf {
 
 /// Asks for a new epoch, and waits until it is served.
 fn rotate(served: &Served, epoch: u64) -> Result<()> {
-    let mut control = Control::connect(&served.eu.node.home)?;
-    control.ask(&Request::MatchRotate, |_| {})?;
+    served.eu.node.run(&["key", "epoch"])?.ends(0)?;
     until("the new epoch is served", || {
         let status = served.eu.node.status()?.matching;
         if let Some(fault) = &status.served.fault {
