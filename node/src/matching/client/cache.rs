@@ -110,8 +110,7 @@ impl Cache {
     pub(super) fn remember(&self, logged: &Logged) -> Result<(), RememberError> {
         let path = self.folder.join("seen");
         let number = logged.manifest.number;
-        let seen = self.read_sealed(&path, b"seen")?;
-        let seen = seen.and_then(|seen| pending::read_seen(&seen));
+        let seen = self.seen(&path)?;
         if let Some((origin, seen, seen_size, hash)) = seen
             && origin == logged.manifest.origin.as_str()
         {
@@ -133,6 +132,22 @@ impl Cache {
         self.write_sealed(&path, b"seen", &pending::write_seen(logged))?;
         self.sweep(&logged.manifest)?;
         Ok(())
+    }
+
+    /// What was seen last. A file that does not open is a fault, and not none: whoever spoils it could show an older manifest.
+    fn seen(&self, path: &Path) -> Result<Option<(String, u64, u64, Hash)>, CacheError> {
+        let Some(sealed) = read_file(path)? else {
+            return Ok(None);
+        };
+        let plain = self.vault.open(&self.bound(path, b"seen"), &sealed);
+        let seen = plain.and_then(|plain| pending::read_seen(&plain));
+        let fault = "was changed, or sealed in another place, so an older manifest cannot be told from the newest: see who \
+                     did that before you remove it";
+        let spoiled = || CacheError {
+            path: path.to_owned(),
+            source: io::Error::new(io::ErrorKind::InvalidData, fault),
+        };
+        seen.map(Some).ok_or_else(spoiled)
     }
 
     /// Keeps the record of a session that ended, sealed, with the seed that opens its query.
@@ -330,25 +345,25 @@ impl Cache {
         path: &Path,
         what: &[u8],
     ) -> Result<Option<Zeroizing<Vec<u8>>>, CacheError> {
-        let bound = (vault::OVERHEAD + pending::PENDING_BYTES) as u64;
-        let read = File::open(path).and_then(|file| {
-            let mut bytes = Vec::new();
-            file.take(bound).read_to_end(&mut bytes).map(|_| bytes)
-        });
-        match read {
-            Ok(bytes) => Ok(self.vault.open(what, &bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(CacheError {
-                path: path.to_owned(),
-                source,
-            }),
-        }
+        let sealed = read_file(path)?;
+        Ok(sealed.and_then(|sealed| self.vault.open(&self.bound(path, what), &sealed)))
+    }
+
+    /// What a sealed file is bound to: the centre, by the name of its folder, and the file's own name, so that none stands for
+    /// another.
+    fn bound(&self, path: &Path, what: &[u8]) -> Vec<u8> {
+        use std::os::unix::ffi::OsStrExt as _;
+        let centre = self.folder.file_name().unwrap_or_default();
+        let name = path.strip_prefix(&self.folder).unwrap_or(path);
+        let parts = [what, centre.as_bytes(), name.as_os_str().as_bytes()];
+        // No name holds a zero byte.
+        parts.join(&0)
     }
 
     /// Writes a sealed file whole and durably, in place of one that may be there.
     fn write_sealed(&self, path: &Path, what: &[u8], plain: &[u8]) -> Result<(), CacheError> {
         use crate::store::durable::{Steps, write_new};
-        let sealed = self.vault.seal(what, plain);
+        let sealed = self.vault.seal(&self.bound(path, what), plain);
         let written = sealed.and_then(|sealed| write_new(path, &[&sealed], &Steps::default()));
         written.map_err(|source| CacheError {
             path: path.to_owned(),
@@ -361,6 +376,23 @@ impl Kept {
     /// What a block is bound to: its space and its place, so that none stands for another.
     fn associated(&self) -> Vec<u8> {
         [&b"items"[..], &self.space, &self.end.to_be_bytes()].concat()
+    }
+}
+
+/// The bytes of a small file, if it is there.
+fn read_file(path: &Path) -> Result<Option<Vec<u8>>, CacheError> {
+    let bound = (vault::OVERHEAD + pending::PENDING_BYTES) as u64;
+    let read = File::open(path).and_then(|file| {
+        let mut bytes = Vec::new();
+        file.take(bound).read_to_end(&mut bytes).map(|_| bytes)
+    });
+    match read {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(CacheError {
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 

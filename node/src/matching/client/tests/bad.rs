@@ -281,6 +281,28 @@ async fn cached_segment_that_was_changed_on_the_disk_is_noticed_and_fetched_agai
     assert_eq!(outcome.matches, 500);
 }
 
+/// Without it an older manifest would pass for the newest.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_seen_last_is_not_forgotten_by_spoiling_its_file_or_by_that_of_another_centre() {
+    let bench = Bench::new(centre());
+    let items = list(0..500);
+    bench.check(MatchMode::Items, &items).await.unwrap();
+    let seen = bench.folder.path().join("seen");
+    let honest = std::fs::read(&seen).unwrap();
+    let other = Bench::new(centre());
+    other.check(MatchMode::Items, &items).await.unwrap();
+    let elsewhere = std::fs::read(other.folder.path().join("seen")).unwrap();
+    let mut changed = honest.clone();
+    changed[30] ^= 1;
+    for spoiled in [changed, honest[..20].to_vec(), Vec::new(), elsewhere] {
+        std::fs::write(&seen, spoiled).unwrap();
+        let error = bench.check(MatchMode::Items, &items).await.err().unwrap();
+        assert!(matches!(error, MatchError::Cache(_)), "{error}");
+    }
+    std::fs::write(&seen, honest).unwrap();
+    bench.check(MatchMode::Items, &items).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cached_items_that_were_changed_on_the_disk_are_asked_again() {
     let bench = Bench::new(centre());
