@@ -102,12 +102,11 @@ impl Known {
     pub(super) fn through(&self, question: &Question, groups: &[GroupId]) -> Vec<AtomicU64> {
         let batches = 0..question.batches();
         let bits = batches.map(|batch| {
-            let picks = question.picks(batch);
-            let range = question.range(batch);
+            let asked: Option<Vec<u32>> = question.asked(batch).collect();
             // A batch with random items is asked again: nothing is kept of those.
-            if picks.len() as u64 != range.end - range.start {
+            let Some(picks) = asked else {
                 return AtomicU64::new(0);
-            }
+            };
             let places = groups.iter().enumerate();
             let bits = places.map(|(place, id)| {
                 let group = self.groups.iter().find(|group| group.id == *id);

@@ -1,9 +1,10 @@
 //! Which items a session asks about, in which order, under which blinds: all of it follows from the list, what is known
 //! already, and one seed, so that a session that was cut goes on with the same points.
 //!
-//! Blinds take 64 bytes of the seed's ChaCha20 stream for each item, in the order of the session: item `i` takes the `i`th
-//! block. Random items ("pads") come last and are derived from the seed too, so whoever is shown the seed and the list can
-//! make every point of the session again.
+//! The order of a session is drawn from the seed: a list that is sorted, or that somebody else gave us, must not tell by its
+//! order which point is which. Blinds take 64 bytes of the seed's ChaCha20 stream for each item, in the order of the session:
+//! item `i` takes the `i`th block. Random items ("pads") stand among the others and are derived from the seed too, so whoever
+//! is shown the seed and the list can make every point of the session again.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use hashpact_protocol::Hash;
 use hashpact_protocol::limits;
 use hashpact_protocol::psi::oprf::Blinds;
 use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng as _;
+use rand_core::{Rng as _, SeedableRng as _};
 use zeroize::Zeroizing;
 
 use super::cache::Name;
@@ -27,6 +28,8 @@ pub(super) struct Question {
     /// Numbers of the list's items that are asked about, ascending.
     picks: Vec<u32>,
     pads: u64,
+    /// What is asked in which place: a place in `picks`, or behind them the number of a random item.
+    order: Vec<u32>,
     seed: Zeroizing<[u8; 32]>,
 }
 
@@ -37,10 +40,12 @@ impl Question {
         pads: u64,
         seed: Zeroizing<[u8; 32]>,
     ) -> Self {
+        let order = order(picks.len() as u64 + pads, &seed);
         Self {
             items,
             picks,
             pads,
+            order,
             seed,
         }
     }
@@ -66,29 +71,32 @@ impl Question {
         first..(first + limits::MATCH_BATCH as u64).min(self.len())
     }
 
-    /// Numbers of the list's items in a batch; random ones have none.
-    pub(super) fn picks(&self, batch: u64) -> &[u32] {
+    /// The places of a batch.
+    fn places(&self, batch: u64) -> &[u32] {
         let range = self.range(batch);
-        let at = |at: u64| {
-            usize::try_from(at)
-                .unwrap_or(usize::MAX)
-                .min(self.picks.len())
-        };
-        &self.picks[at(range.start)..at(range.end)]
+        let at = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+        let places = self.order.get(at(range.start)..at(range.end));
+        places.unwrap_or_default()
+    }
+
+    /// Numbers of the list's items in a batch; random ones have none.
+    pub(super) fn asked(&self, batch: u64) -> impl Iterator<Item = Option<u32>> {
+        let places = self.places(batch).iter();
+        places.map(|place| self.picks.get(*place as usize).copied())
     }
 
     /// The inputs of a batch, each in a buffer of its own.
     fn inputs(&self, batch: u64) -> Vec<Zeroizing<Vec<u8>>> {
-        let range = self.range(batch);
-        let real = self.picks(batch).iter().map(|pick| {
-            let input = self.items.input(*pick as usize).unwrap_or_default();
-            Zeroizing::new(input.to_vec())
+        let places = self.places(batch).iter();
+        let inputs = places.map(|place| match self.picks.get(*place as usize) {
+            Some(pick) => self
+                .items
+                .input(*pick as usize)
+                .unwrap_or_default()
+                .to_vec(),
+            None => self.pad(u64::from(*place) - self.picks.len() as u64),
         });
-        // Random items come behind all others.
-        let before = self.picks.len() as u64;
-        let random = range.start.max(before)..range.end.max(before);
-        let random = random.map(|at| Zeroizing::new(self.pad(at - before)));
-        real.chain(random).collect()
+        inputs.map(Zeroizing::new).collect()
     }
 
     /// A random item: the type's code, and as many bytes as its values have.
@@ -129,7 +137,20 @@ impl Question {
     }
 }
 
-/// What stands for the items of a session and their order, under the cache's names.
+/// The numbers below `count` in an order that follows from a seed (Fisher and Yates).
+fn order(count: u64, seed: &[u8; 32]) -> Vec<u32> {
+    let key = Zeroizing::new(blake3::derive_key("hashpact match order v1", seed));
+    let mut rng = ChaCha20Rng::from_seed(*key);
+    let mut order: Vec<u32> = (0..u32::try_from(count).unwrap_or(u32::MAX)).collect();
+    for last in (1..order.len()).rev() {
+        // 64 bits of numerator: the bias is below 2^-44 for a million items.
+        let at = (u128::from(rng.next_u64()) * (last as u128 + 1)) >> 64;
+        order.swap(last, usize::try_from(at).unwrap_or(last));
+    }
+    order
+}
+
+/// What stands for the items of a session, under the cache's names.
 pub(super) fn digest(names: &[Name], picks: &[u32], pads: u64) -> Hash {
     let mut hash = blake3::Hasher::new_derive_key("hashpact match question v1");
     for pick in picks {

@@ -187,9 +187,11 @@ impl Session {
             first: work.batch * limits::MATCH_BATCH as u64,
             fault,
         })?;
-        // Random items come last in a batch, and are not kept.
-        let picks = self.question.picks(work.batch);
-        let items: Vec<Evaluated> = picks.iter().copied().zip(doubled).collect();
+        // Random items are not kept.
+        let asked = self.question.asked(work.batch).zip(doubled);
+        let items: Vec<Evaluated> = asked
+            .filter_map(|(item, doubled)| Some((item?, doubled)))
+            .collect();
         let rows = items.iter().filter_map(|(item, doubled)| {
             let name = self.names.get(*item as usize)?;
             Some((name, doubled))

@@ -17,6 +17,7 @@ use hashpact_protocol::testing::keys::CentreSetup;
 use tempfile::TempDir;
 
 use super::list::{Items, List};
+use super::question::Question;
 use super::*;
 use world::{Held, Lie, ToWorld, World, label, now};
 
@@ -241,6 +242,39 @@ async fn a_session_that_was_cut_goes_on_in_the_same_run() {
         .iter()
         .any(|step| step.phase == Phase::Retry);
     assert!(retried);
+}
+
+/// Whoever knows the list, or that it is sorted, must not learn from the place of a point which item it is.
+#[test]
+fn order_of_the_list_is_not_the_order_of_what_is_asked() {
+    let items = list(0..5_000);
+    let ask = |seed: u8| -> Vec<Vec<u8>> {
+        let picks = (0..5_000).collect();
+        let question = Question::new(Arc::clone(&items), picks, 500, [seed; 32].into());
+        let batches = 0..question.batches();
+        let inputs = batches.flat_map(|batch| {
+            question.with_inputs(batch, |inputs| {
+                inputs.map(<[u8]>::to_vec).collect::<Vec<_>>()
+            })
+        });
+        inputs.collect()
+    };
+    let asked = ask(1);
+    let listed: BTreeSet<Vec<u8>> = inputs(0..5_000).into_iter().collect();
+    let places = asked.iter().zip(inputs(0..5_000));
+    assert!(places.filter(|(asked, listed)| *asked == listed).count() < 20);
+    // Random items among them, and each item once.
+    let distinct: BTreeSet<&Vec<u8>> = asked.iter().collect();
+    assert_eq!((asked.len(), distinct.len()), (5_500, 5_500));
+    assert!(listed.iter().all(|input| distinct.contains(input)));
+    let random = asked[..2_750]
+        .iter()
+        .filter(|input| !listed.contains(*input));
+    assert!((150..350).contains(&random.count()));
+    // A session that was cut goes on with the same points; another one has another order.
+    assert_eq!(ask(1), asked);
+    let same = ask(2).iter().zip(&asked).filter(|(a, b)| a == b).count();
+    assert!(same < 20);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
