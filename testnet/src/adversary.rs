@@ -224,7 +224,7 @@ impl Adversary {
     ) -> Result<(Net, mpsc::Receiver<NetEvent>)> {
         let peers = self.directory.peers(&self.checked.centre);
         let config = NetConfig {
-            seed,
+            seed: seed.into(),
             listen: vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse()?],
             peers: peers.into_iter().filter(|other| other.id == peer).collect(),
         };

@@ -115,7 +115,7 @@ impl Member {
         let nobody = "member".parse()?;
         let peers = directory.peers(&nobody).into_iter();
         let config = NetConfig {
-            seed: self.seed,
+            seed: self.seed.into(),
             listen: Vec::new(),
             peers: peers.filter(|other| other.id == peer).collect(),
         };

@@ -228,7 +228,7 @@ impl Daemon {
         let library = Library::new(Arc::clone(&store), directory.clone(), origin);
         directory.set_members(centre.members());
         let config = NetConfig {
-            seed: *keys.node_seed()?,
+            seed: keys.node_seed()?,
             listen: checked.listen.clone(),
             peers: directory.peers(&checked.centre),
         };

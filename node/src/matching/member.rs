@@ -295,7 +295,7 @@ impl Member {
             .iter_mut()
             .for_each(|peer| peer.kind = PeerKind::Member);
         let config = NetConfig {
-            seed: *self.seed,
+            seed: self.seed.clone(),
             listen: Vec::new(),
             peers,
         };

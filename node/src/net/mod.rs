@@ -27,7 +27,7 @@ use libp2p::{
     noise,
 };
 use tokio::sync::{mpsc, oneshot};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 pub use bulk::{BulkRead, BulkSource, FetchError, REFUSED_UNSPECIFIED};
 pub use codec::FrameError;
@@ -58,8 +58,8 @@ pub struct Peer {
 
 /// How a node starts.
 pub struct NetConfig {
-    /// The secret half of the ed25519 node key; wiped by [`start`].
-    pub seed: [u8; 32],
+    /// The secret half of the ed25519 node key; wiped when dropped, whatever comes of the start.
+    pub seed: Zeroizing<[u8; 32]>,
     pub listen: Vec<Multiaddr>,
     pub peers: Vec<Peer>,
 }
@@ -157,7 +157,7 @@ pub fn start(
     matches: Option<Arc<dyn MatchService>>,
 ) -> Result<(Net, mpsc::Receiver<NetEvent>), NetError> {
     tokio::runtime::Handle::try_current().map_err(|_| NetError::NoRuntime)?;
-    let node_key = Keypair::ed25519_from_bytes(&mut config.seed);
+    let node_key = Keypair::ed25519_from_bytes(&mut *config.seed);
     config.seed.zeroize();
     let mut swarm = behaviour::swarm(node_key.map_err(NetError::Key)?).map_err(NetError::Noise)?;
     let mut control = swarm.behaviour().bulk.new_control();

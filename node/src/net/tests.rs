@@ -42,7 +42,7 @@ impl Node {
         let listen: Vec<Multiaddr> = listen.iter().map(|text| text.parse().unwrap()).collect();
         let expected = listen.len();
         let config = NetConfig {
-            seed: [name; 32],
+            seed: [name; 32].into(),
             listen,
             peers: Vec::new(),
         };

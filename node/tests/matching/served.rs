@@ -131,7 +131,7 @@ impl Served {
             addresses: config.listen,
         };
         let config = NetConfig {
-            seed: [seed; 32],
+            seed: [seed; 32].into(),
             listen: Vec::new(),
             peers: vec![peer],
         };

@@ -166,7 +166,7 @@ async fn an_address_that_is_taken_is_an_error() {
     let unheard = "/ip4/127.0.0.1/sctp/1".parse().unwrap();
     for address in [unheard, taken] {
         let config = NetConfig {
-            seed: [2; 32],
+            seed: [2; 32].into(),
             listen: vec![address.clone()],
             peers: Vec::new(),
         };
@@ -192,7 +192,7 @@ fn a_node_key_has_the_peer_id_that_libp2p_gives_it() {
 #[test]
 fn outside_of_a_runtime_there_is_no_network() {
     let config = NetConfig {
-        seed: [1; 32],
+        seed: [1; 32].into(),
         listen: Vec::new(),
         peers: Vec::new(),
     };
