@@ -9,6 +9,7 @@ pub mod matching;
 mod members;
 pub mod openings;
 mod proving;
+pub mod sampling;
 mod server;
 
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,15 @@ pub enum Request {
     },
     /// Check a list against another centre's, without either being shown: `report` lines of what matched.
     Match(matching::MatchAsk),
+    /// The segments of one of this centre's own artifacts: `report` lines, each with a chunk.
+    MatchSegments(sampling::ArtifactAsk),
+    /// Open drawn tags of one for an auditor who may see hashes: `report` lines of base64.
+    MatchSample {
+        /// The artifact.
+        of: sampling::ArtifactAsk,
+        /// The tags, hexadecimal.
+        tags: Vec<String>,
+    },
     /// Take the next roster.
     RosterApply {
         /// The armored document.

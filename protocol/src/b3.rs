@@ -96,6 +96,8 @@ domains! {
     MATCH_LABEL = "hashpact match-label v1";
     /// The blinded points of a session, in order.
     MATCH_QUERY = "hashpact match-query v1";
+    /// Which tags an auditor's sample opens.
+    MATCH_DRAW = "hashpact match-draw v1";
     /// The seed of a session's blinds.
     MATCH_BLINDS = "hashpact match-blinds v1";
 }

@@ -19,6 +19,7 @@
 //! | `exchange` | what do the two sides say to each other |
 //! | `query` | do batches go on where the last one ended, and what does a session commit to |
 //! | `sample` | is what is matched what was logged |
+//! | `sample/draw` | which of it does an auditor look at |
 //! | `record` | what does each side write down of a session |
 
 mod artifact;
@@ -47,6 +48,8 @@ pub use label::{LABELS_PER_CHUNK, Label, LabelError, SealedLabel, SegmentLabels}
 pub use manifest::{Artifact, Group, Manifest, ManifestError, SegmentRow};
 pub use query::{BatchError, Query, blinds_commitment};
 pub use record::{RecordError, Role, SessionRecord};
-pub use sample::{MatchSample, SampleError};
+pub use sample::{
+    MatchSample, SampleError, manifest_hash, positions as sample_positions, strangers_below,
+};
 pub use space::{Epoch, GroupId, SessionId, Space, input};
 pub use tag::{Tag, TagBits, TagBitsError, Tagger, tag};

@@ -3,6 +3,7 @@
 mod export;
 mod mirror;
 mod openings;
+mod sample;
 mod verify;
 
 use clap::Subcommand;
@@ -30,6 +31,9 @@ pub(super) enum AuditCommand {
     ExportBodies(export::ExportArgs),
     /// Write what opens the sealed records of this centre's log, for `audit verify --openings`: who was given what.
     ExportOpenings(openings::OpeningsArgs),
+    /// Check by sample that what a centre lets others match is what it logged.
+    #[command(subcommand)]
+    MatchSample(sample::SampleCommand),
     /// Write proofs of one entry, or of one leaf of a log, that verify offline.
     Prove(ProveArgs),
     /// Say what proofs show, offline.
@@ -48,6 +52,7 @@ pub(super) fn audit(
         AuditCommand::Verify(args) => verify::run(args),
         AuditCommand::ExportBodies(args) => export::run(home, source, args),
         AuditCommand::ExportOpenings(args) => openings::run(home, source, args),
+        AuditCommand::MatchSample(command) => sample::run(home, command),
         AuditCommand::Prove(args) => prove(home, args),
         AuditCommand::Check(args) => check(args),
         AuditCommand::Report(args) => write_report(args),

@@ -34,10 +34,10 @@ use crate::store::{LeafProofError, LoggedLeaf, prove_leaf};
 
 const LEAVES: &str = "leaf|leaves";
 
-pub(super) use check::{CheckArgs, check};
+pub(super) use check::{CheckArgs, RosterSource, check, check_leaf};
 
 /// Bytes of a file of a log that is read: the largest is a bundle of 256 leaves.
-const LOG_FILE_MAX: u64 = 256 * (64 * 1024 + 2);
+pub(super) const LOG_FILE_MAX: u64 = 256 * (64 * 1024 + 2);
 
 #[derive(Args)]
 #[command(
@@ -143,7 +143,7 @@ fn prove_mirrored(
 }
 
 /// Proves a leaf out of a folder of logs.
-fn read_mirror(mirror: &Path, log: &Origin, index: u64) -> Result<LoggedLeaf, Failure> {
+pub(super) fn read_mirror(mirror: &Path, log: &Origin, index: u64) -> Result<LoggedLeaf, Failure> {
     let folder = mirror.join(log.as_str().replace('/', "_"));
     let head = folder.join("checkpoint");
     let named = |error: io::Error| Failure::input(format!("{}: {error}", head.display()));
@@ -175,7 +175,7 @@ fn answer(mut json: Value, mut lines: Vec<String>, written: &[PathBuf]) -> Answe
 }
 
 /// The whole of a file that is not longer than `max` bytes.
-fn read_bounded(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+pub(super) fn read_bounded(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     use io::Read as _;
     let mut bytes = Vec::new();
     let file = fs::File::open(path)?;

@@ -19,7 +19,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 
 use super::proving::prove;
-use super::{Fault, FaultKind, LINE_MAX, Line, Request, chain, matching, members, openings};
+use super::{
+    Fault, FaultKind, LINE_MAX, Line, Request, chain, matching, members, openings, sampling,
+};
 use crate::armor::Kind;
 use crate::daemon::{AskError, Handle, IngestOrder, IngestRunError};
 use crate::store::{FoundEntry, LookupError, Standing};
@@ -113,6 +115,12 @@ async fn converse(stream: UnixStream, handle: Handle) -> io::Result<()> {
                 openings::answer(&handle, from, &mut write).await?
             }
             Ok(Request::Match(ask)) => matching::answer(&handle, &ask, &mut write).await?,
+            Ok(Request::MatchSegments(ask)) => {
+                sampling::segments(&handle, &ask, &mut write).await?
+            }
+            Ok(Request::MatchSample { of, tags }) => {
+                sampling::sample(&handle, &of, &tags, &mut write).await?
+            }
             Ok(request) => answer(&handle, request).await,
             Err(fault) => Err(fault),
         };
@@ -185,9 +193,11 @@ async fn answer(handle: &Handle, request: Request) -> Result<Value, Fault> {
         }
         Request::MemberRemove { name } => members::remove(handle, name).await,
         // Answered where lines can be sent while it runs.
-        Request::Ingest { .. } | Request::ExportOpenings { .. } | Request::Match(_) => {
-            Err(failed("not answered here".to_owned()))
-        }
+        Request::Ingest { .. }
+        | Request::ExportOpenings { .. }
+        | Request::Match(_)
+        | Request::MatchSegments(_)
+        | Request::MatchSample { .. } => Err(failed("not answered here".to_owned())),
     }
 }
 

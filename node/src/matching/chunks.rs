@@ -41,7 +41,7 @@ pub(super) fn write_chunks(path: &Path, chunks: &[Vec<u8>], steps: &Steps) -> io
 }
 
 /// A file of chunks, open for reading.
-pub(super) struct ChunkFile {
+pub(crate) struct ChunkFile {
     file: File,
     /// Where each chunk ends.
     ends: Vec<u64>,
@@ -49,7 +49,7 @@ pub(super) struct ChunkFile {
 }
 
 impl ChunkFile {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let mut head = [0; HEAD];
         file.read_exact_at(&mut head, 0)?;
@@ -81,12 +81,12 @@ impl ChunkFile {
         Ok(Self { file, ends, begin })
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }
 
     /// One chunk; `None` beyond the last.
-    pub(super) fn chunk(&self, index: usize) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) fn chunk(&self, index: usize) -> io::Result<Option<Vec<u8>>> {
         let Some(end) = self.ends.get(index).copied() else {
             return Ok(None);
         };

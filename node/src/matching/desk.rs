@@ -3,8 +3,8 @@
 //! In scope: putting the parts together. Out of scope: what each does.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -67,9 +67,12 @@ pub struct ServedStatus {
 /// A handle on matching; clones share it.
 #[derive(Clone)]
 pub struct Desk {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     evaluator: Evaluator,
     wakes: SyncSender<()>,
+    pub(super) folder: Folder,
+    /// Known once the home's keys are.
+    pub(super) ids: Arc<OnceLock<IdKey>>,
 }
 
 impl Desk {
@@ -150,6 +153,8 @@ impl Parts {
             shared: Arc::new(Shared::new(folder.clone(), steps, state)),
             evaluator: Evaluator::start(origin),
             wakes,
+            folder: folder.clone(),
+            ids: Arc::default(),
         };
         Self {
             desk,
@@ -187,6 +192,8 @@ impl Parts {
         let store = Arc::clone(&asks.store);
         let origin = store.own_origin().clone();
         let keyring = Keyring::new(self.folder.root(), origin, keys.seal, steps.clone());
+        // Set once: a node has one home.
+        let _ = self.desk.ids.set(keys.ids.copy());
         let tools = Tools {
             store,
             asks,

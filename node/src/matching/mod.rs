@@ -12,6 +12,7 @@
 //! | `evaluator` | who holds the keys: the one that evaluates |
 //! | `points`, `chunks` | how evaluated items and published segments rest |
 //! | `state`, `shared` | which of those files count; what builder and server know in common |
+//! | `sample` | what an auditor is shown of the matched set: drawn tags, and the records that they are of |
 //! | `client` | how a list of ours is checked against a centre's |
 //! | `check`, `member` | a list in a file against one centre; the home of a provider that a centre admitted |
 
@@ -24,6 +25,7 @@ mod evaluator;
 mod keyring;
 pub mod member;
 mod points;
+pub mod sample;
 mod serve;
 mod shared;
 mod state;

@@ -53,6 +53,11 @@ impl IdKey {
         Self(Zeroizing::new(*bytes))
     }
 
+    /// The same key once more, for whoever finds items beside the build.
+    pub(super) fn copy(&self) -> Self {
+        Self::new(&self.0)
+    }
+
     /// The id of an item: of the bytes that are hashed to the group for it.
     pub(super) fn id(&self, input: &[u8]) -> RowId {
         let hash = blake3::keyed_hash(&self.0, input);

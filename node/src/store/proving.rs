@@ -9,13 +9,15 @@ use std::collections::BTreeSet;
 use std::io;
 
 use hashpact_keys::Origin;
-use hashpact_protocol::delta::{Expected, MakeRecordProofError, RecordProof, Seq};
+use hashpact_protocol::delta::{Expected, MakeRecordProofError, RecordProof, RecordProver, Seq};
+use hashpact_protocol::labels::ClassId;
 use hashpact_protocol::log::{
     Checkpoint, CheckpointError, Leaf, LogFiles, LogProof, LogProofError, SignedCheckpoint,
     TreeError, inclusion_proof, inclusion_root, leaf_hash, read_leaves,
 };
 use hashpact_protocol::record::EntryId;
 use hashpact_protocol::view::View as _;
+use zeroize::Zeroizing;
 
 use super::bodies::{BodyFault, DamagedBody};
 use super::{ControlError, LookupError, Store};
@@ -157,6 +159,22 @@ pub enum ProveError {
     Make(#[from] MakeRecordProofError),
 }
 
+/// A class of a stored delta, unsealed.
+struct ClassOfDelta {
+    index: u64,
+    leaf: Vec<u8>,
+    header: Vec<u8>,
+    expected: Expected,
+    class: ClassId,
+    section: Zeroizing<Vec<u8>>,
+}
+
+impl ClassOfDelta {
+    fn prover(&self) -> Result<RecordProver<'_>, MakeRecordProofError> {
+        RecordProver::new(&self.header, &self.expected, self.class, &self.section)
+    }
+}
+
 impl Store {
     /// Proves the newest stored revision of an entry of a log; `None` if no record of it is stored. The whole class of its
     /// delta is unsealed and hashed.
@@ -172,6 +190,42 @@ impl Store {
             return Ok(None);
         };
         let seq = found.seq;
+        let of_class = self.class_of_delta(origin, seq, found.class)?;
+        let proof = of_class.prover()?.prove(entry)?;
+        let ClassOfDelta { index, leaf, .. } = of_class;
+        Ok(Some(StoredProof {
+            seq,
+            index,
+            leaf,
+            proof,
+            retracted: found.retracted,
+        }))
+    }
+
+    /// Proves records of one class of one delta of a log, in their order, and says which leaf the delta is. The class is
+    /// unsealed and hashed once.
+    ///
+    /// # Errors
+    /// [`ProveError`].
+    pub fn record_proofs(
+        &self,
+        origin: &Origin,
+        seq: Seq,
+        class: ClassId,
+        entries: &[EntryId],
+    ) -> Result<(u64, Vec<RecordProof>), ProveError> {
+        let of_class = self.class_of_delta(origin, seq, class)?;
+        let prover = of_class.prover()?;
+        let proofs = entries.iter().map(|entry| Ok(prover.prove(*entry)?));
+        Ok((of_class.index, proofs.collect::<Result<_, ProveError>>()?))
+    }
+
+    fn class_of_delta(
+        &self,
+        origin: &Origin,
+        seq: Seq,
+        class: ClassId,
+    ) -> Result<ClassOfDelta, ProveError> {
         let no_leaf = || ProveError::NoLeaf {
             origin: origin.clone(),
             seq,
@@ -183,7 +237,7 @@ impl Store {
         };
         let section = self
             .open_body(origin, seq)
-            .and_then(|body| body.read_section(found.class.0.into()))
+            .and_then(|body| body.read_section(class.0.into()))
             .map_err(|fault| {
                 let (origin, fault) = (origin.clone(), BodyFault::Sealed(fault));
                 LookupError::Body(DamagedBody { origin, seq, fault })
@@ -195,14 +249,14 @@ impl Store {
             // Records that the store holds were checked when they came.
             suspected: BTreeSet::new(),
         };
-        let proof = RecordProof::make(&header, &expected, found.class, &section, entry)?;
-        Ok(Some(StoredProof {
-            seq,
+        Ok(ClassOfDelta {
             index,
             leaf,
-            proof,
-            retracted: found.retracted,
-        }))
+            header,
+            expected,
+            class,
+            section,
+        })
     }
 
     /// A leaf of a log.

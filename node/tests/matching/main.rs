@@ -5,6 +5,7 @@
 //! | `served` | a centre under policy with a list, and a member that speaks frames |
 //! | `sessions` | what a session gives, and how it goes on |
 //! | `epochs` | deltas, retractions, new epochs, keys that are gone |
+//! | `sampled` | what an auditor finds out of the matched set |
 //! | `hostile` | what a client cannot do, and that others go on meanwhile |
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -15,5 +16,6 @@
 mod common;
 mod epochs;
 mod hostile;
+mod sampled;
 mod served;
 mod sessions;

@@ -4,7 +4,7 @@
 //! artifact that it has read; for each the centre opens the record, with the proof that it signed it, and one proof shows
 //! that all of them were evaluated under the artifact's key. 300 tags without a stranger among them say, with 95 %
 //! confidence, that less than 1 % are strangers (0.99^300 = 0.049). Spec: `docs/protocol.md`, "Match sample". In scope: the
-//! file and its check. Out of scope: drawing (whoever checks), whether a record has been retracted since, and that its header
+//! file and its check; `draw`: which tags. Out of scope: whether a record has been retracted since, and that its header
 //! stands in the log (`log`). **The file holds fingerprints.**
 
 use std::collections::BTreeSet;
@@ -29,6 +29,8 @@ use crate::limits;
 use crate::lists::ClosedList as _;
 use crate::policy::MatchMode;
 use crate::record::Record;
+
+pub use draw::{positions, strangers_below};
 
 /// What the bytes begin with, so that a file of this kind is known by itself.
 const MAGIC: &str = "hashpact-match-sample";
@@ -133,6 +135,12 @@ impl From<ShapeError> for SampleError {
     }
 }
 
+/// What stands for a signed manifest in a sample: its SHA-256.
+#[must_use]
+pub fn manifest_hash(signed: &[u8]) -> Hash {
+    Sha256::digest(signed).into()
+}
+
 impl MatchSample {
     /// Opens records of an artifact: those of the drawn tags, in their order, each with the place of its fingerprint among
     /// those of the type.
@@ -148,14 +156,34 @@ impl MatchSample {
     ) -> Result<Self, SampleError> {
         let inputs = inputs(&opened, kind)?;
         let evaluation = key.open(inputs.iter().map(Vec::as_slice), rng)?;
-        Ok(Self {
-            manifest: Sha256::digest(signed_manifest).into(),
+        let of = (group, kind, mode);
+        Ok(Self::with(signed_manifest, of, opened, evaluation))
+    }
+
+    /// As [`MatchSample::make`], where the holder of the key evaluated what [`MatchSample::inputs`] says, in its order.
+    #[must_use]
+    pub fn with(
+        signed_manifest: &[u8],
+        (group, kind, mode): (GroupId, u8, MatchMode),
+        opened: Vec<(RecordProof, u8)>,
+        evaluation: Evaluation,
+    ) -> Self {
+        Self {
+            manifest: manifest_hash(signed_manifest),
             group,
             kind,
             mode,
             opened,
             evaluation,
-        })
+        }
+    }
+
+    /// What the opened records' fingerprints of a type are evaluated from.
+    ///
+    /// # Errors
+    /// [`SampleError::Fingerprint`].
+    pub fn inputs(opened: &[(RecordProof, u8)], kind: u8) -> Result<Vec<Vec<u8>>, SampleError> {
+        inputs(opened, kind)
     }
 
     /// Checks a sample against the tags that were drawn from the artifact, and says which records they are.
@@ -168,7 +196,7 @@ impl MatchSample {
         centre: &CentreEntry,
         drawn: &[Tag],
     ) -> Result<Vec<ProvenRecord>, SampleError> {
-        if self.manifest != Hash::from(Sha256::digest(signed_manifest)) {
+        if self.manifest != manifest_hash(signed_manifest) {
             return Err(SampleError::OtherManifest);
         }
         let manifest = Manifest::open(signed_manifest, centre)?;
@@ -287,5 +315,6 @@ fn inputs(opened: &[(RecordProof, u8)], kind: u8) -> Result<Vec<Vec<u8>>, Sample
     opened.iter().enumerate().map(of).collect()
 }
 
+mod draw;
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,7 @@ use hashpact_protocol::log::{
     Checkpoint, CheckpointError, Cosigners, Leaf, LeafError, LogProof, LogProofError, Receipt,
     ReceiptError, SignedCheckpoint, log_key,
 };
+use hashpact_protocol::psi::Manifest;
 use serde_json::json;
 
 use super::super::{Answer, Failure};
@@ -25,6 +26,7 @@ use crate::armor::Kind;
 use crate::clock;
 use crate::control::chain;
 use crate::page::text::counted;
+use crate::store::LoggedLeaf;
 
 const RECORDS: &str = "record|records";
 
@@ -126,7 +128,12 @@ struct Given {
 }
 
 pub(crate) fn check(args: &CheckArgs) -> Result<Answer, Failure> {
-    let roster = load_rosters(args)?;
+    let source = RosterSource {
+        pin: &args.pin,
+        files: &args.roster,
+        mirror: args.mirror.as_deref(),
+    };
+    let roster = source.load()?;
     let given: Vec<Given> = args
         .files
         .iter()
@@ -223,28 +230,66 @@ fn read_file(file: &Path) -> Result<Vec<u8>, Failure> {
     read_bounded(file, LOG_FILE_MAX).map_err(named)
 }
 
-/// The newest roster given, by way of every version before it.
-fn load_rosters(args: &CheckArgs) -> Result<SignedRoster, Failure> {
-    let files = match &args.mirror {
-        Some(mirror) => mirrored_rosters(&mirror.join("rosters")),
-        None => args.roster.clone(),
-    };
-    let mut newest: Option<SignedRoster> = None;
-    for file in &files {
-        let bytes = read_file(file)?;
-        let bytes = match std::str::from_utf8(&bytes) {
-            Ok(text) => Kind::Roster.unwrap(text).map_err(Failure::input)?,
-            // As it is published: a COSE_Sign holds signatures, which are no text.
-            Err(_) => bytes,
+/// Where rosters come from.
+pub(crate) struct RosterSource<'a> {
+    /// The hash of the first.
+    pub(crate) pin: &'a NetworkId,
+    /// From the first on.
+    pub(crate) files: &'a [PathBuf],
+    /// A folder of mirrored logs, where no files are given.
+    pub(crate) mirror: Option<&'a Path>,
+}
+
+impl RosterSource<'_> {
+    /// The newest roster given, by way of every version before it.
+    pub(crate) fn load(&self) -> Result<SignedRoster, Failure> {
+        let files = match self.mirror {
+            Some(mirror) if self.files.is_empty() => mirrored_rosters(&mirror.join("rosters")),
+            Some(_) | None => self.files.to_vec(),
         };
-        let opened: Result<_, RosterError> = match &newest {
-            None => SignedRoster::open_first(&bytes, &args.pin),
-            Some(before) => before.succeed(&bytes),
-        };
-        let named = |error| Failure::no(format!("{}: {}", file.display(), chain(&error)));
-        newest = Some(opened.map_err(named)?);
+        let mut newest: Option<SignedRoster> = None;
+        for file in &files {
+            let bytes = read_file(file)?;
+            let bytes = match std::str::from_utf8(&bytes) {
+                Ok(text) => Kind::Roster.unwrap(text).map_err(Failure::input)?,
+                // As it is published: a COSE_Sign holds signatures, which are no text.
+                Err(_) => bytes,
+            };
+            let opened: Result<_, RosterError> = match &newest {
+                None => SignedRoster::open_first(&bytes, self.pin),
+                Some(before) => before.succeed(&bytes),
+            };
+            let named = |error| Failure::no(format!("{}: {}", file.display(), chain(&error)));
+            newest = Some(opened.map_err(named)?);
+        }
+        newest.ok_or_else(|| Failure::input("the mirror has no rosters/1: give --roster FILE"))
     }
-    newest.ok_or_else(|| Failure::input("the mirror has no rosters/1: give --roster FILE"))
+}
+
+/// Checks that a leaf stands in its log under a quorum, as `check` does with a log proof; by a revoked key no manifest and no
+/// delta does.
+pub(crate) fn check_leaf(roster: &Roster, logged: &LoggedLeaf) -> Result<(), Failure> {
+    let mut checker = Checker {
+        roster,
+        now: clock::now(),
+        logged: Vec::new(),
+    };
+    let given = Given {
+        file: PathBuf::new(),
+        kind: Proof::Log,
+        bytes: logged.proof.to_text().into_bytes(),
+        leaf: logged.leaf.clone(),
+    };
+    let index = logged.proof.index();
+    let named = |refusal: Refusal| Failure::no(format!("leaf {index}: {}", chain(&refusal)));
+    checker.log_proof(&given).map_err(named)?;
+    if let Ok(Leaf::MatchEpoch { manifest }) = Leaf::from_bytes(&logged.leaf) {
+        let key = Manifest::signer(&manifest).map_err(Failure::no)?;
+        let origin = &logged.checkpoint.origin;
+        let standing = checker.not_revoked(key, origin, Some(index));
+        standing.map_err(named)?;
+    }
+    Ok(())
 }
 
 /// Versions from 1 on, as far as there are files.
