@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use hashpact_protocol::Hash;
 use hashpact_protocol::psi::oprf::{PublicKey, Verifier};
-use hashpact_protocol::psi::{Artifact, GroupId, OpenAsk, Opened, SealedLabel, SegmentRow, Space};
+use hashpact_protocol::psi::{
+    Artifact, GroupId, OpenAsk, Opened, RefusalCode, SealedLabel, SegmentRow, Space,
+};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -21,7 +23,7 @@ use super::question::Question;
 use super::record::{self, Happened};
 use super::run::{Hear, Plan, Retries, about};
 use super::session::{self, Group, Session, SessionError};
-use super::talk::{self, Hearer, Opener, Speaker};
+use super::talk::{self, Hearer, Opener, Speaker, TalkError};
 
 /// Batches on their way to be compared.
 const TO_COMPARE: usize = 4;
@@ -168,7 +170,14 @@ impl<O: Opener> Desk<'_, O> {
             epoch: pending.epoch,
             resume_at,
         };
-        let opened = session::open(&mut speaker, &mut hearer, ask).await?;
+        let opened = session::open(&mut speaker, &mut hearer, ask).await;
+        if let Err(SessionError::Talk(TalkError::Refused { code, .. })) = &opened
+            && is_gone(*code)
+        {
+            // To ask for it again would be refused again, until its hour is over: the next command begins a new one.
+            self.cache.drop_pending(about(order))?;
+        }
+        let opened = opened?;
         Ok(Open {
             speaker,
             hearer,
@@ -195,7 +204,10 @@ impl<O: Opener> Desk<'_, O> {
                         open = Some(again);
                         continue;
                     }
-                    Ok(_) => return Err(MatchError::Changed),
+                    Ok(_) => {
+                        self.cache.drop_pending(about(self.order))?;
+                        return Err(MatchError::Changed);
+                    }
                     Err(error) => Err(error),
                 },
             };
@@ -422,6 +434,26 @@ impl<O: Opener> Desk<'_, O> {
             matches,
             session,
         }
+    }
+}
+
+/// Refusals of a session that will not go on: the centre has forgotten or ended it, or does not grant it any more.
+fn is_gone(code: RefusalCode) -> bool {
+    match code {
+        RefusalCode::NotFound
+        | RefusalCode::Malformed
+        | RefusalCode::NoGroup
+        | RefusalCode::StaleEpoch
+        | RefusalCode::Closed => true,
+        RefusalCode::TooFew
+        | RefusalCode::TooMany
+        | RefusalCode::OverQuota
+        | RefusalCode::TooManySessions
+        | RefusalCode::Stale
+        | RefusalCode::NotAPrincipal
+        | RefusalCode::Point
+        | RefusalCode::Busy
+        | RefusalCode::Failed => false,
     }
 }
 

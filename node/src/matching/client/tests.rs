@@ -346,6 +346,27 @@ async fn a_count_that_was_cut_goes_on_behind_what_arrived_and_is_not_charged_aga
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_the_centre_forgot_is_begun_anew_and_not_clung_to() {
+    let bench = Bench::new(centre());
+    let items = list(0..5_000);
+    for mode in [MatchMode::Items, MatchMode::Count] {
+        bench.world.lie(Lie::CutAfter(1));
+        let mut order = bench.order(mode, &items);
+        order.patience.retries = 0;
+        assert!(bench.run(&order).await.err().unwrap().is_passing());
+        bench.world.lie(Lie::Forgets);
+        let gone = bench.run(&order).await.err().unwrap();
+        assert!(gone.to_string().contains("begin a new one"), "{gone}");
+        assert_eq!(bench.run(&order).await.unwrap().matches, 950);
+    }
+    let opened = bench.world.opened.lock().unwrap().clone();
+    let sessions: Vec<_> = opened.iter().map(|ask| ask.session).collect();
+    assert_eq!((sessions[0], sessions[3]), (sessions[1], sessions[4]));
+    assert!(sessions[1] != sessions[2] && sessions[4] != sessions[5]);
+    assert_eq!((opened[2].resume_at, opened[5].resume_at), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_short_list_is_refused_here_or_filled_up_with_random_items() {
     let bench = Bench::new(centre());
     let items = list(0..7);

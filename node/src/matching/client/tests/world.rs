@@ -66,6 +66,8 @@ pub(super) enum Lie {
     CutAfter(u64),
     /// Ends the stream of a count when all items came, once.
     CutAtFinish,
+    /// Has forgotten sessions, as after a restart.
+    Forgets,
     /// Skips items at the resumption.
     Skips,
     /// A count under a key of the manifest.
@@ -441,6 +443,14 @@ impl World {
 
     async fn session(&self, mut stream: Pipe, ask: OpenAsk) -> io::Result<()> {
         self.opened.lock().unwrap().push(ask);
+        let is_known = self.sessions.lock().unwrap().contains_key(&ask.session);
+        if is_known && self.lies(Lie::Forgets) {
+            let refused = Answer::Refused {
+                code: RefusalCode::NotFound,
+                text: "begin a new one".to_owned(),
+            };
+            return say(&mut stream, &refused).await;
+        }
         {
             let mut sessions = self.sessions.lock().unwrap();
             sessions.entry(ask.session).or_insert_with(|| {
