@@ -216,9 +216,10 @@ impl Builder {
 
     fn round(&mut self) -> Result<(), BuildError> {
         self.go_on()?;
+        // Before anything that may fail: keys end when it is said that they do.
+        self.expire()?;
         let log = self.log();
         let groups = self.groups(&log)?;
-        self.expire()?;
         if self.state.newest().is_none() && groups.groups.is_empty() {
             return Ok(());
         }
@@ -342,14 +343,13 @@ impl Builder {
         Ok(())
     }
 
-    /// Ends the epoch before, once it is served no more.
+    /// Ends epochs whose time is over, whether another one has begun or not.
     fn expire(&mut self) -> Result<(), BuildError> {
-        let oldest = self.state.epochs.first();
-        let until = oldest.and_then(|oldest| oldest.served_until);
-        match until.is_some_and(|until| until <= clock::now()) {
-            true => self.end_oldest(),
-            false => Ok(()),
+        let now = clock::now();
+        while self.state.epochs.first().is_some_and(|it| is_over(it, now)) {
+            self.end_oldest()?;
         }
+        Ok(())
     }
 
     /// Destroys keys and points of the oldest epoch. What a crash leaves of them is destroyed at the next start.
@@ -563,6 +563,12 @@ fn is_ahead(logged: &Manifest, epoch: &EpochState) -> bool {
         })
 }
 
+/// Whether an epoch is served no more: its overlap with the next one has passed, or would have if there were one.
+fn is_over(epoch: &EpochState, now: Timestamp) -> bool {
+    let last = later(epoch.until, limits::MATCH_OVERLAP_S);
+    epoch.served_until.map_or(last, |until| until.min(last)) <= now
+}
+
 fn later(now: Timestamp, seconds: u64) -> Timestamp {
     Timestamp::new(now.get().saturating_add(seconds))
 }
@@ -583,4 +589,28 @@ fn open_runs(folder: &Path, runs: &[RunState]) -> Result<Vec<Run>, RunError> {
 /// The rows of some runs, merged.
 fn merged(folder: &Path, runs: &[RunState]) -> Result<Merged, RunError> {
     Merged::new(open_runs(folder, runs)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_end_by_the_clock_although_no_new_epoch_could_begin() {
+        let mut epoch = EpochState {
+            epoch: Epoch(0),
+            from: Timestamp::new(1_000),
+            until: later(Timestamp::new(1_000), limits::MATCH_EPOCH_S),
+            served_until: None,
+            bits: TagBits::of(0),
+            groups: Vec::new(),
+        };
+        let last = later(epoch.until, limits::MATCH_OVERLAP_S);
+        let before = Timestamp::new(last.get() - 1);
+        assert!(!is_over(&epoch, before) && is_over(&epoch, last));
+        epoch.served_until = Some(Timestamp::new(2_000));
+        assert!(!is_over(&epoch, Timestamp::new(1_999)) && is_over(&epoch, Timestamp::new(2_000)));
+        epoch.served_until = Some(later(last, 1));
+        assert!(is_over(&epoch, last));
+    }
 }

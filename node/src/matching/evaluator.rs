@@ -14,7 +14,7 @@ use std::thread;
 use hashpact_keys::Origin;
 use hashpact_protocol::policy::MatchMode;
 use hashpact_protocol::psi::oprf::{BatchError, Evaluation, Item, ServerKey};
-use hashpact_protocol::psi::{Epoch, GroupId, PointError, SessionId, Space};
+use hashpact_protocol::psi::{Epoch, GroupId, PointError, Space};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use tokio::sync::{mpsc, oneshot};
@@ -35,8 +35,8 @@ pub(super) type Encoded = [u8; 32];
 pub(super) enum KeyName {
     /// Of an epoch: group, code of the fingerprint type, `items` or `labels`.
     Epoch(Epoch, GroupId, u8, MatchMode),
-    /// Of one count session.
-    Session(SessionId),
+    /// Of one count: a number that is never given twice, as two askers may name their sessions alike.
+    Session(u64),
 }
 
 /// Why a job has no result.
@@ -85,6 +85,8 @@ struct Keys {
     origin: Origin,
     seeds: BTreeMap<Epoch, EpochSeed>,
     derived: BTreeMap<KeyName, Arc<ServerKey>>,
+    /// Number of the next count's key.
+    next: u64,
 }
 
 /// A handle on the keys' owner; clones share it. The threads end with the last one.
@@ -103,6 +105,7 @@ impl Evaluator {
             origin,
             seeds: BTreeMap::new(),
             derived: BTreeMap::new(),
+            next: 0,
         }));
         let cores = thread::available_parallelism().map_or(1, usize::from);
         for number in 0..cores {
@@ -141,20 +144,19 @@ impl Evaluator {
         });
     }
 
-    /// Draws the key of a count session, if it has none.
-    pub(super) fn begin_session(&self, session: SessionId) -> Result<(), EvaluateError> {
-        let name = KeyName::Session(session);
-        if self.write().derived.contains_key(&name) {
-            return Ok(());
-        }
+    /// Draws the key of a count.
+    pub(super) fn begin_session(&self) -> Result<KeyName, EvaluateError> {
         let key = ServerKey::generate(&mut random()?);
-        self.write().derived.insert(name, Arc::new(key));
-        Ok(())
+        let mut keys = self.write();
+        let name = KeyName::Session(keys.next);
+        keys.next += 1;
+        keys.derived.insert(name, Arc::new(key));
+        Ok(name)
     }
 
-    /// Wipes the key of a count session.
-    pub(super) fn end_session(&self, session: SessionId) {
-        self.write().derived.remove(&KeyName::Session(session));
+    /// Wipes the key of a count.
+    pub(super) fn end_session(&self, key: KeyName) {
+        self.write().derived.remove(&key);
     }
 
     /// The public key, encoded.
@@ -252,6 +254,8 @@ fn key(keys: &RwLock<Keys>, name: KeyName) -> Result<Arc<ServerKey>, EvaluateErr
     Ok(key)
 }
 
+/// A generator for one key or one proof, from a seed of its own that is wiped. What its state leaves on a stack, whoever reads
+/// this process's memory reads; he reads the keys as well.
 fn random() -> Result<ChaCha20Rng, EvaluateError> {
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *seed).map_err(|_| EvaluateError::Random)?;
@@ -332,9 +336,11 @@ mod tests {
                 }
             }
         }
-        let session = SessionId([1; 16]);
-        evaluator.begin_session(session).unwrap();
-        all.push(evaluator.public(KeyName::Session(session)).await.unwrap());
+        // Two counts have two keys, whoever asks and however they are named.
+        for _ in 0..2 {
+            let session = evaluator.begin_session().unwrap();
+            all.push(evaluator.public(session).await.unwrap());
+        }
         let count = all.len();
         all.sort_unstable();
         all.dedup();
@@ -359,18 +365,17 @@ mod tests {
     #[tokio::test]
     async fn a_dropped_epoch_and_an_ended_session_evaluate_nothing_any_more() {
         let evaluator = evaluator();
-        let session = SessionId([2; 16]);
-        evaluator.begin_session(session).unwrap();
+        let session = evaluator.begin_session().unwrap();
         let items = evaluator.items(name(0, 0), inputs()).await.unwrap();
         let points: Vec<Encoded> = items.iter().map(|item| item.point).collect();
-        let counted = evaluator.evaluate(KeyName::Session(session), points.clone());
+        let counted = evaluator.evaluate(session, points.clone());
         counted.await.unwrap().wait().await.unwrap();
         evaluator.drop_epoch(Epoch(0));
         evaluator.end_session(session);
         let gone = Some(EvaluateError::NoKey);
         let mut proven = evaluator.prove(name(0, 0), points.clone()).await.unwrap();
         assert_eq!(proven.wait().await.err(), gone);
-        let counted = evaluator.evaluate(KeyName::Session(session), points).await;
+        let counted = evaluator.evaluate(session, points).await;
         assert_eq!(counted.unwrap().wait().await.err(), gone);
     }
 }

@@ -42,14 +42,14 @@ impl EpochSeal {
     }
 }
 
-/// The seed of an epoch's keys. Zeroized on drop; no Debug, no Clone.
-pub(super) struct EpochSeed(Zeroizing<[u8; 32]>);
+/// The seed of an epoch's keys. Boxed, so that it leaves no copy where it is moved from; zeroized on drop; no Debug, no Clone.
+pub(super) struct EpochSeed(Box<Zeroizing<[u8; 32]>>);
 
 impl EpochSeed {
     /// A fresh one.
     pub(super) fn random() -> io::Result<Self> {
-        let mut seed = Zeroizing::new([0; 32]);
-        getrandom::fill(&mut *seed).map_err(io::Error::other)?;
+        let mut seed = Box::new(Zeroizing::new([0; 32]));
+        getrandom::fill(&mut **seed).map_err(io::Error::other)?;
         Ok(Self(seed))
     }
 
@@ -137,7 +137,7 @@ impl Keyring {
         };
         let opened = self.seal.cipher().decrypt(&XNonce::from(nonce), payload);
         let opened = opened.map(Zeroizing::new).map_err(|_| damaged)?;
-        let mut seed = Zeroizing::new([0; 32]);
+        let mut seed = Box::new(Zeroizing::new([0; 32]));
         if opened.len() != seed.len() {
             return Err(KeyringError::Damaged { epoch });
         }

@@ -10,6 +10,8 @@
 //! | `session` | what is known of a session, and how it goes on after a break |
 //! | `talk` | the two halves of a session's stream |
 //! | `count` | how many, and not which |
+//! | `close` | the record of a session, and what is forgotten of it |
+//! | `principal` | what one asker may take up of what all share |
 //! | `frames` | one frame, in time |
 //!
 //! No point, fingerprint or key is in any log line. In scope: answering. Out of scope: policy and quota (the core), building.
@@ -17,6 +19,7 @@
 mod close;
 mod count;
 mod frames;
+mod principal;
 mod session;
 mod talk;
 
@@ -43,6 +46,7 @@ use crate::daemon::{Directory, Handle};
 use crate::net::{MatchService, MatchStream, PeerId};
 use crate::store::Store;
 use frames::FrameError;
+use principal::Principal;
 use session::Slot;
 
 /// Counts that are made at a time: each holds its tags in memory.
@@ -107,7 +111,9 @@ pub(super) struct Server {
     pub(super) folder: Folder,
     pub(super) network: NetworkId,
     sessions: Mutex<BTreeMap<(Asker, SessionId), Slot>>,
-    counts: Arc<Semaphore>,
+    principals: Mutex<BTreeMap<Asker, Arc<Principal>>>,
+    places: Arc<Semaphore>,
+    counts: Semaphore,
 }
 
 /// The server as the network calls it.
@@ -140,7 +146,9 @@ impl Server {
             folder,
             network,
             sessions: Mutex::default(),
-            counts: Arc::new(Semaphore::new(COUNTS_AT_ONCE)),
+            principals: Mutex::default(),
+            places: principal::places(),
+            counts: Semaphore::new(COUNTS_AT_ONCE),
         }
     }
 
@@ -208,12 +216,15 @@ impl Server {
         ask: SegmentAsk,
         write: &mut Write,
     ) -> Result<(), Ended> {
+        self.principal(asker).pace().await;
         let access = self.asks.match_access(asker.clone()).await;
         let access = access.map_err(|_| RefusalCode::Closed)?;
         if !access
             .get(&ask.group)
             .is_some_and(|modes| modes.contains(ask.mode))
         {
+            let (by, group) = (asker.id(), ask.group);
+            tracing::warn!(by, %group, "a segment of a group was asked for that policy does not give");
             return Err(RefusalCode::NoGroup.into());
         }
         let path = self.segment_file(&ask).ok_or(RefusalCode::NotFound)?;

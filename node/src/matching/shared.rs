@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use hashpact_protocol::limits;
 use hashpact_protocol::psi::Epoch;
 
 use super::state::{Folder, State};
@@ -15,6 +16,20 @@ use crate::store::durable::{Steps, write_new};
 
 /// Evaluations that are written down ahead, so that a crash forgets none and few are written: 2^20 of the 2^36 of an epoch.
 const AHEAD: u64 = 1 << 20;
+
+/// Evaluations that an epoch ends at: a new one begins at the limit, and clients have this much to go over to it.
+const SPENT: u64 = limits::MATCH_EVALUATIONS + limits::MATCH_EVALUATIONS / 16;
+
+/// Why nothing is evaluated under the keys of an epoch.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CountError {
+    /// It cannot be written down.
+    #[error("the count of evaluations")]
+    Io(#[from] io::Error),
+    /// Enough was: each answer tells a little of a static key (Brown and Gallant; Cheon).
+    #[error("the keys of the epoch have evaluated all that they may")]
+    Spent,
+}
 
 /// How far a build is, in deltas or items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,10 +127,16 @@ impl Shared {
     }
 
     /// Counts evaluations under the keys of an epoch, before they are made. Blocks on the disk now and then.
-    pub(super) fn count(&self, epoch: Epoch, evaluations: u64) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// [`CountError`]: then nothing may be evaluated.
+    pub(super) fn count(&self, epoch: Epoch, evaluations: u64) -> Result<(), CountError> {
         let mut counts = lock(&self.counts);
         let mut count = self.read(&counts, epoch)?;
         count.made = count.made.saturating_add(evaluations);
+        if count.made > SPENT {
+            return Err(CountError::Spent);
+        }
         if count.made > count.written {
             count.written = count.made.saturating_add(AHEAD);
             write_new(
@@ -196,6 +217,18 @@ mod tests {
         assert!(counted - made <= 5 * (AHEAD + 4096), "{}", counted - made);
         shared(dir.path()).forget_evaluations(Epoch(2)).unwrap();
         assert_eq!(shared(dir.path()).evaluations(Epoch(2)), 0);
+    }
+
+    #[test]
+    fn keys_that_are_spent_evaluate_nothing_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let shared = shared(dir.path());
+        shared.count(Epoch(1), limits::MATCH_EVALUATIONS).unwrap();
+        // Clients go over to the new epoch meanwhile.
+        shared.count(Epoch(1), 1).unwrap();
+        let spent = shared.count(Epoch(1), SPENT - limits::MATCH_EVALUATIONS);
+        assert!(matches!(spent, Err(CountError::Spent)));
+        shared.count(Epoch(2), 1).unwrap();
     }
 
     #[test]

@@ -93,7 +93,7 @@ async fn a_new_epoch_takes_the_points_over_and_the_one_before_the_last_is_destro
     let asked = ask(&first, 2, MatchMode::Items, ITEMS);
     let mut talk = client.open().await?;
     talk.begin(asked).await?;
-    let blinded = blind(&asked, &strangers(ITEMS)?, 400)?;
+    let blinded = blind(&asked, &strangers(ITEMS)?)?;
     talk.say(&Ask::Batch(blinded.batches[0].1.clone())).await?;
     ensure!(matches!(talk.hear().await?, Answer::Evaluated { .. }));
     ensure!(file(&served, "epoch-0.key").exists());

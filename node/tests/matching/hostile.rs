@@ -10,7 +10,9 @@ use hashpact_protocol::psi::{
     Answer, Ask, Batch, Epoch, Points, RefusalCode, SegmentAsk, SessionId,
 };
 
-use crate::served::{Client, ITEMS, PER_DAY, Served, ask, blind, matched, strangers};
+use crate::served::{
+    Client, FACTS, ITEMS, LONG, PER_DAY, RULES, Served, ask, blind, matched, strangers,
+};
 
 /// The answer to the first frame of a stream.
 async fn refusal(client: &Client, first: &Ask) -> Result<RefusalCode> {
@@ -89,9 +91,9 @@ async fn batches_out_of_order_too_many_or_of_bad_points_end_their_session_alone(
     let served = Served::start(folder.path(), 8)?;
     let client = served.client(1).await?;
     let manifest = client.manifest().await?;
-    let list = strangers(ITEMS)?;
-    let of = |session| ask(&manifest, session, MatchMode::Items, ITEMS);
-    let blinded = blind(&of(1), &list, 400)?;
+    let list = strangers(LONG)?;
+    let of = |session| ask(&manifest, session, MatchMode::Items, LONG);
+    let blinded = blind(&of(1), &list)?;
     let batch = |at: usize| blinded.batches[at].1.clone();
 
     // The second batch first.
@@ -111,6 +113,15 @@ async fn batches_out_of_order_too_many_or_of_bad_points_end_their_session_alone(
     talk.say(&Ask::Batch(more)).await?;
     ensure!(talk.refusal().await? == RefusalCode::Malformed);
 
+    // A few points at a time: each batch costs what a full one does, and one charge would pay for a million of them.
+    let mut talk = client.open().await?;
+    talk.begin(of(9)).await?;
+    let mut few = batch(0);
+    few.points.0.truncate(1);
+    talk.say(&Ask::Batch(few)).await?;
+    ensure!(talk.refusal().await? == RefusalCode::Malformed);
+    drop(talk);
+
     // Points that are none: the identity, and bytes that no point encodes to.
     for (session, bad) in [(3, [0; 32]), (4, [255; 32])] {
         let mut talk = client.open().await?;
@@ -119,6 +130,8 @@ async fn batches_out_of_order_too_many_or_of_bad_points_end_their_session_alone(
         batch.points.0[7] = bad;
         talk.say(&Ask::Batch(batch)).await?;
         ensure!(talk.refusal().await? == RefusalCode::Point);
+        // That ends the session, with a record.
+        ensure!(refusal(&client, &Ask::Open(of(session))).await? == RefusalCode::Malformed);
     }
 
     // An end before all items came, and one that commits to another list.
@@ -148,13 +161,13 @@ async fn a_session_that_goes_on_evaluates_no_other_points_and_is_nobody_elses() 
     served.member("bolt", 2)?;
     let (client, other) = (served.client(1).await?, served.client(2).await?);
     let manifest = client.manifest().await?;
-    let list = strangers(ITEMS)?;
-    let asked = ask(&manifest, 1, MatchMode::Items, ITEMS);
-    let blinded = blind(&asked, &list, 400)?;
+    let list = strangers(LONG)?;
+    let asked = ask(&manifest, 1, MatchMode::Items, LONG);
+    let blinded = blind(&asked, &list)?;
     let batch = |at: usize| blinded.batches[at].1.clone();
     let mut talk = client.open().await?;
     let opened = talk.begin(asked).await?;
-    ensure!((opened.next, opened.used) == (0, ITEMS));
+    ensure!((opened.next, opened.used) == (0, LONG));
     for at in [0, 1] {
         talk.say(&Ask::Batch(batch(at))).await?;
         ensure!(matches!(talk.hear().await?, Answer::Evaluated { .. }));
@@ -163,10 +176,10 @@ async fn a_session_that_goes_on_evaluates_no_other_points_and_is_nobody_elses() 
 
     // The same session from where the answer to the second batch was lost: nothing is charged again.
     let mut again = asked;
-    again.resume_at = 500;
+    again.resume_at = 5_000;
     let mut talk = client.open().await?;
     let opened = talk.begin(again).await?;
-    ensure!((opened.next, opened.used) == (400, ITEMS), "{opened:?}");
+    ensure!((opened.next, opened.used) == (4_096, LONG), "{opened:?}");
     // Other points in the place of those that were evaluated are an oracle beyond the quota.
     let mut wrong = batch(1);
     wrong.points.0.swap(0, 1);
@@ -182,7 +195,7 @@ async fn a_session_that_goes_on_evaluates_no_other_points_and_is_nobody_elses() 
     // The same name by another member is another session, charged to that one.
     let mut theirs = other.open().await?;
     let opened = theirs.begin(asked).await?;
-    ensure!((opened.next, opened.used) == (0, ITEMS), "{opened:?}");
+    ensure!((opened.next, opened.used) == (0, LONG), "{opened:?}");
     let query = blinded.query.hash();
     talk.say(&Ask::Finish { query }).await?;
     ensure!(matches!(talk.hear().await?, Answer::Closed { .. }));
@@ -198,11 +211,11 @@ async fn a_client_that_never_reads_holds_up_nobody() -> Result<()> {
     let (silent, other) = (served.client(1).await?, served.client(2).await?);
     let manifest = silent.manifest().await?;
     // As many sessions as it may have streams, each asked as fast as it can write, and no answer read.
-    let list = strangers(ITEMS)?;
+    let long = strangers(LONG)?;
+    let blinded = blind(&ask(&manifest, 1, MatchMode::Items, LONG), &long)?;
     let mut held = Vec::new();
     for session in 1..=6 {
-        let asked = ask(&manifest, session, MatchMode::Items, ITEMS);
-        let blinded = blind(&asked, &list, 20)?;
+        let asked = ask(&manifest, session, MatchMode::Items, LONG);
         let mut talk = silent.open().await?;
         talk.say(&Ask::Open(asked)).await?;
         for (_, batch) in &blinded.batches {
@@ -218,9 +231,91 @@ async fn a_client_that_never_reads_holds_up_nobody() -> Result<()> {
         }
         held.push(talk);
     }
-    let mut list = list;
+    let mut list = strangers(ITEMS)?;
     list[17] = served.sha256(2)?;
     ensure!(matched(&other, 7, &list).await? == [17]);
     drop(held);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_ends_when_policy_takes_its_group_away_while_it_runs_or_rests() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let served = Served::start(folder.path(), 8)?;
+    let client = served.client(1).await?;
+    let manifest = client.manifest().await?;
+    let of = |session| ask(&manifest, session, MatchMode::Items, LONG);
+    let blinded = blind(&of(1), &strangers(LONG)?)?;
+    let mut talks = Vec::new();
+    for session in [1, 2] {
+        let mut talk = client.open().await?;
+        talk.begin(of(session)).await?;
+        talk.say(&Ask::Batch(blinded.batches[0].1.clone())).await?;
+        ensure!(matches!(talk.hear().await?, Answer::Evaluated { .. }));
+        talks.push(talk);
+    }
+    let rests = talks.pop();
+    drop(rests);
+
+    let place = folder.path().join("narrower");
+    std::fs::create_dir_all(&place)?;
+    let facts = FACTS.replace("\"items\", \"labels\", ", "");
+    std::fs::write(place.join("profile.toml"), facts)?;
+    std::fs::write(place.join("rules.cedar"), RULES)?;
+    served.eu.apply(folder.path(), "narrower")?;
+    // Within this time each session under way is decided again.
+    tokio::time::sleep(Duration::from_secs(12)).await;
+
+    for (talk, code) in talks.iter_mut().zip([RefusalCode::NoGroup]) {
+        talk.say(&Ask::Batch(blinded.batches[1].1.clone())).await?;
+        ensure!(talk.refusal().await? == code);
+    }
+    let mut again = of(2);
+    again.resume_at = limits::MATCH_BATCH as u64;
+    ensure!(refusal(&client, &Ask::Open(again)).await? == RefusalCode::NoGroup);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_that_two_members_name_alike_have_two_keys() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let served = Served::start(folder.path(), 8)?;
+    served.member("bolt", 2)?;
+    let (client, other) = (served.client(1).await?, served.client(2).await?);
+    let manifest = client.manifest().await?;
+    let asked = ask(&manifest, 1, MatchMode::Count, ITEMS);
+    let (mut ours, mut theirs) = (client.open().await?, other.open().await?);
+    let (ours, theirs) = (ours.begin(asked).await?, theirs.begin(asked).await?);
+    ensure!(ours.session_key.is_some() && ours.session_key != theirs.session_key);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_with_too_many_sessions_is_charged_nothing_for_one_more() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let served = Served::start(folder.path(), 8)?;
+    let client = served.client(1).await?;
+    let manifest = client.manifest().await?;
+    let items = limits::MATCH_ITEMS_MIN;
+    for session in 1..=64 {
+        let asked = ask(&manifest, session, MatchMode::Items, items);
+        client.open().await?.begin(asked).await?;
+    }
+    let mut md5 = ask(&manifest, 65, MatchMode::Items, items);
+    md5.kind = 1;
+    ensure!(refusal(&client, &Ask::Open(md5)).await? == RefusalCode::Busy);
+
+    let mut talk = client.open().await?;
+    let asked = ask(&manifest, 1, MatchMode::Items, items);
+    talk.begin(asked).await?;
+    let blinded = blind(&asked, &strangers(items)?)?;
+    talk.say(&Ask::Batch(blinded.batches[0].1.clone())).await?;
+    ensure!(matches!(talk.hear().await?, Answer::Evaluated { .. }));
+    let query = blinded.query.hash();
+    talk.say(&Ask::Finish { query }).await?;
+    ensure!(matches!(talk.hear().await?, Answer::Closed { .. }));
+    drop(talk);
+    let opened = client.open().await?.begin(md5).await?;
+    ensure!(opened.used == items, "{opened:?}");
     Ok(())
 }

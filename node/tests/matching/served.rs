@@ -17,6 +17,7 @@ use hashpact_node::net::{
 };
 use hashpact_protocol::fingerprint::{Algorithm, Fingerprint};
 use hashpact_protocol::labels::Purpose;
+use hashpact_protocol::limits;
 use hashpact_protocol::policy::MatchMode;
 use hashpact_protocol::psi::oprf::{Blinds, Evaluation, Proof, PublicKey, Verifier};
 use hashpact_protocol::psi::{
@@ -30,12 +31,15 @@ use tokio::sync::mpsc;
 use crate::common::{List, Ruled, ruled_two, until};
 
 /// What members may match of eu's in a day.
-pub(crate) const PER_DAY: u64 = 50_000;
+pub(crate) const PER_DAY: u64 = 500_000;
 
 /// Items that sessions of these tests declare: the least that a count takes.
 pub(crate) const ITEMS: u64 = 1_000;
 
-const FACTS: &str = r#"schema = 1
+/// Items of three batches.
+pub(crate) const LONG: u64 = 9_000;
+
+pub(crate) const FACTS: &str = r#"schema = 1
 name = "matched"
 jurisdiction = "EU"
 purpose = "triage"
@@ -51,11 +55,11 @@ document = "synthetic"
 issuer = "synthetic"
 from = 2026-01-01
 until = 2036-01-01
-match = { modes = ["items", "labels", "count"], per_day = 50000 }
+match = { modes = ["items", "labels", "count"], per_day = 500000 }
 "#;
 
 /// Text by itself may not be matched: its class is in no group.
-const RULES: &str = r#"@id("members")
+pub(crate) const RULES: &str = r#"@id("members")
 @basis("a synthetic law")
 @counsel("confirm")
 permit (principal is Member, action in [Action::"match", Action::"reveal"], resource)
@@ -298,13 +302,13 @@ pub(crate) struct Blinded {
     pub(crate) query: Query,
 }
 
-/// Blinds a list in batches of so many.
-pub(crate) fn blind(ask: &OpenAsk, list: &[Vec<u8>], size: usize) -> Result<Blinded> {
+/// Blinds a list in batches.
+pub(crate) fn blind(ask: &OpenAsk, list: &[Vec<u8>]) -> Result<Blinded> {
     let mut rng = ChaCha20Rng::from_seed([9; 32]);
     let mut query = Query::new(&ask.session, list.len() as u64);
     let mut batches = Vec::new();
     let mut first = 0;
-    for piece in list.chunks(size) {
+    for piece in list.chunks(limits::MATCH_BATCH) {
         let blinds = Blinds::draw(piece.iter().map(Vec::as_slice), &mut rng);
         let points = Points(blinds.points().to_vec());
         let batch = Batch { first, points };
@@ -321,7 +325,7 @@ pub(crate) async fn matched(client: &Client, session: u8, list: &[Vec<u8>]) -> R
     let ask = ask(&manifest, session, MatchMode::Items, list.len() as u64);
     let mut talk = client.open().await?;
     let opened = talk.begin(ask).await?;
-    let blinded = blind(&ask, list, 400)?;
+    let blinded = blind(&ask, list)?;
     let mut found = BTreeSet::new();
     let mut known = Vec::new();
     for group in &opened.groups {

@@ -2,16 +2,17 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use hashpact_protocol::labels::State;
+use hashpact_protocol::limits;
 use hashpact_protocol::policy::MatchMode;
 use hashpact_protocol::psi::oprf::{CountBlind, Evaluation, Proof, PublicKey, Verifier};
 use hashpact_protocol::psi::{
-    Answer, Ask, Batch, GroupId, Label, Manifest, Points, Query, RefusalCode, Role, SegmentAsk,
-    SegmentLabels, SegmentPlace, SegmentTags, SessionRecord, Side, Tag, Tagger,
+    Answer, Ask, Batch, GroupId, Label, Manifest, OpenAsk, Points, Query, RefusalCode, Role,
+    SegmentAsk, SegmentLabels, SegmentPlace, SegmentTags, SessionRecord, Side, Tag, Tagger,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
-use crate::served::{Client, ITEMS, Served, ask, blind, matched, strangers};
+use crate::served::{Client, ITEMS, LONG, Served, Talk, ask, blind, matched, strangers};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_finds_exactly_what_it_may_match_and_nothing_of_what_it_may_not() -> Result<()> {
@@ -41,15 +42,25 @@ async fn counted(client: &Client, session: u8, list: &[Vec<u8>]) -> Result<(usiz
     ensure!(opened.session_key.is_some());
     let blind = CountBlind::draw(&mut ChaCha20Rng::from_seed([7; 32]));
     let mut query = Query::new(&asked.session, asked.items);
-    for (at, piece) in list.chunks(300).enumerate() {
+    for (at, piece) in list.chunks(limits::MATCH_BATCH).enumerate() {
         let points = Points(blind.blind(piece.iter().map(Vec::as_slice)));
-        let first = at as u64 * 300;
+        let first = (at * limits::MATCH_BATCH) as u64;
         let batch = Batch { first, points };
         query.take(&batch)?;
         talk.say(&Ask::Batch(batch)).await?;
     }
     let query = query.hash();
     talk.say(&Ask::Finish { query }).await?;
+    answered(&mut talk, &manifest, &asked, &blind).await
+}
+
+/// What comes after the end of a count's list: how many match, and the server's record.
+async fn answered(
+    talk: &mut Talk,
+    manifest: &Manifest,
+    asked: &OpenAsk,
+    blind: &CountBlind,
+) -> Result<(usize, SessionRecord)> {
     let space = manifest.space(GroupId::ALL, 3, MatchMode::Count);
     let mut tagger = Tagger::new(&space, Some(&asked.session), manifest.bits);
     let (mut own, mut theirs) = (Vec::new(), Vec::new());
@@ -72,7 +83,7 @@ async fn counted(client: &Client, session: u8, list: &[Vec<u8>]) -> Result<(usiz
             Answer::End => ensure!(reader.is_some(), "an end before the artifact"),
             Answer::Closed { record } => {
                 reader.context("no artifact")?.finish()?;
-                ensure!(own.len() == list.len());
+                ensure!(own.len() as u64 == asked.items);
                 let count = own.iter().filter(|tag| theirs.binary_search(tag).is_ok());
                 return Ok((count.count(), SessionRecord::from_bytes(&record)?));
             }
@@ -172,7 +183,7 @@ async fn a_label_opens_for_who_has_the_item_and_says_what_its_entry_says() -> Re
     let rows = labels(&client, &manifest, group).await?;
     ensure!(rows.len() == 6);
     let space = manifest.space(group, 3, MatchMode::Labels);
-    let blinded = blind(&asked, &list, 500)?;
+    let blinded = blind(&asked, &list)?;
     let mut told = Vec::new();
     for (blinds, batch) in &blinded.batches {
         talk.say(&Ask::Batch(batch.clone())).await?;
@@ -201,5 +212,50 @@ async fn a_label_opens_for_who_has_the_item_and_says_what_its_entry_says() -> Re
         label.severity.is_full() && label.depiction.is_full(),
         "{label:?}"
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_that_was_cut_goes_on_behind_what_came_and_evaluates_nothing_twice() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let served = Served::start(folder.path(), 16)?;
+    let client = served.client(1).await?;
+    let mut list = strangers(LONG - 16)?;
+    for row in 0..16 {
+        list.push(served.sha256(row)?);
+    }
+    let manifest = client.manifest().await?;
+    let asked = ask(&manifest, 1, MatchMode::Count, LONG);
+    let blind = CountBlind::draw(&mut ChaCha20Rng::from_seed([7; 32]));
+    let mut query = Query::new(&asked.session, asked.items);
+    let mut batches = Vec::new();
+    for piece in list.chunks(limits::MATCH_BATCH) {
+        let points = Points(blind.blind(piece.iter().map(Vec::as_slice)));
+        let first = query.next();
+        let batch = Batch { first, points };
+        query.take(&batch)?;
+        batches.push(batch);
+    }
+    let mut talk = client.open().await?;
+    let key = talk.begin(asked).await?.session_key;
+    talk.say(&Ask::Batch(batches[0].clone())).await?;
+    // It came, as nobody hears otherwise; then the stream breaks.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    drop(talk);
+
+    let mut talk = client.open().await?;
+    let opened = talk.begin(asked).await?;
+    ensure!((opened.next, opened.used) == (batches[1].first, LONG) && opened.session_key == key);
+    talk.say(&Ask::Batch(batches[0].clone())).await?;
+    ensure!(talk.refusal().await? == RefusalCode::Malformed);
+
+    let mut talk = client.open().await?;
+    talk.begin(asked).await?;
+    for batch in &batches[1..] {
+        talk.say(&Ask::Batch(batch.clone())).await?;
+    }
+    let query = query.hash();
+    talk.say(&Ask::Finish { query }).await?;
+    ensure!(answered(&mut talk, &manifest, &asked, &blind).await?.0 == 12);
     Ok(())
 }

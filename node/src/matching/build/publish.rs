@@ -146,7 +146,8 @@ impl Builder {
         let rewritten = self.rewrite_runs(at, &mut rows);
         let rewritten = rewritten.and_then(|()| self.cover_one(at));
         if rewritten.is_err() {
-            // As it was: the next round tries again.
+            // As it was, and the next round tries again; but a number that was used stands for the tags that it had.
+            before.next_segment = self.artifact_mut(at)?.next_segment;
             std::mem::swap(self.artifact_mut(at)?, &mut before);
         }
         rewritten

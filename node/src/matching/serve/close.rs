@@ -1,7 +1,6 @@
 //! How a session ends: its record, and what is forgotten of it.
 
 use hashpact_protocol::centre::{Command, CommandError, Outcome};
-use hashpact_protocol::policy::MatchMode;
 use hashpact_protocol::psi::{RefusalCode, Role, SessionRecord};
 
 use super::session::Session;
@@ -19,18 +18,26 @@ impl Server {
         let record = self.record(session, refusal);
         let record = match self.asks.command(Command::MatchClose(record)).await {
             Ok(Outcome::MatchClosed { record, .. }) => record,
-            // The core does not know it any more: there is nothing left to log.
-            Err(AskError::Refused(CommandError::Match(_))) => Vec::new(),
+            // The core does not know it any more: nothing is logged of it, and its asker is not told otherwise.
+            Err(AskError::Refused(CommandError::Match(why))) => {
+                self.forget(session);
+                let (code, text) = (why.code(), why.to_string());
+                return Err(Refused { code, text });
+            }
             // Kept, and tried again when nothing more is heard of it.
             Ok(_) | Err(_) => return Err(RefusalCode::Failed.into()),
         };
+        self.forget(session);
+        Ok(record)
+    }
+
+    fn forget(&self, session: &mut Session) {
         session.is_closed = true;
         let name = (session.asker.clone(), session.ask.session);
         self.sessions().remove(&name);
-        if session.ask.mode == MatchMode::Count {
-            self.evaluator.end_session(session.ask.session);
+        if let Some(key) = session.key.take() {
+            self.evaluator.end_session(key);
         }
-        Ok(record)
     }
 
     fn record(&self, session: &Session, refusal: Option<RefusalCode>) -> SessionRecord {

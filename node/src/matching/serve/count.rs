@@ -2,62 +2,64 @@
 //!
 //! The asker's items are evaluated under the session's key and go back in another order; then come the tags of all groups'
 //! items under the same key (`P' = (k_s/k)P`), made for this session alone. No value of it means anything in another one.
-//! The tags are made while the items come, one count at a time, and kept until the session ends: going on with it costs
-//! nothing again.
+//! The tags are made once all items came, one count at a time and one of each principal, and are dropped with the stream that
+//! they are made for: who opens counts and sends nothing costs nothing, and a session has them made a few times at most.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use hashpact_protocol::limits;
-use hashpact_protocol::policy::MatchMode;
+use hashpact_protocol::policy::{Asker, MatchMode};
 use hashpact_protocol::psi::{
-    Answer, Chunk, GroupId, Points, RefusalCode, Segment, SegmentPlace, SessionId, Space, Tag,
-    TagBits, Tagger, encode,
+    Answer, Chunk, GroupId, OpenAsk, Points, RefusalCode, Segment, SegmentPlace, SessionId, Space,
+    Tag, TagBits, Tagger, encode,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
 use super::super::evaluator::{Encoded, Evaluator, JOB_ITEMS, KeyName};
 use super::super::points::{Change, Merged, Run, RunError};
 use super::super::state::{ArtifactState, EpochState, RunState, run_file};
-use super::session::Session;
+use super::session::{Session, TIMES, refuse};
 use super::talk::refused;
 use super::{Ended, Refused, Server, Write, frames};
 
 /// Items that a count can be taken of: their tags are sorted in memory, 256 MiB of them.
 const ITEMS_MAX: u64 = 1 << 24;
 
-/// The artifact of a session, in the making until it is asked for.
-pub(super) enum Making {
-    Begun(JoinHandle<Result<Segment, Refused>>),
-    Made(Arc<Segment>),
-}
-
-impl Drop for Making {
-    fn drop(&mut self) {
-        match self {
-            Self::Begun(task) => task.abort(),
-            Self::Made(_) => {}
-        }
-    }
-}
-
 impl Server {
-    /// Draws the session's key and begins its artifact, once. Returns the public key.
+    /// Draws the session's key, once. Returns the public one.
     pub(super) async fn begin_count(&self, session: &mut Session) -> Result<Encoded, Refused> {
-        let id = session.ask.session;
-        let key = KeyName::Session(id);
-        if session.artifact.is_none() {
-            self.evaluator.begin_session(id).map_err(refused)?;
-            let sources = self.sources(session)?;
-            let artifact = sources.make(self.evaluator.clone(), Arc::clone(&self.counts));
-            session.artifact = Some(Making::Begun(tokio::spawn(artifact)));
-        }
+        let key = match session.key {
+            Some(key) => key,
+            None => *session
+                .key
+                .insert(self.evaluator.begin_session().map_err(refused)?),
+        };
         self.evaluator.public(key).await.map_err(refused)
+    }
+
+    /// Refuses a count of more items than it can be made of, before anything is charged.
+    pub(super) async fn check_count(&self, asker: &Asker, ask: &OpenAsk) -> Result<(), Refused> {
+        let access = self.asks.match_access(asker.clone()).await;
+        let access = access.map_err(|_| RefusalCode::Closed)?;
+        let state = self.shared.state();
+        let epoch = state.epochs.iter().find(|it| it.epoch == ask.epoch);
+        let groups = epoch.into_iter().flat_map(|epoch| &epoch.groups);
+        let counted = groups.filter(|group| {
+            let modes = access.get(&group.id);
+            modes.is_some_and(|modes| modes.contains(MatchMode::Count))
+        });
+        let artifacts = counted.flat_map(|group| &group.artifacts);
+        let artifacts = artifacts.filter(|it| is_source(it, ask.kind));
+        few_enough(
+            artifacts
+                .map(ArtifactState::items)
+                .fold(0, u64::saturating_add),
+        )
     }
 
     /// The published points of the groups that are counted.
@@ -91,14 +93,11 @@ impl Server {
             runs.push((key, open.map_err(|_| RefusalCode::Failed)?));
             items = items.saturating_add(artifact.items());
         }
-        if items > ITEMS_MAX {
-            let text = format!("a count is taken of at most {ITEMS_MAX} items, and here are more");
-            let code = RefusalCode::Failed;
-            return Err(Refused { code, text });
-        }
+        few_enough(items)?;
         Ok(Sources {
             space: self.count_space(epoch, ask.kind),
             session: ask.session,
+            to: session.key.ok_or(RefusalCode::Failed)?,
             bits: epoch.bits,
             runs,
         })
@@ -136,7 +135,10 @@ impl Server {
             frames::send(write, &Answer::Shuffled { first, points }).await?;
             first += count;
         }
-        let artifact = artifact_of(session).await?;
+        // One of each principal is made or sent at a time, so that others wait for one of it at most.
+        let principal = self.principal(&session.asker);
+        let _turn = principal.making.acquire().await;
+        let artifact = self.make(session).await?;
         frames::send(write, &Answer::Artifact(artifact.row.clone())).await?;
         for (index, bytes) in (0..).zip(&artifact.chunks) {
             let bytes = bytes.clone();
@@ -144,51 +146,57 @@ impl Server {
         }
         Ok(frames::send(write, &Answer::End).await?)
     }
+
+    /// Makes the session's artifact, once all points came; given up with the stream that it is made for.
+    async fn make(&self, session: &mut Session) -> Result<Segment, Refused> {
+        session.makings += 1;
+        if session.makings > TIMES {
+            return Err(refuse("the session was repeated too often"));
+        }
+        let _place = self.counts.acquire().await;
+        self.sources(session)?.make(&self.evaluator).await
+    }
 }
 
 fn is_source(artifact: &ArtifactState, kind: u8) -> bool {
     artifact.kind == kind && artifact.mode == MatchMode::Items
 }
 
-async fn artifact_of(session: &mut Session) -> Result<Arc<Segment>, Refused> {
-    let making = session.artifact.as_mut().ok_or(RefusalCode::Failed)?;
-    let made = match making {
-        Making::Made(made) => return Ok(Arc::clone(made)),
-        // A wait that is given up leaves it in the making.
-        Making::Begun(task) => task.await.map_err(|_| RefusalCode::Failed)?,
-    };
-    let made = Arc::new(made?);
-    *making = Making::Made(Arc::clone(&made));
-    Ok(made)
+/// # Errors
+/// That there are too many items to count.
+fn few_enough(items: u64) -> Result<(), Refused> {
+    if items <= ITEMS_MAX {
+        return Ok(());
+    }
+    let text = format!("a count is taken of at most {ITEMS_MAX} items, and here are more");
+    let code = RefusalCode::Failed;
+    Err(Refused { code, text })
 }
 
 /// Points that a count is made from, and where its tags stand.
 struct Sources {
     space: Space,
     session: SessionId,
+    to: KeyName,
     bits: TagBits,
     runs: Vec<(KeyName, Vec<Run>)>,
 }
 
 impl Sources {
-    async fn make(self, evaluator: Evaluator, places: Arc<Semaphore>) -> Result<Segment, Refused> {
-        let _place = places.acquire().await.map_err(|_| RefusalCode::Failed)?;
+    async fn make(self, evaluator: &Evaluator) -> Result<Segment, Refused> {
         let mut tagger = Tagger::new(&self.space, Some(&self.session), self.bits);
         let mut tags: Vec<Tag> = Vec::new();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let to = KeyName::Session(self.session);
+        let to = self.to;
         for (from, runs) in self.runs {
             let pieces = read_ahead(runs);
             let pieces = stream::unfold(pieces, |mut pieces| async {
                 let piece = pieces.recv().await?;
                 Some((piece, pieces))
             });
-            let turned = pieces.map(|piece| {
-                let evaluator = &evaluator;
-                async move {
-                    let points = piece.map_err(|_| RefusalCode::Failed)?;
-                    evaluator.turn(from, to, points).await.map_err(refused)
-                }
+            let turned = pieces.map(|piece| async move {
+                let points = piece.map_err(|_| RefusalCode::Failed)?;
+                evaluator.turn(from, to, points).await.map_err(refused)
             });
             let mut turned = Box::pin(turned.buffered(cores));
             while let Some(items) = turned.try_next().await? {

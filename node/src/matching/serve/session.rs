@@ -12,14 +12,14 @@ use hashpact_protocol::limits;
 use hashpact_protocol::policy::{Asker, MatchMode};
 use hashpact_protocol::psi::{Batch, OpenAsk, Query, RefusalCode};
 use tokio::sync::{Mutex, Notify};
+use tokio::time::Instant;
 
-use super::super::evaluator::{Encoded, EvaluateError, Told};
+use super::super::evaluator::{Encoded, EvaluateError, KeyName, Told};
 use super::Refused;
-use super::count::Making;
-use super::talk::UNDER_WAY;
+use super::principal::Place;
 
 /// How often the items of a session may be evaluated in all.
-const TIMES: u64 = 4;
+pub(super) const TIMES: u64 = 4;
 
 /// A session among others: one stream has it at a time, and a newer one takes it over.
 #[derive(Clone)]
@@ -40,11 +40,19 @@ pub(super) struct Session {
     /// What a count evaluated, and what is being evaluated for it.
     pub(super) counted: Vec<Encoded>,
     counting: VecDeque<Told<Vec<Encoded>>>,
-    /// The artifact of a count, in the making or made.
-    pub(super) artifact: Option<Making>,
+    /// Why a batch of a count was not evaluated: then nothing is counted any more.
+    counting_failed: Option<EvaluateError>,
+    /// The key of a count.
+    pub(super) key: Option<KeyName>,
+    /// How often the artifact of a count was begun.
+    pub(super) makings: u64,
     pub(super) from: Timestamp,
     pub(super) last: Timestamp,
+    /// When the core was last asked about it.
+    pub(super) decided: Instant,
     pub(super) is_closed: bool,
+    /// Its place among those that are remembered.
+    _place: Place,
 }
 
 /// A batch that came.
@@ -55,7 +63,13 @@ struct Received {
 }
 
 impl Session {
-    pub(super) fn new(asker: Asker, ask: OpenAsk, grant: MatchGrant, now: Timestamp) -> Self {
+    pub(super) fn new(
+        asker: Asker,
+        ask: OpenAsk,
+        grant: MatchGrant,
+        now: Timestamp,
+        place: Place,
+    ) -> Self {
         Self {
             asker,
             query: Query::new(&ask.session, ask.items),
@@ -65,10 +79,14 @@ impl Session {
             batches: Vec::new(),
             counted: Vec::new(),
             counting: VecDeque::new(),
-            artifact: None,
+            counting_failed: None,
+            key: None,
+            makings: 0,
             from: now,
             last: now,
+            decided: Instant::now(),
             is_closed: false,
+            _place: place,
         }
     }
 
@@ -89,13 +107,47 @@ impl Session {
         }
     }
 
+    /// Goes on only if all of its groups are still allowed: what is decided now counts, not what was when it began.
+    pub(super) fn holds(&mut self, now: &MatchGrant) -> Result<(), Refused> {
+        let mut groups = self.grant.groups.iter();
+        if groups.all(|group| now.groups.contains(group)) {
+            self.decided = Instant::now();
+            return Ok(());
+        }
+        let text = "policy took a group away since the session began: begin a new one".to_owned();
+        let code = RefusalCode::NoGroup;
+        Err(Refused { code, text })
+    }
+
+    /// Whether a batch may come now. All but the last are full, so that a session is no more work than its items are; and
+    /// what a count has is not evaluated again.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn check(&self, batch: &Batch) -> Result<(), Refused> {
+        let count = batch.points.0.len() as u64;
+        let is_full = count == limits::MATCH_BATCH as u64;
+        if !is_full && batch.first.checked_add(count) != Some(self.ask.items) {
+            let text = format!(
+                "a batch has {} items, but for the last",
+                limits::MATCH_BATCH
+            );
+            return Err(refuse(&text));
+        }
+        if self.ask.mode == MatchMode::Count && batch.first < self.query.next() {
+            return Err(refuse("what a count has is not sent again"));
+        }
+        Ok(())
+    }
+
     /// Takes a batch: the next one, or one that came before, unchanged.
-    pub(super) fn take(&mut self, batch: &Batch, now: Timestamp) -> Result<Taken, Refused> {
+    pub(super) fn take(&mut self, batch: &Batch, now: Timestamp) -> Result<(), Refused> {
+        self.check(batch)?;
         let hash = blake3::hash(batch.points.0.as_flattened());
         let count = batch.points.0.len() as u64;
         let left = self.left.checked_sub(count);
         let left = left.ok_or_else(|| refuse("the session was repeated too often"))?;
-        let taken = match batch.first < self.query.next() {
+        match batch.first < self.query.next() {
             true => {
                 let known = self
                     .batches
@@ -105,7 +157,6 @@ impl Session {
                 if !known.is_some_and(is_same) {
                     return Err(refuse("another batch came in this place before"));
                 }
-                Taken::Again
             }
             false => {
                 let taken = self.query.take(batch);
@@ -115,30 +166,37 @@ impl Session {
                     points: batch.points.0.len(),
                     hash,
                 });
-                Taken::New
             }
-        };
+        }
         (self.left, self.last) = (left, now);
-        Ok(taken)
+        Ok(())
     }
 
-    /// Takes a batch of a count that is being evaluated; waits for earlier ones if there are many. A wait that is given up
-    /// loses none of them.
-    pub(super) async fn count(&mut self, told: Told<Vec<Encoded>>) -> Result<(), EvaluateError> {
+    /// Takes a batch of a count together with its evaluation, which is under way.
+    pub(super) fn count(
+        &mut self,
+        batch: &Batch,
+        told: Told<Vec<Encoded>>,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        self.take(batch, now)?;
         self.counting.push_back(told);
-        self.counted_but(UNDER_WAY).await
+        Ok(())
     }
 
-    /// Waits until at most so many batches of a count are still being evaluated.
+    /// Waits until at most `left` batches of a count are still being evaluated. A wait that is given up loses none of them.
     pub(super) async fn counted_but(&mut self, left: usize) -> Result<(), EvaluateError> {
         while self.counting.len() > left {
             if let Some(next) = self.counting.front_mut() {
-                let points = next.wait().await?;
+                let points = next.wait().await;
                 self.counting.pop_front();
-                self.counted.extend(points);
+                match points {
+                    Ok(points) => self.counted.extend(points),
+                    Err(error) => self.counting_failed = Some(error),
+                }
             }
         }
-        Ok(())
+        self.counting_failed.map_or(Ok(()), Err)
     }
 
     /// Whether nothing was heard of it for so long that nobody goes on with it.
@@ -146,13 +204,6 @@ impl Session {
         let silent = now.get().saturating_sub(self.last.get());
         self.is_closed || silent >= limits::MATCH_SESSION_S
     }
-}
-
-/// What a batch was.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Taken {
-    New,
-    Again,
 }
 
 pub(super) fn refuse(text: &str) -> Refused {

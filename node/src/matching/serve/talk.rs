@@ -17,14 +17,24 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::super::evaluator::{EvaluateError, KeyName, Told};
-use super::frames;
+use super::super::shared::CountError;
+use super::frames::{self, FrameError};
 use super::session::{Session, Slot, refuse};
-use super::{Ended, Refused, SESSIONS_KEPT, Server, Write, failed};
+use super::{Ended, Refused, Server, Write, failed};
 use crate::clock;
 use crate::daemon::AskError;
 
 /// Batches of a session that are evaluated, or whose results wait to be sent.
 pub(super) const UNDER_WAY: usize = 4;
+
+/// How often a session under way is decided again: what policy takes away ends it within this time.
+const DECIDE_EVERY: Duration = Duration::from_secs(10);
+
+/// Time of one stream of a session: a floor, and what the slowest machine or line needs for each item of each group; more
+/// for a count, whose tags are made and fetched meanwhile. A session that needs more goes on on another stream.
+const STREAM_TIME: Duration = Duration::from_secs(600);
+const ITEM_TIME: Duration = Duration::from_millis(1);
+const COUNT_TIME: Duration = Duration::from_secs(1_800);
 
 /// How long a stream that goes on with a session waits until the one before has let go of it.
 const TAKEOVER: Duration = Duration::from_secs(10);
@@ -46,19 +56,64 @@ impl Server {
         read: &mut (impl AsyncRead + Unpin),
         write: &mut Write,
     ) -> Result<(), Ended> {
-        let grant = self.open(&asker, &ask).await?;
-        let slot = self.slot(asker, ask, grant)?;
+        self.principal(&asker).pace().await;
+        let (slot, grant) = self.enter(asker, ask).await?;
         // Whoever has it lets go of it: its stream is dead if the same asker opens another.
         slot.takeover.notify_waiters();
         let session = timeout(TAKEOVER, slot.session.lock()).await;
         let mut session = session.map_err(|_| RefusalCode::Busy)?;
         let mut taken_over = Box::pin(slot.takeover.notified());
         taken_over.as_mut().enable();
-        let talk = Box::pin(self.talk(&mut session, ask.resume_at, read, write));
-        match select(taken_over, talk).await {
+        let time = stream_time(&session);
+        let talk = Box::pin(self.talk(&mut session, &grant, ask.resume_at, read, write));
+        let ended = match select(taken_over, Box::pin(timeout(time, talk))).await {
             Either::Left(_) => Err(Ended::TakenOver),
-            Either::Right((ended, _)) => ended,
+            Either::Right((ended, _)) => ended.unwrap_or(Err(Ended::Broken(FrameError::Stalled))),
+        };
+        if let Err(Ended::Refused(why)) = &ended
+            && ends_session(why.code)
+            && !session.is_closed
+        {
+            let (by, code) = (session.asker.id(), why.code);
+            tracing::warn!(by, %code, "a match session was ended");
+            // Its record says why. One that cannot be logged now is when nothing more is heard of it.
+            let _ = self.close(&mut session, Some(code)).await;
         }
+        ended
+    }
+
+    /// The session of this name, decided and charged; a new one unless it goes on.
+    async fn enter(&self, asker: Asker, ask: OpenAsk) -> Result<(Slot, MatchGrant), Ended> {
+        let name = (asker.clone(), ask.session);
+        let known = self.sessions().get(&name).cloned();
+        if let Some(slot) = known {
+            let grant = self.open(&asker, &ask).await?;
+            return Ok((slot, grant));
+        }
+        if ask.mode == MatchMode::Count {
+            self.check_count(&asker, &ask).await?;
+        }
+        // Nothing is charged for what finds no place.
+        let place = self.place(&asker)?;
+        let grant = self.open(&asker, &ask).await?;
+        if grant.resumed {
+            let text = "the session is not known here any more: begin a new one".to_owned();
+            let code = RefusalCode::NotFound;
+            return Err(Refused { code, text }.into());
+        }
+        let session = Session::new(asker, ask, grant.clone(), clock::now(), place);
+        let slot = Slot {
+            session: Arc::new(Mutex::new(session)),
+            takeover: Arc::new(Notify::new()),
+        };
+        self.sessions().insert(name, slot.clone());
+        Ok((slot, grant))
+    }
+
+    /// Decides a session again. The core charges nothing for one that goes on.
+    async fn decide(&self, session: &mut Session) -> Result<(), Refused> {
+        let grant = self.open(&session.asker, &session.ask).await?;
+        session.holds(&grant)
     }
 
     /// Asks the core, which charges.
@@ -90,33 +145,10 @@ impl Server {
         }
     }
 
-    /// The session of this name; a new one unless it goes on.
-    fn slot(&self, asker: Asker, ask: OpenAsk, grant: MatchGrant) -> Result<Slot, Refused> {
-        let mut sessions = self.sessions();
-        let name = (asker.clone(), ask.session);
-        if let Some(slot) = sessions.get(&name) {
-            return Ok(slot.clone());
-        }
-        if grant.resumed {
-            let text = "the session is not known here any more: begin a new one".to_owned();
-            let code = RefusalCode::NotFound;
-            return Err(Refused { code, text });
-        }
-        if sessions.len() >= SESSIONS_KEPT {
-            return Err(RefusalCode::Busy.into());
-        }
-        let session = Session::new(asker, ask, grant, clock::now());
-        let slot = Slot {
-            session: Arc::new(Mutex::new(session)),
-            takeover: Arc::new(Notify::new()),
-        };
-        sessions.insert(name, slot.clone());
-        Ok(slot)
-    }
-
     async fn talk(
         &self,
         session: &mut MutexGuard<'_, Session>,
+        grant: &MatchGrant,
         resume_at: u64,
         read: &mut (impl AsyncRead + Unpin),
         write: &mut Write,
@@ -124,6 +156,7 @@ impl Server {
         if session.is_closed {
             return Err(refuse("the session is over").into());
         }
+        session.holds(grant)?;
         let session_key = match session.ask.mode {
             MatchMode::Count => Some(self.begin_count(session).await?),
             MatchMode::Items | MatchMode::Labels => None,
@@ -147,6 +180,7 @@ impl Server {
         sent?;
         session.last = clock::now();
         if session.ask.mode == MatchMode::Count {
+            self.decide(session).await?;
             self.count(session, write).await?;
         }
         let record = self.close(session, None).await?;
@@ -178,8 +212,17 @@ impl Server {
     ) -> Result<Step, Ended> {
         match frames::receive(read).await? {
             Ask::Batch(batch) => {
-                session.take(&batch, clock::now())?;
-                self.evaluate(session, batch).await
+                if session.decided.elapsed() >= DECIDE_EVERY {
+                    self.decide(session).await?;
+                }
+                session.check(&batch)?;
+                match session.ask.mode {
+                    MatchMode::Count => self.evaluate_counted(session, batch).await,
+                    MatchMode::Items | MatchMode::Labels => {
+                        session.take(&batch, clock::now())?;
+                        self.evaluate(session, batch).await
+                    }
+                }
             }
             Ask::Finish { query } => {
                 let finished = session.query.finish(&query);
@@ -190,29 +233,31 @@ impl Server {
         }
     }
 
-    /// Puts a batch to the evaluator, once for each group, or once for a count.
-    async fn evaluate(&self, session: &mut Session, batch: Batch) -> Result<Step, Ended> {
+    /// Puts a batch of a count to the evaluator. It is taken once it stands there: a wait that is given up loses nothing.
+    async fn evaluate_counted(&self, session: &mut Session, batch: Batch) -> Result<Step, Ended> {
+        session.counted_but(UNDER_WAY).await.map_err(refused)?;
+        let key = session.key.ok_or(RefusalCode::Failed)?;
+        let told = self.evaluator.evaluate(key, batch.points.0.clone()).await;
+        session.count(&batch, told.map_err(refused)?, clock::now())?;
+        Ok(Step::Counted)
+    }
+
+    /// Puts a batch to the evaluator, once for each group.
+    async fn evaluate(&self, session: &Session, batch: Batch) -> Result<Step, Ended> {
         let OpenAsk {
             epoch, kind, mode, ..
         } = session.ask;
         let (first, points) = (batch.first, batch.points.0);
-        if mode == MatchMode::Count {
-            let key = KeyName::Session(session.ask.session);
-            let counted = self.evaluator.evaluate(key, points).await;
-            session
-                .count(counted.map_err(refused)?)
-                .await
-                .map_err(refused)?;
-            return Ok(Step::Counted);
-        }
         let groups = &session.grant.groups;
         let evaluations = points.len() as u64 * groups.len() as u64;
         let shared = Arc::clone(&self.shared);
         // It is written down now and then, which blocks.
         let counted = spawn_blocking(move || shared.count(epoch, evaluations)).await;
-        counted
-            .map_err(|_| RefusalCode::Failed)?
-            .map_err(|error| failed(&error))?;
+        match counted.map_err(|_| RefusalCode::Failed)? {
+            Ok(()) => {}
+            Err(CountError::Spent) => return Err(RefusalCode::StaleEpoch.into()),
+            Err(CountError::Io(error)) => return Err(failed(&error).into()),
+        }
         let mut told = Vec::with_capacity(groups.len());
         for group in groups {
             let key = KeyName::Epoch(epoch, *group, kind, mode);
@@ -221,6 +266,28 @@ impl Server {
         }
         Ok(Step::Evaluated(first, told))
     }
+}
+
+/// What a stream of a session may last.
+fn stream_time(session: &Session) -> Duration {
+    let evaluations = session
+        .ask
+        .items
+        .saturating_mul(session.grant.groups.len() as u64);
+    let evaluations = u32::try_from(evaluations).unwrap_or(u32::MAX);
+    let extra = match session.ask.mode {
+        MatchMode::Count => COUNT_TIME,
+        MatchMode::Items | MatchMode::Labels => Duration::ZERO,
+    };
+    STREAM_TIME + ITEM_TIME.saturating_mul(evaluations) + extra
+}
+
+/// Whether a refusal ends the session, and not its stream alone: what was asked, or what policy says now, is no accident.
+fn ends_session(code: RefusalCode) -> bool {
+    matches!(
+        code,
+        RefusalCode::Point | RefusalCode::NoGroup | RefusalCode::NotAPrincipal
+    )
 }
 
 /// Sends results until the session is finished.
