@@ -11,6 +11,7 @@ mod init;
 mod key;
 mod matching;
 mod member;
+mod overlap;
 mod policy;
 mod prove;
 mod roster;
@@ -93,6 +94,8 @@ enum Command {
     Lookup(ask::LookupArgs),
     /// Check a list against what a centre holds and may not share, without either list being shown.
     Match(matching::MatchArgs),
+    /// How much of this centre's own list each other centre holds too, as a table and a page; nobody's list is shown.
+    Overlap(overlap::OverlapArgs),
     /// List, seal and renew the node's own keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -243,6 +246,7 @@ fn dispatch(cli: Cli) -> Result<Answer, Failure> {
         Command::Retract(args) => ask::retract(&home, &args),
         Command::Lookup(args) => ask::lookup(&home, &args),
         Command::Match(args) => matching::run(&home, &args),
+        Command::Overlap(args) => overlap::run(&home, &args),
         Command::Key(command) => key::key(&home, &source, &command),
         Command::Audit(command) => audit::audit(&home, &source, &command),
         Command::Member(command) => member::member(&home, &command),

@@ -8,6 +8,7 @@ pub mod client;
 pub mod matching;
 mod members;
 pub mod openings;
+mod overlap;
 mod proving;
 pub mod sampling;
 mod server;
@@ -74,6 +75,16 @@ pub enum Request {
         of: sampling::ArtifactAsk,
         /// The tags, hexadecimal.
         tags: Vec<String>,
+    },
+    /// Count this centre's own values of one type against every other centre.
+    Overlap {
+        /// The type.
+        #[serde(rename = "type")]
+        kind: String,
+        /// What for.
+        purpose: String,
+        /// Whether a list that is too short is filled up with random values.
+        pad: bool,
     },
     /// Take the next roster.
     RosterApply {

@@ -314,7 +314,7 @@ fn a_fork_is_refused_and_both_notes_are_kept() -> Result<()> {
     for (at, published) in [&mut base, &mut other].into_iter().enumerate() {
         for _ in 0..=at {
             let leaf = match at {
-                0 => vec![0x82, 0x08, 0x01],
+                0 => vec![0x82, 0x06, 0x01],
                 _ => published.next_delta(),
             };
             published.append(&[leaf]);

@@ -60,14 +60,14 @@ pub(super) struct MatchArgs {
 }
 
 /// A word of a closed list, in lower case as files have it.
-fn word<T: ClosedList>(text: &str) -> Result<T, String> {
+pub(super) fn word<T: ClosedList>(text: &str) -> Result<T, String> {
     T::from_name(text).ok_or_else(|| {
         let names: Vec<&str> = T::VALUES.iter().map(|(_, name)| *name).collect();
         format!("expected {}", names.join(", "))
     })
 }
 
-fn kind(text: &str) -> Result<Algorithm, String> {
+pub(super) fn kind(text: &str) -> Result<Algorithm, String> {
     let kind = Algorithm::from_name(text).filter(|kind| kind.code().is_some());
     kind.ok_or_else(|| "expected md5, sha1, sha256, blake3, pdq or photodna".to_owned())
 }

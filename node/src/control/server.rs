@@ -20,7 +20,8 @@ use tokio::task::spawn_blocking;
 
 use super::proving::prove;
 use super::{
-    Fault, FaultKind, LINE_MAX, Line, Request, chain, matching, members, openings, sampling,
+    Fault, FaultKind, LINE_MAX, Line, Request, chain, matching, members, openings, overlap,
+    sampling,
 };
 use crate::armor::Kind;
 use crate::daemon::{AskError, Handle, IngestOrder, IngestRunError};
@@ -114,6 +115,9 @@ async fn converse(stream: UnixStream, handle: Handle) -> io::Result<()> {
             Ok(Request::ExportOpenings { from }) => {
                 openings::answer(&handle, from, &mut write).await?
             }
+            Ok(Request::Overlap { kind, purpose, pad }) => {
+                overlap::answer(&handle, &kind, &purpose, pad).await
+            }
             Ok(Request::Match(ask)) => matching::answer(&handle, &ask, &mut write).await?,
             Ok(Request::MatchSegments(ask)) => {
                 sampling::segments(&handle, &ask, &mut write).await?
@@ -197,7 +201,8 @@ async fn answer(handle: &Handle, request: Request) -> Result<Value, Fault> {
         | Request::ExportOpenings { .. }
         | Request::Match(_)
         | Request::MatchSegments(_)
-        | Request::MatchSample { .. } => Err(failed("not answered here".to_owned())),
+        | Request::MatchSample { .. }
+        | Request::Overlap { .. } => Err(failed("not answered here".to_owned())),
     }
 }
 

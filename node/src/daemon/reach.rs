@@ -58,6 +58,14 @@ impl Reach {
         Some((PeerOpener { net, peer }, self.directory.roster()?))
     }
 
+    /// Every other centre of the roster in force.
+    pub(crate) fn others(&self) -> Vec<CentreId> {
+        let roster = self.directory.roster();
+        let centres = roster.iter().flat_map(|roster| &roster.centres);
+        let ids = centres.map(|centre| centre.id.clone());
+        ids.filter(|id| *id != self.own).collect()
+    }
+
     /// The place for a check, unless one is under way.
     pub(crate) fn place(&self) -> Option<MatchPlace<'_>> {
         let taken = self.busy.swap(true, Ordering::AcqRel);

@@ -17,10 +17,10 @@ use hashpact_protocol::policy::MatchMode;
 use hashpact_protocol::psi::SessionRecord;
 use serde::{Deserialize, Serialize};
 
-use super::client::list::{List, ListError};
+use super::client::list::{Items, List, ListError};
 use super::client::{
     Cache, CacheError, CacheKey, Checked, Found, Hear, ListSummary, MatchError, Opener, Order,
-    Patience, Phase, Progress, run,
+    Outcome, Patience, Phase, Progress, run,
 };
 use crate::clock;
 use crate::daemon::Handle;
@@ -143,34 +143,51 @@ impl<O: Opener> Checker<'_, O> {
         let cache = Arc::new(self.caches.of(&order.centre)?);
         for items in list.into_types() {
             let items = Arc::new(items);
-            let order = Order {
-                roster: Arc::clone(&self.roster),
-                centre: order.centre.clone(),
-                asker: self.node.map(|node| node.checked.centre.clone()),
-                mode: order.mode,
-                purpose: order.purpose,
-                items: Arc::clone(&items),
-                pad: order.pad,
-                patience: Patience::default(),
-                clock: clock::now,
-                lanes: std::thread::available_parallelism().map_or(1, usize::from),
-            };
-            let outcome = run(self.opener, &cache, &order, &self.hear).await;
-            let outcome = outcome.map_err(|source| CheckError::Match {
+            let outcome = self.one(order, &cache, &items).await;
+            let outcome = outcome?.map_err(|source| CheckError::Match {
                 kind: items.kind().name().to_owned(),
                 source: Box::new(source),
                 before: Box::new(report.clone()),
             })?;
-            if let Some(session) = &outcome.session {
-                cache.keep_record(session)?;
-                self.log(&session.record).await?;
-            }
             Found::pieces(&outcome, &items)
                 .into_iter()
                 .for_each(&mut *found);
             report.checks.push(Checked::of(&outcome));
         }
         Ok(report)
+    }
+
+    /// Checks the values of one type, and writes down that it was done.
+    ///
+    /// # Errors
+    /// [`CheckError`] for this side's disk and log, with [`MatchError`] inside for what the check came to.
+    pub async fn one(
+        &self,
+        order: &CheckOrder,
+        cache: &Arc<Cache>,
+        items: &Arc<Items>,
+    ) -> Result<Result<Outcome, MatchError>, CheckError> {
+        let order = Order {
+            roster: Arc::clone(&self.roster),
+            centre: order.centre.clone(),
+            asker: self.node.map(|node| node.checked.centre.clone()),
+            mode: order.mode,
+            purpose: order.purpose,
+            items: Arc::clone(items),
+            pad: order.pad,
+            patience: Patience::default(),
+            clock: clock::now,
+            lanes: std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        let outcome = match run(self.opener, cache, &order, &self.hear).await {
+            Ok(outcome) => outcome,
+            Err(error) => return Ok(Err(error)),
+        };
+        if let Some(session) = &outcome.session {
+            cache.keep_record(session)?;
+            self.log(&session.record).await?;
+        }
+        Ok(Ok(outcome))
     }
 
     /// A centre logs what it asked; nobody but the two sides can open it.

@@ -14,6 +14,7 @@
 //! | `state`, `shared` | which of those files count; what builder and server know in common |
 //! | `sample` | what an auditor is shown of the matched set: drawn tags, and the records that they are of |
 //! | `client` | how a list of ours is checked against a centre's |
+//! | `overlap` | how much centres hold in common, as a table and a page |
 //! | `check`, `member` | a list in a file against one centre; the home of a provider that a centre admitted |
 
 mod build;
@@ -24,6 +25,7 @@ mod desk;
 mod evaluator;
 mod keyring;
 pub mod member;
+pub mod overlap;
 mod points;
 pub mod sample;
 mod serve;

@@ -159,6 +159,19 @@ impl List {
         reading.finish()
     }
 
+    /// A list of values that stand on no lines: they are numbered as they come.
+    ///
+    /// # Errors
+    /// [`ListError::TooMany`] or [`ListError::Repeats`], by their numbers.
+    pub fn of_values(values: impl Iterator<Item = Fingerprint>) -> Result<Self, ListError> {
+        let mut reading = Reading::new()?;
+        for value in values {
+            reading.list.lines = reading.list.lines.saturating_add(1);
+            reading.keep(&value, reading.list.lines)?;
+        }
+        reading.finish()
+    }
+
     /// The values, type by type.
     pub fn types(&self) -> impl Iterator<Item = &Items> {
         self.types.values()
