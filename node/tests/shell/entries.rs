@@ -9,13 +9,14 @@ use crate::common::{List, Over, text, two, until};
 use crate::{running, summary, two_bad_rows};
 
 /// What `status --json` has, in the order of the alphabet.
-const STATUS_KEYS: [&str; 16] = [
+const STATUS_KEYS: [&str; 17] = [
     "behind",
     "centre",
     "demo",
     "events",
     "http",
     "ingesting",
+    "matching",
     "mirrored",
     "network",
     "own",
