@@ -35,8 +35,8 @@ pub struct Patience {
     pub artifact: Duration,
     /// For writing one frame.
     pub write: Duration,
-    /// For a session, or for all segments of a check, beside what they take at the least pace ([`Patience::of_items`],
-    /// [`Patience::of_bytes`]): so that a centre which answers a little each time ends nobody's day.
+    /// For a session, or for all segments of a check, beside what they take at the least pace (`of_items`,
+    /// `of_bytes`): so that a centre which answers a little each time ends nobody's day.
     pub slack: Duration,
     /// Before a connection that broke is opened again; twice as long each time.
     pub pause: Duration,
