@@ -205,7 +205,11 @@ impl Server {
             })
         });
         let answer = read.await.map_err(|_| RefusalCode::Failed)?;
-        let answer = answer.ok_or(RefusalCode::NotFound)?;
+        let nothing = || Refused {
+            code: RefusalCode::NotFound,
+            text: "this centre lets nothing be matched yet".to_owned(),
+        };
+        let answer = answer.ok_or_else(nothing)?;
         Ok(frames::send(write, &answer).await?)
     }
 

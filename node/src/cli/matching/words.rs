@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::audit::at::At;
 use crate::matching::check::CheckReport;
 use crate::matching::client::{Checked, Found};
+use crate::page::text::counted;
 use hashpact_keys::Timestamp;
 
 /// Line numbers that a terminal is shown for one group; the rest is in `--out` and `--json`.
@@ -68,9 +69,9 @@ fn one(text: &mut String, check: &Checked, found: &[Found]) {
         });
         let _ = writeln!(
             text,
-            "  group {} ({} classes, {} held){matches}",
+            "  group {} ({}, {} held){matches}",
             group.group,
-            number(group.classes),
+            counted(group.classes, "class|classes"),
             number(group.held),
         );
         if group.unopened > 0 {

@@ -89,7 +89,7 @@ pub enum TalkError {
     #[error("the centre was too slow: not done within {} s", .0.as_secs())]
     Slow(Duration),
     /// It refuses.
-    #[error("the centre refuses: {code}: {text}")]
+    #[error("the centre refuses: {text}")]
     Refused {
         /// Why.
         code: RefusalCode,
