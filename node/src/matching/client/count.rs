@@ -26,7 +26,7 @@ use super::order::{GroupOutcome, MatchError, Outcome, Phase, Progress};
 use super::question::{Question, digest};
 use super::record::Happened;
 use super::run::{Retries, about, fresh, pads, under_way};
-use super::session::{Lane, PARTING, SessionError, closed, joined};
+use super::session::{Lane, SessionError, closed, joined};
 use super::talk::{self, Hearer, Opener, Speaker, TalkError};
 
 /// Bytes of a tag in the artifact of a count, at most: some 5.
@@ -159,20 +159,7 @@ impl<O: Opener> Desk<'_, O> {
         let talked = {
             let reader = self.hear_count(session, hearer);
             let writer = self.say_count(session, speaker, blinded, opened.next);
-            tokio::pin!(reader, writer);
-            tokio::select! {
-                heard = &mut reader => match heard {
-                    Ok(heard) => writer.await.map(|query| (heard, query)),
-                    Err(error) => Err(error),
-                },
-                written = &mut writer => match written {
-                    Ok(query) => reader.await.map(|heard| (heard, query)),
-                    Err(error) => {
-                        let last = tokio::time::timeout(PARTING, &mut reader).await;
-                        Err(last.ok().and_then(Result::err).unwrap_or(error))
-                    }
-                },
-            }
+            talk::both(reader, writer).await
         };
         joined(blinding).await?;
         let ((matches, record), query) = talked?;

@@ -22,7 +22,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::cache::{Cache, CacheError, Kept, Name, Pending};
 use super::compare::{Evaluated, Handed};
 use super::question::Question;
-use super::talk::{Hearer, Speaker, TalkError};
+use super::talk::{self, Hearer, Speaker, TalkError};
 
 /// Batches in each channel: enough that no part waits for a part that is as fast as itself.
 const WAITING: usize = 4;
@@ -115,22 +115,7 @@ impl Session {
         let talked = {
             let reader = self.read(hearer, asked, to_check);
             let writer = self.write(speaker, blinded, asked_in, next);
-            tokio::pin!(reader, writer);
-            tokio::select! {
-                heard = &mut reader => match heard {
-                    // The writer has nothing to do any more: its query is what it sent.
-                    Ok(record) => writer.await.map(|query| (record, query)),
-                    Err(error) => Err(error),
-                },
-                written = &mut writer => match written {
-                    Ok(query) => reader.await.map(|record| (record, query)),
-                    // Why the centre stopped to read stands in what it wrote, if anywhere.
-                    Err(error) => {
-                        let last = tokio::time::timeout(PARTING, &mut reader).await;
-                        Err(last.ok().and_then(Result::err).unwrap_or(error))
-                    }
-                },
-            }
+            talk::both(reader, writer).await
         };
         // The channels are closed: lanes end with what they have.
         let checked = joined(checking).await;
@@ -282,9 +267,6 @@ pub(super) fn resume_at(question: &Question, through: &[AtomicU64], groups: usiz
     let batches = through.iter().take_while(done).count() as u64;
     (batches * limits::MATCH_BATCH as u64).min(question.len())
 }
-
-/// How long a centre that stopped to read may take to say why.
-pub(super) const PARTING: std::time::Duration = std::time::Duration::from_secs(30);
 
 pub(super) type Lane = JoinHandle<Result<(), SessionError>>;
 

@@ -118,6 +118,31 @@ impl TalkError {
     }
 }
 
+/// How long a centre that stopped to read may take to say why.
+const PARTING: Duration = Duration::from_secs(30);
+
+/// Reads and writes at once, until both are done. Where nobody reads any more what is written, the reason stands in what was
+/// sent back, if anywhere, so that is heard first.
+pub(super) async fn both<R, W, E>(
+    reader: impl Future<Output = Result<R, E>>,
+    writer: impl Future<Output = Result<W, E>>,
+) -> Result<(R, W), E> {
+    tokio::pin!(reader, writer);
+    tokio::select! {
+        heard = &mut reader => {
+            let heard = heard?;
+            writer.await.map(|said| (heard, said))
+        }
+        said = &mut writer => match said {
+            Ok(said) => reader.await.map(|heard| (heard, said)),
+            Err(error) => {
+                let last = timeout(PARTING, &mut reader).await;
+                Err(last.ok().and_then(Result::err).unwrap_or(error))
+            }
+        },
+    }
+}
+
 /// Waits no longer for all of an exchange than it takes at the least pace.
 pub(super) async fn within<T, E: From<TalkError>>(
     limit: Duration,
