@@ -95,8 +95,8 @@ pub enum Request {
     MemberAdd {
         /// Its name.
         name: String,
-        /// Its public libp2p key in hexadecimal.
-        key: String,
+        /// Its public libp2p key in hexadecimal; none for a member over HTTP only.
+        key: Option<String>,
         /// The law that it works under.
         jurisdiction: String,
         /// What it does.

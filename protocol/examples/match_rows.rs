@@ -37,7 +37,7 @@ fn main() -> Result<(), Violation> {
                 id: format!("m{n}"),
                 jurisdiction,
                 sector: ["hosting", "search", "chat"][n % 3].to_owned(),
-                node_key: Signer::from_seed(seed.as_bytes()).public(),
+                node_key: Some(Signer::from_seed(seed.as_bytes()).public()),
             };
             sim.command(US, Command::AdmitMember(member))?;
         }

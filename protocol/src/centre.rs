@@ -51,7 +51,7 @@ pub use law::{Flow, PolicyStanding, documents as policy_documents};
 use matching::Matching;
 pub use matching::{
     ClassRow, MatchDay, MatchGrant, MatchGroup, MatchGroups, MatchRefusal, MatchRequest, Member,
-    MemberError,
+    MemberError, MemberId,
 };
 pub use recalls::RecallFault;
 use recalls::Recalls;

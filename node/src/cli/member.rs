@@ -35,9 +35,9 @@ pub(super) enum MemberCommand {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Enter a member into this centre's register: its key may open match sessions here, and nothing else.
+    /// Enter a member into this centre's register. Its key may open match sessions here; without one it reads over HTTP only.
     #[command(
-        after_help = "What it may match, and how much of it a day, the grants of this centre's policy say: those with its name, or with its\njurisdiction. A key of the roster is refused.\n\nExample:\n  hashpact --home us member add acme --key 6f0c…e1 --jurisdiction US --sector hosting"
+        after_help = "What it may match and read, and how much of it a day, the grants of this centre's policy say: those with its name, or\nwith its jurisdiction. A key of the roster is refused. `hashpact member credential issue` opens the gateway to it.\n\nExample:\n  hashpact --home us member add acme --key 6f0c…e1 --jurisdiction US --sector hosting"
     )]
     Add(Box<AddArgs>),
     /// The members, with their keys.
@@ -68,9 +68,9 @@ pub(super) struct InitArgs {
 pub(super) struct AddArgs {
     /// Its name: 1 to 64 characters of a-z, 0-9 and '-'.
     name: String,
-    /// Its public libp2p key, 64 hexadecimal digits, as the member sent it.
+    /// Its public libp2p key, 64 hexadecimal digits, as the member sent it. Without it the member reads over HTTP only.
     #[arg(long, value_name = "HEX")]
-    key: PublicKey,
+    key: Option<PublicKey>,
     /// The law that it works under: two letters.
     #[arg(long, value_name = "XX")]
     jurisdiction: Jurisdiction,
@@ -85,7 +85,7 @@ pub(super) fn member(home: &Home, command: &MemberCommand) -> Result<Answer, Fai
         MemberCommand::Rosters { files } => return rosters(home, files),
         MemberCommand::Add(args) => Request::MemberAdd {
             name: args.name.clone(),
-            key: args.key.to_string(),
+            key: args.key.map(|key| key.to_string()),
             jurisdiction: args.jurisdiction.to_string(),
             sector: args.sector.clone(),
         },

@@ -10,13 +10,13 @@ use crate::daemon::Handle;
 /// What `member add` gives.
 pub(super) struct Added {
     pub(super) name: String,
-    pub(super) key: String,
+    pub(super) key: Option<String>,
     pub(super) jurisdiction: String,
     pub(super) sector: String,
 }
 
 pub(super) async fn add(handle: &Handle, added: Added) -> Result<Value, Fault> {
-    let key = added.key.parse();
+    let key = added.key.map(|key| key.parse()).transpose();
     let node_key = key.map_err(|_| input("a key has 64 hexadecimal digits".to_owned()))?;
     let law = added.jurisdiction.parse();
     let jurisdiction = law.map_err(|_| input("a jurisdiction has two letters A-Z".to_owned()))?;
@@ -48,6 +48,6 @@ fn described(member: &Member) -> Value {
         "name": member.id,
         "jurisdiction": member.jurisdiction.as_str(),
         "sector": member.sector,
-        "key": member.node_key.to_string(),
+        "key": member.node_key.map(|key| key.to_string()),
     })
 }

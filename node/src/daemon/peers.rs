@@ -60,7 +60,7 @@ impl Directory {
     /// Takes the members of this centre.
     pub fn set_members<'m>(&self, members: impl Iterator<Item = &'m Member>) {
         let ids = members.filter_map(|member| {
-            let id = peer_id_of(member.node_key.as_bytes())?;
+            let id = peer_id_of(member.node_key.as_ref()?.as_bytes())?;
             Some((id, member.id.clone()))
         });
         let ids = ids.collect();

@@ -19,7 +19,7 @@ fn fault(sim: &mut Sim, member: Member) -> MemberError {
 fn a_key_of_the_network_is_no_members_key() -> Done {
     let mut sim = matching()?;
     for use_ in [KeyUse::Node, KeyUse::Delta, KeyUse::Witness] {
-        let node_key = sim.setup(2).signer(use_).public();
+        let node_key = Some(sim.setup(2).signer(use_).public());
         let holder = sim.setup(2).id.to_string();
         let error = fault(
             &mut sim,
@@ -30,7 +30,7 @@ fn a_key_of_the_network_is_no_members_key() -> Done {
         );
         assert_eq!(error, MemberError::RosterKey { holder });
     }
-    let node_key = key("acme");
+    let node_key = Some(key("acme"));
     let error = fault(
         &mut sim,
         Member {
@@ -76,6 +76,29 @@ fn a_name_stands_for_one_member() -> Done {
         },
     );
     assert!(matches!(error, MemberError::Value { .. }));
+    Ok(())
+}
+
+#[test]
+fn members_over_http_alone_need_no_key_and_outlive_a_crash() -> Done {
+    let mut sim = matching()?;
+    let keyless = |id: &str| Member {
+        node_key: None,
+        ..member(id, "US")
+    };
+    // Two without a key do not stand for each other.
+    must(&mut sim, Command::AdmitMember(keyless("bolt")));
+    must(&mut sim, Command::AdmitMember(keyless("cove")));
+    let error = fault(&mut sim, member("bolt", "US"));
+    let id = "bolt".to_owned();
+    assert_eq!(error, MemberError::Known { id });
+    sim.crash(0)?;
+    sim.restart(0)?;
+    let members: Vec<_> = sim.centre(0).unwrap().members().cloned().collect();
+    assert_eq!(
+        members,
+        [member("acme", "US"), keyless("bolt"), keyless("cove")]
+    );
     Ok(())
 }
 

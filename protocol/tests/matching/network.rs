@@ -123,7 +123,7 @@ pub(crate) fn member(id: &str, law: &str) -> Member {
         id: id.to_owned(),
         jurisdiction: law.parse().unwrap(),
         sector: "hosting".to_owned(),
-        node_key: key(id),
+        node_key: Some(key(id)),
     }
 }
 

@@ -16,6 +16,10 @@ use crate::view::{Batch, Shelf, View, Write};
 /// The row that says in which epoch a member was removed: no member has this name.
 const REMOVED: &[u8] = b"!";
 
+/// Rows of members with a libp2p key, and of those without.
+const WITH_KEY: u8 = 1;
+const WITHOUT_KEY: u8 = 2;
+
 /// One member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -25,8 +29,37 @@ pub struct Member {
     pub jurisdiction: Jurisdiction,
     /// What it does, in the same characters: policies may look at it.
     pub sector: String,
-    /// Its libp2p key.
-    pub node_key: PublicKey,
+    /// Its libp2p key; none if it only reads over HTTP and so opens no match session.
+    pub node_key: Option<PublicKey>,
+}
+
+/// The name of a member: well-formed, of one in the register or of none.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberId(String);
+
+impl MemberId {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for MemberId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::str::FromStr for MemberId {
+    type Err = MemberError;
+
+    fn from_str(text: &str) -> Result<Self, MemberError> {
+        let expected = "a name of 1 to 64 characters of a-z, 0-9 and '-'";
+        is_token(text, limits::MEMBER_BYTES)
+            .then(|| Self(text.to_owned()))
+            .ok_or(MemberError::Value { expected })
+    }
 }
 
 /// Why a member is not admitted or removed.
@@ -78,6 +111,12 @@ impl Member {
             .collect()
     }
 
+    /// Its name, as one.
+    #[must_use]
+    pub fn name(&self) -> MemberId {
+        MemberId(self.id.clone())
+    }
+
     /// The member as policies see it.
     #[must_use]
     pub fn principal(&self) -> Principal {
@@ -96,16 +135,22 @@ impl Member {
             .ok_or(MemberError::Value { expected })
     }
 
-    /// `[1, id, jurisdiction, sector, key]`.
+    /// `[1, id, jurisdiction, sector, key]`, or `[2, id, jurisdiction, sector]` without a key.
     fn to_bytes(&self) -> Vec<u8> {
+        let (items, format) = match self.node_key {
+            Some(_) => (5, WITH_KEY),
+            None => (4, WITHOUT_KEY),
+        };
         encode(|e| {
-            e.array(5)?
-                .u8(1)?
+            e.array(items)?
+                .u8(format)?
                 .str(&self.id)?
                 .str(self.jurisdiction.as_str())?
-                .str(&self.sector)?
-                .bytes(self.node_key.as_bytes())?
-                .ok()
+                .str(&self.sector)?;
+            match &self.node_key {
+                Some(key) => e.bytes(key.as_bytes())?.ok(),
+                None => e.ok(),
+            }
         })
     }
 
@@ -117,14 +162,22 @@ impl Member {
 }
 
 fn read(reader: &mut Reader<'_>) -> Result<Option<Member>, ShapeError> {
-    reader.array(5)?;
+    let items = reader.list(5)?;
     let (format, id, law) = (reader.u8()?, reader.text()?, reader.text()?);
-    let (sector, key) = (reader.text()?, reader.fixed()?);
-    let (Ok(jurisdiction), Ok(node_key)) = (law.parse(), PublicKey::from_bytes(key)) else {
+    let sector = reader.text()?;
+    let node_key = match (format, items) {
+        (WITH_KEY, 5) => match PublicKey::from_bytes(reader.fixed()?) {
+            Ok(key) => Some(key),
+            Err(_) => return Ok(None),
+        },
+        (WITHOUT_KEY, 4) => None,
+        _ => return Ok(None),
+    };
+    let Ok(jurisdiction) = law.parse() else {
         return Ok(None);
     };
     let (id, sector) = (id.to_owned(), sector.to_owned());
-    Ok((format == 1).then_some(Member {
+    Ok(Some(Member {
         id,
         jurisdiction,
         sector,
@@ -220,7 +273,9 @@ impl Centre {
     /// A key that stands for somebody already stands for nobody else.
     fn is_foreign(&self, member: &Member) -> Result<(), MemberError> {
         let roster = self.roster();
-        let key = member.node_key;
+        let Some(key) = member.node_key else {
+            return Ok(());
+        };
         let mut centres = roster.centres.iter();
         let centre = centres.find(|centre| centre.keys.iter().any(|entry| entry.key == key));
         let mut witnesses = roster.witnesses.iter();
@@ -231,7 +286,7 @@ impl Centre {
             return Err(MemberError::RosterKey { holder });
         }
         let mut members = self.matching.members.values();
-        match members.find(|other| other.node_key == key) {
+        match members.find(|other| other.node_key == Some(key)) {
             Some(other) => Err(MemberError::MemberKey {
                 member: other.id.clone(),
             }),
