@@ -16,6 +16,7 @@
 //! | `transfers` | who gives what to whom under policy, and what both write down of it |
 //! | `recalls` | what is asked back of whom, and given back |
 //! | `matching` | who may check lists here, in private, and what is charged |
+//! | `publishing` | which entries go into the subset of which member |
 //! | `restore` | when our disk is an old copy, and how our log is had back |
 //! | `forks` | what a log with two faces brings about |
 //! | `say` | inputs, outputs, jobs and events |
@@ -29,6 +30,7 @@ mod law;
 mod logs;
 mod matching;
 mod mirror;
+mod publishing;
 mod recalls;
 mod restore;
 mod say;
@@ -53,6 +55,7 @@ pub use matching::{
     ClassRow, MatchDay, MatchGrant, MatchGroup, MatchGroups, MatchRefusal, MatchRequest, Member,
     MemberError, MemberId,
 };
+pub use publishing::{PublishAccess, Released, Unpublished};
 pub use recalls::RecallFault;
 use recalls::Recalls;
 pub use say::{Command, CommandId, Event, Input, Job, JobId, JobResult, Outcome, Output, Reason};

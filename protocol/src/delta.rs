@@ -15,11 +15,13 @@
 //! | `body` | the bytes beside the log: sections per class, how they are checked and redacted |
 //! | `draft` | how an origin makes all of these |
 //! | `record_proof` | how one record is shown without the others |
+//! | `path` | how one row of the table is |
 
 mod body;
 mod draft;
 mod header;
 mod opening;
+mod path;
 mod record_proof;
 mod salts;
 mod section;
@@ -28,11 +30,13 @@ mod table;
 mod tests;
 
 pub use body::{
-    Body, BodyError, Disclosure, Expected, RETRACTION_SECTION, Section, verify_retractions,
+    Body, BodyError, Disclosure, Expected, RETRACTION_SECTION, Section, read_retraction_section,
+    verify_retractions,
 };
 pub use draft::{Draft, DraftClass, DraftError, Sealed};
 pub use header::{Header, HeaderError, Seq};
 pub use opening::StreamError;
+pub use path::{PATH_STEP, PathError, TablePath};
 pub use record_proof::{
     MakeRecordProofError, ProvenRecord, RecordProof, RecordProofError, RecordProver,
 };

@@ -25,6 +25,7 @@
 //! | [`assess`] | what people attest of an entry, and what is computed from it |
 //! | [`psi`] | what two sides have in common, without showing the rest |
 //! | [`audit`] | does a published copy of the logs hold |
+//! | [`subset`] | what a member is given, and how it checks that
 //! | [`centre`] | what to do next: the one pure machine |
 //! | [`view`] | what is read from and written to the disk |
 //! | [`limits`] | how much, at most |
@@ -46,6 +47,7 @@ pub mod policy;
 pub mod psi;
 pub mod record;
 pub mod serve;
+pub mod subset;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod transfer;

@@ -28,8 +28,8 @@ use crate::labels::ClassId;
 use crate::limits;
 
 pub use error::BodyError;
-pub use read::verify_retractions;
 use read::{Ids, read_retractions, read_section};
+pub use read::{read_retraction_section, verify_retractions};
 
 /// Number of the retraction section, above every class.
 pub const RETRACTION_SECTION: u32 = 65_536;

@@ -33,6 +33,7 @@ use crate::b3::{self, Domain, Hash};
 use crate::labels::ClassId;
 use crate::record::{EntryId, Record, RecordError, Revision};
 
+pub(super) use make::way_of_row;
 pub use make::{MakeRecordProofError, RecordProver};
 
 /// What the bytes begin with, so that a file of this kind is known by itself.
@@ -42,7 +43,7 @@ const VERSION: u64 = 1;
 /// Hashes from a record to the root of its class: 65,536 records.
 const PATH_MAX: usize = 16;
 /// Hashes from a row to `T`: 1,024 classes and the retractions.
-const ROWS_MAX: usize = 11;
+pub(super) const ROWS_MAX: usize = 11;
 
 /// A proof that one record stands in a delta. What it says is true only once [`RecordProof::verify`] has said so.
 #[derive(Clone, PartialEq, Eq)]
@@ -353,7 +354,11 @@ fn turns(mut index: u64, mut count: u64) -> Vec<bool> {
 }
 
 /// The root above a leaf: each step says whether we are the right child, and who our sibling is.
-fn climb<'a>(node: &Domain, leaf: Hash, steps: impl Iterator<Item = (bool, &'a Hash)>) -> Hash {
+pub(super) fn climb<'a>(
+    node: &Domain,
+    leaf: Hash,
+    steps: impl Iterator<Item = (bool, &'a Hash)>,
+) -> Hash {
     steps.fold(leaf, |own, (right, sibling)| {
         if right {
             node.hash(&[sibling, &own])

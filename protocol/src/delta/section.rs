@@ -190,6 +190,16 @@ impl<'a> ClassSection<'a> {
         }
     }
 
+    /// The records that are here, each with its entry, in order; none if the class is withheld.
+    ///
+    /// # Errors
+    /// [`SectionError`]; [`SectionError::Shape`] too if one does not begin as a record does.
+    pub fn entries(&self) -> Result<Vec<(EntryId, &'a [u8])>, SectionError> {
+        let items = self.opening()?.map_or_else(Vec::new, |(_, items)| items);
+        let entries = items.into_iter().map(|item| Some((entry_of(item)?, item)));
+        entries.collect::<Option<_>>().ok_or(SectionError::Shape)
+    }
+
     /// What the class's origin signed for: its root follows from the records, O(n) hashes, or stands in a withheld section.
     ///
     /// # Errors

@@ -237,7 +237,7 @@ pub(super) fn encode_class(entry: &ClassEntry) -> Vec<u8> {
     e.into_writer()
 }
 
-fn encode_last(entry: &RetractionEntry) -> Vec<u8> {
+pub(super) fn encode_last(entry: &RetractionEntry) -> Vec<u8> {
     let mut e = Encoder::new(Vec::with_capacity(48));
     let _ = e
         .array(2)

@@ -2,12 +2,14 @@
 //!
 //! In scope: form, order, records and roots. Out of scope: what the body is then asked for (the parent).
 
-use hashpact_keys::canonical;
+use hashpact_keys::{Origin, canonical};
 use minicbor::Decoder;
 
 use super::super::opening::Opening;
 use super::super::section::{Form, Head};
-use super::super::{ClassEntry, RETRACTION_SECTION, Retraction, class_root, retraction_root};
+use super::super::{
+    ClassEntry, RETRACTION_SECTION, Retraction, RetractionEntry, Seq, class_root, retraction_root,
+};
 use super::{BodyError, Disclosure, Expected, Section};
 use crate::labels::ClassId;
 use crate::limits;
@@ -164,6 +166,35 @@ pub fn verify_retractions(bytes: &[u8], expected: &Expected) -> Result<Vec<Retra
             got: bytes.len() - end,
         })
     }
+}
+
+/// Reads the retraction section of a delta alone, with the row of the table that it comes to; nothing unless it is one, in
+/// order. That its origin signed the row is the caller's to check.
+#[must_use]
+pub fn read_retraction_section(
+    bytes: &[u8],
+    origin: &Origin,
+    seq: Seq,
+) -> Option<(Vec<Retraction>, RetractionEntry)> {
+    canonical::check(bytes).ok()?;
+    let mut d = Decoder::new(bytes);
+    (d.array().ok()? == Some(2) && d.u32().ok()? == RETRACTION_SECTION).then_some(())?;
+    let count = usize::try_from(d.array().ok()??).ok()?;
+    (count <= limits::RETRACTIONS_PER_DELTA).then_some(())?;
+    let mut list: Vec<Retraction> = Vec::new();
+    for _ in 0..count {
+        (d.array().ok()? == Some(2)).then_some(())?;
+        let retraction = Retraction {
+            entry: EntryId(d.bytes().ok()?.try_into().ok()?),
+            revision: Revision(d.u32().ok().filter(|revision| *revision > 0)?),
+        };
+        let is_above = list.last().is_none_or(|last| last.entry < retraction.entry);
+        is_above.then_some(())?;
+        list.push(retraction);
+    }
+    let root = retraction_root(origin, seq, &list);
+    let count = count as u64;
+    Some((list, RetractionEntry { count, root }))
 }
 
 pub(super) fn read_retractions(

@@ -294,3 +294,12 @@ fn path_of_row(table: &ClassTable, class: ClassId) -> (u64, Vec<Hash>) {
         .fold(0, |bits, right| bits << 1 | u64::from(*right));
     (bits, Tree::new(&b3::TABLE_NODE, leaves).path(row))
 }
+
+/// From a row of the table, the retractions' being the last, to `T`: each hash beside the way, and whether it stands left.
+pub(in super::super) fn way_of_row(table: &ClassTable, row: usize) -> Vec<(bool, Hash)> {
+    let leaves = table.leaves();
+    let mut sides = turns(row as u64, leaves.len() as u64);
+    sides.reverse();
+    let path = Tree::new(&b3::TABLE_NODE, leaves).path(row);
+    sides.into_iter().zip(path).collect()
+}
