@@ -18,6 +18,7 @@
 //! | [`policy`] | what profiles say, before anything depends on them |
 //! | `page` | how a page for people is written |
 //! | [`store`] | how they rest |
+//! | [`subset`] | what members are given, and what each of them sees of it |
 //! | [`witness`] | how logs are cosigned over HTTP, and how others are asked to |
 //! | [`clock`] | what time it is |
 
@@ -37,4 +38,5 @@ pub mod net;
 mod page;
 pub mod policy;
 pub mod store;
+pub mod subset;
 pub mod witness;

@@ -442,7 +442,8 @@ fn statuses(d: &mut Decoder<'_>) -> Result<Vec<LegalStatus>, LabelsError> {
 }
 
 /// Whether `text` is 1 to `max` bytes of `[a-z0-9-]`.
-pub(crate) fn is_token(text: &str, max: usize) -> bool {
+#[must_use]
+pub fn is_token(text: &str, max: usize) -> bool {
     let fits = !text.is_empty() && text.len() <= max;
     fits && text
         .bytes()

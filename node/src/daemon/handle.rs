@@ -18,6 +18,7 @@ use super::reach::Reach;
 use crate::config::Checked;
 use crate::matching::Desk;
 use crate::store::Store;
+use crate::subset::Feed;
 
 /// Commands waiting for the loop: an operator and an ingest never have more under way.
 pub(super) const ASKS_WAITING: usize = 64;
@@ -50,6 +51,8 @@ pub struct Handle {
     pub(crate) log_signer: Arc<Signer>,
     /// How other centres are asked to match.
     pub(crate) reach: Arc<Reach>,
+    /// What members are given.
+    pub(super) feed: Feed,
 }
 
 /// The loop has ended.
@@ -69,6 +72,12 @@ pub enum AskError {
 }
 
 impl Handle {
+    /// What members are given.
+    #[must_use]
+    pub fn feed(&self) -> Feed {
+        self.feed.clone()
+    }
+
     /// Runs a command in the core; the answer comes when its result is durable.
     ///
     /// # Errors

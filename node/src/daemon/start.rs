@@ -28,6 +28,7 @@ use crate::matching::check::Caches;
 use crate::net::{self, NetConfig, NetError};
 use crate::store::durable::Steps;
 use crate::store::{CommitError, OpenError, Store};
+use crate::subset::Feed;
 use crate::witness::NodeWitnessError;
 
 /// How long a witness over HTTP may take to answer: it writes to a disk and signs.
@@ -246,6 +247,7 @@ impl Daemon {
             matching: parts.desk(),
             log_signer: Arc::new(keys.signer(KeyUse::Log)?),
             reach: Arc::clone(&reach),
+            feed: Feed::new(Arc::clone(&store)),
         };
         let network = centre.roster().network;
         let answering = parts.answering(handle.clone(), directory.clone(), network);
