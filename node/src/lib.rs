@@ -6,6 +6,7 @@
 //! | module | answers |
 //! |---|---|
 //! | [`audit`] | does a published copy of the logs hold, and how one is made |
+//! | [`audit_trail`] | who used this node for what |
 //! | [`cli`] | what a person types, and with which exit code it ends |
 //! | [`home`], [`config`], [`armor`] | where a node's files are, and in which form |
 //! | [`daemon`] | the loop that obeys the core |
@@ -13,6 +14,7 @@
 //! | [`http`] | who may read the logs over HTTP, and how others are asked |
 //! | [`ingest`] | how a file becomes rows that a delta can carry |
 //! | [`matching`] | how lists are checked against each other without revealing them |
+//! | [`near`] | which values of a list on this machine are equal to one, or close |
 //! | [`net`] | how bytes travel |
 //! | `dumps` | how keys in memory stay out of core files |
 //! | [`policy`] | what profiles say, before anything depends on them |
@@ -24,6 +26,7 @@
 
 pub mod armor;
 pub mod audit;
+pub mod audit_trail;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -34,6 +37,7 @@ pub mod home;
 pub mod http;
 pub mod ingest;
 pub mod matching;
+pub mod near;
 pub mod net;
 mod page;
 pub mod policy;

@@ -1,0 +1,14 @@
+//! Matching at hand: an exact look-up and a near look-up over a list that lies on this machine.
+//!
+//! Why: a provider that holds its subset asks it for each upload, a centre's gateway for each request of a member; both ask
+//! far more often than the list changes. Nothing here leaves the machine, and no answer repeats a fingerprint.
+//!
+//! | file | answers |
+//! |---|---|
+//! | [`file`] | how the index of a list rests in one file, `subset.idx` |
+//! | `table` | is this value in the list, exactly |
+//!
+//! In scope: values and places. Out of scope: who may ask, and what a match means (`cli`, `gateway`).
+
+pub mod file;
+mod table;
