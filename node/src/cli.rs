@@ -7,6 +7,8 @@
 
 mod ask;
 mod audit;
+mod credential;
+mod gateway;
 mod init;
 mod key;
 mod matching;
@@ -102,6 +104,9 @@ enum Command {
     /// Prove and verify what is logged.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// What the gateway is: its OpenAPI description.
+    #[command(subcommand)]
+    Gateway(gateway::GatewayCommand),
     /// Who may check lists here: the register of this centre's members.
     #[command(subcommand)]
     Member(member::MemberCommand),
@@ -249,6 +254,7 @@ fn dispatch(cli: Cli) -> Result<Answer, Failure> {
         Command::Overlap(args) => overlap::run(&home, &args),
         Command::Key(command) => key::key(&home, &source, &command),
         Command::Audit(command) => audit::audit(&home, &source, &command),
+        Command::Gateway(command) => gateway::gateway(&command),
         Command::Member(command) => member::member(&home, &command),
         Command::Policy(command) => policy::policy(&home, &source, &command),
         Command::Roster(command) => roster::roster(&home, &source, command),

@@ -7,6 +7,7 @@ use hashpact_keys::{CentreId, Jurisdiction, Origin, WitnessName};
 use hashpact_protocol::log::VerifierKey;
 use serde::Deserialize;
 
+use crate::gateway::config::{GatewayConfig, GatewaySection};
 use crate::http::{Bounds, HttpConfig, HttpConfigError, StartHttpError, TlsFiles};
 use crate::net::Multiaddr;
 
@@ -36,6 +37,7 @@ struct File {
     listen: Vec<String>,
     addresses: Vec<String>,
     http: Option<HttpSection>,
+    gateway: Option<GatewaySection>,
     #[serde(default)]
     witnessed_log: Vec<WitnessedLogSection>,
     #[serde(default)]
@@ -82,6 +84,8 @@ pub struct Checked {
     pub addresses: Vec<String>,
     /// Where its logs are served over HTTP, with paths as the file says them; nothing if they are not.
     pub http: Option<HttpConfig>,
+    /// Where members are served, with paths as the file says them; nothing if they are not.
+    pub gateway: Option<GatewayConfig>,
     /// Keys of the logs outside the network that this node cosigns over HTTP.
     pub witnessed_logs: Vec<VerifierKey>,
     /// Where the roster's witnesses that are no centres are reached: submission prefixes (C2SP tlog-witness) by name.
@@ -123,6 +127,9 @@ pub enum ConfigError {
     /// The HTTP that it asks for cannot be served.
     #[error("http: {0}")]
     StartHttp(#[from] StartHttpError),
+    /// The gateway cannot be served so.
+    #[error("gateway: {0}")]
+    Gateway(#[source] StartHttpError),
 }
 
 impl File {
@@ -136,6 +143,7 @@ impl File {
         };
         let mut checked = config.check()?;
         checked.http = self.http.map(HttpSection::check).transpose()?;
+        checked.gateway = self.gateway.map(GatewaySection::check).transpose()?;
         let keys = self.witnessed_log.iter();
         let keys = keys.map(|log| parse("witnessed_log.vkey", &log.vkey));
         checked.witnessed_logs = keys.collect::<Result<_, _>>()?;
@@ -167,16 +175,7 @@ impl File {
 
 impl HttpSection {
     fn check(self) -> Result<HttpConfig, ConfigError> {
-        let lacks = |field, other: &str| ConfigError::Value {
-            field,
-            fault: format!("needed beside `{other}`"),
-        };
-        let tls = match (self.certificate, self.key) {
-            (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
-            (Some(_), None) => return Err(lacks("http.key", "certificate")),
-            (None, Some(_)) => return Err(lacks("http.certificate", "key")),
-            (None, None) => None,
-        };
+        let tls = tls_files(self.certificate, self.key, ["http.certificate", "http.key"])?;
         let config = HttpConfig {
             listen: parse("http.listen", &self.listen)?,
             tls,
@@ -184,6 +183,24 @@ impl HttpSection {
         };
         config.check()?;
         Ok(config)
+    }
+}
+
+/// A certificate and its key: both or neither. `fields` are their names in the file.
+pub(crate) fn tls_files(
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    fields: [&'static str; 2],
+) -> Result<Option<TlsFiles>, ConfigError> {
+    let lacks = |field, other: &str| ConfigError::Value {
+        field,
+        fault: format!("needed beside `{other}`"),
+    };
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+        (Some(_), None) => Err(lacks(fields[1], "certificate")),
+        (None, Some(_)) => Err(lacks(fields[0], "key")),
+        (None, None) => Ok(None),
     }
 }
 
@@ -230,6 +247,7 @@ impl Config {
             listen: listen.collect::<Result<_, _>>()?,
             addresses: self.addresses.clone(),
             http: None,
+            gateway: None,
             witnessed_logs: Vec::new(),
             witnesses: BTreeMap::new(),
             witness_roots: None,
@@ -255,6 +273,10 @@ impl Config {
              \n# Serves its logs over HTTP, read-only: plain on a loopback address, for a proxy; elsewhere with a certificate,\n\
              # and then to the node keys of the roster only. The files are PEM; their paths begin at this folder.\n\
              # [http]\n# listen = \"127.0.0.1:8080\"\n# certificate = \"http/certificate.pem\"\n# key = \"http/key.pem\"\n\
+             \n# Serves members over HTTP: plain on a loopback address, for a proxy; elsewhere with a certificate, which is read\n\
+             # again when its files change. Behind a proxy, from where it speaks: only then is X-Forwarded-For believed.\n\
+             # [gateway]\n# listen = \"127.0.0.1:8443\"\n# certificate = \"gateway/certificate.pem\"\n# key = \"gateway/key.pem\"\n\
+             # trusted_proxies = [\"127.0.0.1/32\"]\n\
              \n# An auditor's witness, or another that is on the roster, over HTTP (C2SP tlog-witness).\n\
              # [[witness]]\n# name = \"auditor.example/w1\"\n# url = \"http://127.0.0.1:8090\"\n",
             self.centre,
@@ -266,7 +288,7 @@ impl Config {
     }
 }
 
-fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
+pub(crate) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
     field: &'static str,
     text: &str,
 ) -> Result<T, ConfigError> {
@@ -334,6 +356,9 @@ mod tests {
         assert_eq!(url, "http://127.0.0.1:8090");
         let roots = checked.witness_roots.unwrap();
         assert_eq!(roots, Path::new("http/witnesses.pem"));
+        let gateway = checked.gateway.unwrap();
+        assert_eq!(gateway.http.listen, "127.0.0.1:8443".parse().unwrap());
+        assert_eq!(gateway.trusted_proxies, ["127.0.0.1/32".parse().unwrap()]);
         let http = checked.http.unwrap();
         assert_eq!(http.listen, "127.0.0.1:8080".parse().unwrap());
         let files = http.in_home(Path::new("/home/eu")).tls.unwrap();

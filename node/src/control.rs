@@ -5,6 +5,7 @@
 //! same connection. Requests carry fingerprints, answers do not go to any log.
 
 pub mod client;
+pub mod credentials;
 pub mod matching;
 mod members;
 pub mod openings;
@@ -104,6 +105,8 @@ pub enum Request {
     },
     /// The members.
     Members,
+    /// Open, change or close the gateway to a member.
+    Credential(credentials::CredentialAsk),
     /// Begin a new match epoch.
     MatchRotate,
     /// Take a member out of the register.

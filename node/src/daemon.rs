@@ -45,6 +45,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::clock;
+use crate::gateway::serve::Gateway;
 use crate::http::{Admitted, Server};
 use crate::matching::{Answering, Idle};
 use crate::net::{Net, NetEvent, PeerId};
@@ -91,6 +92,8 @@ pub struct Daemon {
     /// Whose keys may read over HTTP.
     admitted: Admitted,
     http: Option<Server>,
+    /// Serves members.
+    gateway: Option<Gateway>,
     submissions: Arc<Submissions>,
     /// Cosigns logs outside the network.
     witness: Option<Stock>,
@@ -129,6 +132,9 @@ impl Daemon {
             matching.stop().await;
         }
         ended?;
+        if let Some(gateway) = self.gateway.take() {
+            gateway.stop().await;
+        }
         if let Some(http) = self.http.take() {
             http.stop().await;
         }
@@ -236,6 +242,7 @@ impl Daemon {
                 let _ = self.replies.remove(&id).map(|answer| answer.send(done));
             }
             Output::MembersChanged => {
+                self.handle.gateway.members.set(self.centre.members());
                 self.directory.set_members(self.centre.members());
                 self.net.set_peers(self.directory.peers(self.centre.id()));
                 self.handle.matching.change_members();

@@ -11,6 +11,7 @@
 //! | [`home`], [`config`], [`armor`] | where a node's files are, and in which form |
 //! | [`daemon`] | the loop that obeys the core |
 //! | [`control`] | how a shell speaks with the running node |
+//! | [`gateway`] | how members read their subsets over HTTP |
 //! | [`http`] | who may read the logs over HTTP, and how others are asked |
 //! | [`ingest`] | how a file becomes rows that a delta can carry |
 //! | [`matching`] | how lists are checked against each other without revealing them |
@@ -33,6 +34,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 mod dumps;
+pub mod gateway;
 pub mod home;
 pub mod http;
 pub mod ingest;

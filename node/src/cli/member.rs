@@ -9,6 +9,7 @@ use comfy_table::{Table, presets};
 use hashpact_keys::{CentreId, Jurisdiction, NetworkId, PublicKey};
 use serde_json::{Value, json};
 
+use super::credential::{CredentialCommand, credential};
 use super::init::seed;
 use super::matching::member_failure;
 use super::roster::read;
@@ -43,7 +44,11 @@ pub(super) enum MemberCommand {
     /// The members, with their keys.
     #[command(after_help = "Example:\n  hashpact --home us member list --json")]
     List,
-    /// Take a member out of the register: it opens nothing from now on, and the node begins a new match epoch.
+    /// Open, change and close this centre's gateway to a member.
+    #[command(subcommand)]
+    Credential(CredentialCommand),
+    /// Take a member out of the register: it opens nothing from now on, its credentials end, and the node begins a new match
+    /// epoch.
     #[command(after_help = "Example:\n  hashpact --home us member remove acme")]
     Remove {
         /// Its name.
@@ -89,12 +94,15 @@ pub(super) fn member(home: &Home, command: &MemberCommand) -> Result<Answer, Fai
             jurisdiction: args.jurisdiction.to_string(),
             sector: args.sector.clone(),
         },
+        MemberCommand::Credential(command) => return credential(home, command),
         MemberCommand::List => Request::Members,
         MemberCommand::Remove { name } => Request::MemberRemove { name: name.clone() },
     };
     let json = Client::connect(home)?.ask(&request, |_| {})?;
     let text = match command {
-        MemberCommand::Init(_) | MemberCommand::Rosters { .. } => String::new(),
+        MemberCommand::Init(_) | MemberCommand::Rosters { .. } | MemberCommand::Credential(_) => {
+            String::new()
+        }
         MemberCommand::Add(args) => format!("{} is a member.", args.name),
         MemberCommand::List => table(&json),
         MemberCommand::Remove { name } => format!(

@@ -138,6 +138,7 @@ pub(super) fn run_failure(error: RunError) -> Failure {
         RunError::Home(_)
         | RunError::Open(_)
         | RunError::Witness(_)
+        | RunError::Credentials(_)
         | RunError::Roster(_)
         | RunError::Net(_)
         | RunError::Commit(_)

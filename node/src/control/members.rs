@@ -33,6 +33,8 @@ pub(super) async fn add(handle: &Handle, added: Added) -> Result<Value, Fault> {
 
 pub(super) async fn remove(handle: &Handle, name: String) -> Result<Value, Fault> {
     let answer = json!({ "removed": name });
+    // Before the register: between the two nobody has credentials of a member that is gone.
+    super::credentials::revoke_all(handle, &name).await?;
     let done = handle.command(Command::RemoveMember(name)).await;
     done.map(|_| answer).map_err(refused)
 }

@@ -20,8 +20,8 @@ use tokio::task::spawn_blocking;
 
 use super::proving::prove;
 use super::{
-    Fault, FaultKind, LINE_MAX, Line, Request, chain, matching, members, openings, overlap,
-    sampling,
+    Fault, FaultKind, LINE_MAX, Line, Request, chain, credentials, matching, members, openings,
+    overlap, sampling,
 };
 use crate::armor::Kind;
 use crate::daemon::{AskError, Handle, IngestOrder, IngestRunError};
@@ -191,6 +191,7 @@ async fn answer(handle: &Handle, request: Request) -> Result<Value, Fault> {
             members::add(handle, added).await
         }
         Request::Members => Ok(members::list(handle)),
+        Request::Credential(ask) => credentials::answer(handle, ask).await,
         Request::MatchRotate => {
             handle.matching.renew();
             Ok(json!({ "rotate": "asked for" }))

@@ -47,6 +47,8 @@ pub struct Handle {
     pub(crate) ingesting: Arc<AtomicBool>,
     /// Private matching: how it stands, and a new epoch.
     pub(crate) matching: Desk,
+    /// Members over HTTP: their credentials and how the gateway stands.
+    pub(crate) gateway: crate::gateway::desk::Desk,
     /// Signs receipts of what it has signed as a checkpoint.
     pub(crate) log_signer: Arc<Signer>,
     /// How other centres are asked to match.

@@ -21,6 +21,9 @@ use super::waiting::Waiting;
 use super::{Daemon, Directory, Handle, Library, stock};
 use crate::clock;
 use crate::config::{Checked, ConfigError};
+use crate::gateway::credentials::CredentialError;
+use crate::gateway::desk::Desk;
+use crate::gateway::serve::Gateway;
 use crate::home::{Home, HomeError, NodeKeys};
 use crate::http::{Admitted, ClientFilesError, HttpClient, HttpClientConfig, LogFolder, Server};
 use crate::matching::Parts;
@@ -78,6 +81,9 @@ pub enum RunError {
     /// The files of the HTTP client.
     #[error("witness_roots: {0}")]
     Client(#[from] ClientFilesError),
+    /// The credentials of members.
+    #[error(transparent)]
+    Credentials(Box<dyn std::error::Error + Send + Sync>),
     /// A roster gives this centre another log: it was forked, and is resumed.
     #[error(
         "the roster gives this centre the log {origin}: set `origin` to it in hashpact.toml and start the node again"
@@ -202,6 +208,21 @@ fn serve_logs(
     Ok(Some(server))
 }
 
+/// Serves members over HTTP if the configuration says so.
+fn serve_members(home: &Home, handle: &Handle) -> Result<Option<Gateway>, ConfigError> {
+    let Some(config) = &handle.checked.gateway else {
+        return Ok(None);
+    };
+    let started = Gateway::start(config, home.path(), &handle.gateway, handle.clone());
+    started.map(Some).map_err(ConfigError::Gateway)
+}
+
+impl From<CredentialError> for RunError {
+    fn from(error: CredentialError) -> Self {
+        Self::Credentials(Box::new(error))
+    }
+}
+
 impl Daemon {
     /// Opens everything and starts to listen. Call on a tokio runtime.
     ///
@@ -245,6 +266,7 @@ impl Daemon {
             checked: Arc::clone(&checked),
             ingesting: Arc::default(),
             matching: parts.desk(),
+            gateway: Desk::open(&home.data(), centre.members())?,
             log_signer: Arc::new(keys.signer(KeyUse::Log)?),
             reach: Arc::clone(&reach),
             feed: Feed::new(Arc::clone(&store)),
@@ -260,6 +282,7 @@ impl Daemon {
         let mut seen = VecDeque::new();
         let (witness, routes) = stock::open(home, keys, &checked, centre.roster(), &mut seen)?;
         let http = serve_logs(home, &checked, admitted.clone(), routes)?;
+        let gateway = serve_members(home, &handle)?;
         let client = HttpClient::new(&HttpClientConfig {
             timeout: WITNESS_TIMEOUT,
             identity: None,
@@ -287,6 +310,7 @@ impl Daemon {
             maintaining: Arc::default(),
             admitted,
             http,
+            gateway,
             submissions,
             witness,
             waiting: Waiting::default(),

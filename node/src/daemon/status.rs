@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Daemon;
 use crate::clock;
+use crate::gateway::GatewayStatus;
 use crate::net::Refusal;
 use crate::page::text::counted;
 
@@ -139,6 +140,9 @@ pub struct Status {
     pub retired: bool,
     /// Where the logs are served over HTTP.
     pub http: Option<String>,
+    /// Members over HTTP.
+    #[serde(default)]
+    pub gateway: GatewayStatus,
     /// Whether a file is being ingested.
     pub ingesting: bool,
     /// Its own log.
@@ -610,6 +614,7 @@ impl Daemon {
                 .map(|(have, needed)| (have as u64, needed as u64)),
             retired: self.centre.is_retired(),
             http: self.http_address().map(|address| address.to_string()),
+            gateway: self.handle.gateway.status(clock::now()),
             ingesting: self
                 .handle
                 .ingesting

@@ -137,12 +137,27 @@ impl Server {
         admitted: Admitted,
         extra: Router,
     ) -> Result<Self, StartHttpError> {
-        config.check()?;
         let tls = config
             .tls
             .as_ref()
             .map(|files| server_config(files, admitted))
-            .transpose()?;
+            .transpose()?
+            .map(|tls| RustlsConfig::from_config(Arc::new(tls)));
+        let routes = all(folder, extra, config.bounds.request);
+        Self::open(config, tls, routes)
+    }
+
+    /// Starts to serve routes that bound the time of a request themselves, and are told the address of the other end. The
+    /// certificate is whatever `tls` holds at each handshake. Call on a tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartHttpError`].
+    pub(crate) fn open(
+        config: &HttpConfig,
+        tls: Option<RustlsConfig>,
+        routes: Router,
+    ) -> Result<Self, StartHttpError> {
+        config.check()?;
         let listen = config.listen;
         let fault = |source| StartHttpError::Listen { listen, source };
         let listener = TcpListener::bind(listen).map_err(fault)?;
@@ -153,12 +168,12 @@ impl Server {
             .map_err(fault)?
             .handle(handle.clone());
         server.http_builder().http1().max_buf_size(HEAD_LEN_MAX);
-        let service = all(folder, extra, bounds.request).into_make_service();
+        let service = routes.into_make_service_with_connect_info::<SocketAddr>();
         let gate = Gate::new(bounds);
         let task = match tls {
             None => tokio::spawn(server.acceptor(gate).http1_only().serve(service)),
             Some(tls) => {
-                let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(Arc::new(tls)))
+                let acceptor = RustlsAcceptor::new(tls)
                     .handshake_timeout(bounds.handshake)
                     .acceptor(gate);
                 tokio::spawn(server.acceptor(acceptor).http1_only().serve(service))

@@ -35,4 +35,5 @@ pub use folder::LogFolder;
 pub use identity::{Identity, IdentityError, self_signed};
 pub use listen::{HttpConfig, HttpConfigError, Server, StartHttpError, TlsFiles};
 pub use serve::router;
+pub(crate) use tls::open_config;
 pub use tls::{Admitted, TlsFilesError};

@@ -119,11 +119,26 @@ pub(super) fn read_pem(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsFilesError>
     })
 }
 
-/// The TLS of a server that asks every client for a key of the roster.
-pub(super) fn server_config(
-    files: &TlsFiles,
-    admitted: Admitted,
-) -> Result<ServerConfig, TlsFilesError> {
+/// The TLS of a server whose clients show no certificate.
+pub(crate) fn open_config(files: &TlsFiles) -> Result<ServerConfig, TlsFilesError> {
+    let (chain, key) = chain_and_key(files)?;
+    let unusable = |source| TlsFilesError::Unusable {
+        path: files.certificate.clone(),
+        source,
+    };
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(unusable)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(unusable)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+type ChainAndKey = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn chain_and_key(files: &TlsFiles) -> Result<ChainAndKey, TlsFilesError> {
     let pem = |path: &Path, expected| TlsFilesError::Pem {
         path: path.to_owned(),
         expected,
@@ -135,6 +150,15 @@ pub(super) fn server_config(
         .ok_or_else(|| pem(&files.certificate, "certificate"))?;
     let key = PrivateKeyDer::from_pem_slice(&read_pem(&files.key)?)
         .map_err(|_| pem(&files.key, "private key"))?;
+    Ok((chain, key))
+}
+
+/// The TLS of a server that asks every client for a key of the roster.
+pub(super) fn server_config(
+    files: &TlsFiles,
+    admitted: Admitted,
+) -> Result<ServerConfig, TlsFilesError> {
+    let (chain, key) = chain_and_key(files)?;
     let provider = provider();
     let clients = Arc::new(RosterClients {
         admitted,

@@ -1,0 +1,221 @@
+//! Routes, layers, certificates, start and end.
+//!
+//! From outside in: the time of a request, its audit line, then for all but a few routes the layer that admits. In scope:
+//! putting these together. Out of scope: what routes do.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum_server::tls_rustls::RustlsConfig;
+use hashpact_keys::Timestamp;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{interval, timeout};
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Document;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::audit::AuditLog;
+use super::caller::{Admission, admit};
+use super::config::GatewayConfig;
+use super::desk::Desk;
+use super::members::Members;
+use super::native;
+use super::problem::Problem;
+use super::record::record;
+use crate::daemon::Handle;
+use crate::http::{Server, StartHttpError, TlsFiles, TlsFilesError, open_config};
+
+/// Bytes of a request's body at most, unless a route says less: a thousand fingerprints of the longest kind.
+const BODY_LEN_MAX: usize = 512 * 1024;
+/// How often the files of the certificate are looked at.
+const RELOAD: Duration = Duration::from_secs(2);
+
+/// What routes work with; clones share it.
+#[derive(Clone)]
+pub(crate) struct GatewayState {
+    /// The core and the store.
+    pub(crate) handle: Handle,
+    /// Who is a member.
+    pub(crate) members: Members,
+    /// Where lines about look-ups go.
+    pub(crate) audit: AuditLog,
+    /// What time it is.
+    pub(crate) clock: fn() -> Timestamp,
+}
+
+/// The running gateway. Dropped, it ends at once; [`Gateway::stop`] lets requests under way end.
+pub(crate) struct Gateway {
+    server: Server,
+    reload: Option<JoinHandle<()>>,
+}
+
+impl Gateway {
+    /// Starts to serve members. `home` is where the paths of the configuration begin. Call on a tokio runtime.
+    pub(crate) fn start(
+        config: &GatewayConfig,
+        home: &Path,
+        desk: &Desk,
+        handle: Handle,
+    ) -> Result<Self, StartHttpError> {
+        let config = config.clone().in_home(home);
+        let files = config.http.tls.clone();
+        let tls = files
+            .as_ref()
+            .map(|files| open_config(files).map(Arc::new))
+            .transpose()?
+            .map(RustlsConfig::from_config);
+        let state = GatewayState {
+            handle,
+            members: desk.members.clone(),
+            audit: desk.audit.clone(),
+            clock: crate::clock::now,
+        };
+        let (routes, document) = routes().split_for_parts();
+        let (open, _) = open_routes().split_for_parts();
+        let routes = layered(
+            routes.with_state(state.clone()),
+            open.with_state(state).merge(described(&document)),
+            desk,
+            desk.admission(&config.trusted_proxies),
+            config.http.bounds.request,
+        );
+        let server = Server::open(&config.http, tls.clone(), routes)?;
+        let reload = files
+            .zip(tls)
+            .map(|(files, tls)| tokio::spawn(reload(files, tls)));
+        desk.listens(server.address());
+        tracing::info!(address = %server.address(), "serving members over HTTP");
+        Ok(Self { server, reload })
+    }
+
+    /// Accepts nothing more, lets requests under way end within the bound, then ends.
+    pub(crate) async fn stop(mut self) {
+        if let Some(reload) = self.reload.take() {
+            reload.abort();
+        }
+        self.server.stop().await;
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Hashpact gateway",
+    description = "What a member of a Hashpact centre reads over HTTP. Only hashes and labels; every change carries what is needed to verify it to its origin's signature. See docs/providers.md.",
+))]
+struct Info;
+
+/// The routes that ask for a credential.
+fn routes() -> OpenApiRouter<GatewayState> {
+    OpenApiRouter::with_openapi(Info::openapi()).merge(native::routes())
+}
+
+fn open_routes() -> OpenApiRouter<GatewayState> {
+    native::open_routes()
+}
+
+/// The gateway's description of itself: OpenAPI 3.1.
+#[must_use]
+pub fn openapi() -> Document {
+    let mut document = routes().into_openapi();
+    document.merge(open_routes().into_openapi());
+    super::describe::finish(&mut document);
+    document
+}
+
+/// `GET /v1/openapi.json`.
+fn described(_: &Document) -> Router {
+    let text: Arc<str> = openapi().to_pretty_json().unwrap_or_default().into();
+    let answer = move || async move {
+        let headers = [
+            (CONTENT_TYPE, "application/json"),
+            (CACHE_CONTROL, "max-age=300"),
+        ];
+        (headers, text.to_string()).into_response()
+    };
+    Router::new().route("/v1/openapi.json", get(answer))
+}
+
+/// All layers around routes that ask for a credential and routes that do not.
+pub(super) fn layered(
+    closed: Router,
+    open: Router,
+    desk: &Desk,
+    admission: Admission,
+    request: Duration,
+) -> Router {
+    let clock = admission.clock;
+    closed
+        .method_not_allowed_fallback(other_method)
+        .route_layer(from_fn_with_state(admission, admit))
+        .merge(open)
+        .fallback(|| async { Problem::not_found() })
+        .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
+        .layer(from_fn_with_state(request, within))
+        .layer(from_fn_with_state(desk.recorder(clock), record))
+}
+
+async fn other_method() -> Problem {
+    let detail = "this path has another method";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail)
+}
+
+/// Bounds the time to an answer's head, and says what every answer says.
+async fn within(State(bound): State<Duration>, request: Request, next: Next) -> Response {
+    let mut response = match timeout(bound, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::stopping().into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let year = HeaderValue::from_static("max-age=31536000");
+    headers.insert(STRICT_TRANSPORT_SECURITY, year);
+    response
+}
+
+/// Reads the certificate again when its files change. Files that do not fit each other are left until they do.
+async fn reload(files: TlsFiles, tls: RustlsConfig) {
+    let mut last = stamp(&files);
+    let mut ticks = interval(RELOAD);
+    loop {
+        ticks.tick().await;
+        let again = files.clone();
+        let read = spawn_blocking(move || {
+            let now = stamp(&again);
+            (now != last).then(|| (now, open_config(&again)))
+        });
+        match read.await {
+            Ok(Some((now, Ok(config)))) => {
+                last = now;
+                tls.reload_from_config(Arc::new(config));
+                tracing::info!("the gateway's certificate was read again");
+            }
+            Ok(Some((now, Err(error)))) => {
+                last = now;
+                still(&error);
+            }
+            Ok(None) | Err(_) => {}
+        }
+    }
+}
+
+fn still(error: &TlsFilesError) {
+    tracing::warn!(%error, "the gateway's certificate has changed and cannot be used: the one before stays");
+}
+
+/// What tells whether the files have changed: a hash of both; nothing of one that cannot be read.
+fn stamp(files: &TlsFiles) -> [Option<blake3::Hash>; 2] {
+    [&files.certificate, &files.key].map(|path| {
+        let bytes = zeroize::Zeroizing::new(std::fs::read(path).ok()?);
+        Some(blake3::hash(&bytes))
+    })
+}
