@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, VecDeque};
 use hashpact_protocol::centre::Event;
 use hashpact_protocol::policy::Closed;
 
-use super::{EVENTS_KEPT, Seen};
+use super::seen::{EVENTS_KEPT, Seen};
 
 const PAGE: &str = include_str!("../../../../docs/operating.md");
-const SOURCE: &str = include_str!("../status.rs");
+const SOURCE: &str = concat!(include_str!("../status.rs"), include_str!("seen.rs"));
 
 /// Words in quotes that follow one of the places where a kind is given.
 fn kinds() -> BTreeSet<&'static str> {
