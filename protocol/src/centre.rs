@@ -53,7 +53,7 @@ pub use law::{Flow, PolicyStanding, documents as policy_documents};
 use matching::Matching;
 pub use matching::{
     ClassRow, MatchDay, MatchGrant, MatchGroup, MatchGroups, MatchRefusal, MatchRequest, Member,
-    MemberError, MemberId,
+    MemberError,
 };
 pub use publishing::{PublishAccess, Released, Unpublished};
 pub use recalls::RecallFault;

@@ -1,6 +1,5 @@
 //! Credentials of members, for whoever asks at the control socket.
 
-use hashpact_protocol::centre::MemberId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
@@ -14,6 +13,7 @@ use crate::gateway::credentials::CredentialError;
 use crate::gateway::desk::Desk;
 use crate::gateway::token::CredentialId;
 use crate::gateway::{Described, Terms};
+use crate::subset::MemberId;
 
 /// What may be asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -17,7 +17,6 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hashpact_keys::Timestamp;
-use hashpact_protocol::centre::MemberId;
 use ipnet::IpNet;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
@@ -32,6 +31,7 @@ use super::members::Members;
 use super::problem::Problem;
 use super::record::Slot;
 use super::token::{CredentialId, SecretHash, Token};
+use crate::subset::MemberId;
 
 /// How long a wrong credential waits for its answer.
 pub(crate) const DELAY: Duration = Duration::from_secs(1);

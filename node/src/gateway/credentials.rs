@@ -11,7 +11,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use hashpact_keys::Timestamp;
-use hashpact_protocol::centre::MemberId;
 use ipnet::IpNet;
 use redb::{Database, ReadableTable as _, TableDefinition};
 use serde::{Deserialize, Serialize};
@@ -19,6 +18,7 @@ use zeroize::Zeroizing;
 
 use super::allowance::{Allowance, Charge, Today};
 use super::token::{CredentialId, SecretHash, Token};
+use crate::subset::MemberId;
 
 const CREDENTIALS: TableDefinition<u32, &[u8]> = TableDefinition::new("credentials");
 /// Day, and units written down as used on it.

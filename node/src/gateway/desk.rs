@@ -14,6 +14,7 @@ use super::caller::Admission;
 use super::credentials::{CredentialError, Credentials};
 use super::members::Members;
 use super::record::{Counts, Recorder};
+use crate::audit_trail::AuditTrail;
 
 /// How the gateway stands, for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +54,7 @@ impl Desk {
         Ok(Self {
             credentials,
             members,
-            audit: AuditLog::new(data.join("audit")),
+            audit: AuditLog::new(AuditTrail::new(data.join("audit"))),
             counts: Counts::default(),
             address: Arc::default(),
         })

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use hashpact_protocol::centre::{Member, MemberId};
+use hashpact_protocol::centre::Member;
+
+use crate::subset::MemberId;
 
 /// Who is a member now.
 #[derive(Clone, Default)]
@@ -14,8 +16,9 @@ pub(crate) struct Members {
 impl Members {
     /// Takes the register.
     pub(crate) fn set<'m>(&self, members: impl Iterator<Item = &'m Member>) {
-        let all = members.map(|member| (member.name(), member.clone()));
-        let all = all.collect();
+        // A member of the register has a name that is one.
+        let named = |member: &Member| Some((member.id.parse().ok()?, member.clone()));
+        let all = members.filter_map(named).collect();
         // Members are replaced whole, so a writer that panicked left them whole.
         *self.inner.write().unwrap_or_else(PoisonError::into_inner) = all;
     }

@@ -16,11 +16,11 @@ use axum::middleware::Next;
 use axum::response::Response;
 use futures::Stream;
 use hashpact_keys::Timestamp;
-use hashpact_protocol::centre::MemberId;
 use serde::Serialize;
 
 use super::audit::AuditLog;
 use super::token::CredentialId;
+use crate::subset::MemberId;
 
 /// Where the layer that admits says who asked.
 #[derive(Clone, Default)]
@@ -65,8 +65,6 @@ pub(crate) struct Recorder {
 /// One line. No value of a path or a query, no fingerprint.
 #[derive(Serialize)]
 struct Line<'a> {
-    at: u64,
-    kind: &'static str,
     member: Option<&'a str>,
     credential: Option<CredentialId>,
     method: &'a str,
@@ -147,8 +145,6 @@ impl Drop for Pending {
         let now = (self.recorder.clock)();
         self.recorder.counts.count(self.status);
         let line = Line {
-            at: now.get(),
-            kind: "request",
             member: caller.map(|(member, _)| member.as_str()),
             credential: caller.map(|(_, credential)| *credential),
             method: self.method,
@@ -158,7 +154,7 @@ impl Drop for Pending {
             ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             cut: !self.whole,
         };
-        self.recorder.audit.write(now, &line);
+        self.recorder.audit.write(now, "request", &line);
     }
 }
 

@@ -34,6 +34,7 @@ use super::problem::Problem;
 use super::record::record;
 use crate::daemon::Handle;
 use crate::http::{Server, StartHttpError, TlsFiles, TlsFilesError, open_config};
+use crate::subset::Feed;
 
 /// Bytes of a request's body at most, unless a route says less: a thousand fingerprints of the longest kind.
 const BODY_LEN_MAX: usize = 512 * 1024;
@@ -43,6 +44,8 @@ const RELOAD: Duration = Duration::from_secs(2);
 /// What routes work with; clones share it.
 #[derive(Clone)]
 pub(crate) struct GatewayState {
+    /// What members have.
+    pub(crate) feed: Feed,
     /// The core and the store.
     pub(crate) handle: Handle,
     /// Who is a member.
@@ -75,6 +78,7 @@ impl Gateway {
             .transpose()?
             .map(RustlsConfig::from_config);
         let state = GatewayState {
+            feed: Feed::new(Arc::clone(&handle.store)),
             handle,
             members: desk.members.clone(),
             audit: desk.audit.clone(),

@@ -1,6 +1,14 @@
 //! The native API, `/v1/*`: manifest, snapshot, changes, acknowledgements, feedback, look-ups.
 
+mod ack;
+pub(in crate::gateway) mod ask;
+mod forms;
 mod health;
+mod labels;
+mod lookup;
+mod manifest;
+mod stream;
+mod tags;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -10,6 +18,11 @@ use super::serve::GatewayState;
 /// The routes that ask for a credential.
 pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     OpenApiRouter::new()
+        .routes(routes!(manifest::manifest))
+        .routes(routes!(stream::snapshot))
+        .routes(routes!(stream::changes))
+        .routes(routes!(ack::ack))
+        .routes(routes!(lookup::lookup))
 }
 
 /// Those that do not.
