@@ -14,7 +14,7 @@
 //!
 //! All numbers are little-endian, all parts begin at multiples of eight. The same list gives the same bytes, in whatever
 //! order it was told. The file is derived: who wants proof reads the packs beside it. So the checksum finds damage, and a
-//! forger it does not stop. In scope: bytes. Out of scope: where the list comes from (`sync`), matching (`table`).
+//! forger it does not stop. In scope: bytes. Out of scope: where the list comes from (`sync`), matching (`table`, `slots`).
 
 mod read;
 mod write;
