@@ -31,11 +31,27 @@ pub enum Context {
     Recall,
     /// That a recipient dropped what was recalled.
     Acknowledgement,
+    /// That a centre contests an entry.
+    Dispute,
+    /// That a dispute is taken back by who raised it.
+    Withdrawal,
+    /// What a member says of an entry that it matched.
+    Feedback,
+    /// What an origin answers to a dispute or to feedback.
+    Answer,
+    /// Why an entry was retracted.
+    Reason,
+    /// That a hold ends before its time.
+    Lift,
+    /// That a centre releases entries of another on its assessment.
+    OptIn,
+    /// That more entries of an origin are released on a day.
+    Surge,
 }
 
 impl Context {
     /// Every context, in the order of their declaration.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 21] = [
         Self::DeltaHeader,
         Self::ClassDefinitions,
         Self::Roster,
@@ -49,6 +65,14 @@ impl Context {
         Self::WitnessEnrolment,
         Self::Recall,
         Self::Acknowledgement,
+        Self::Dispute,
+        Self::Withdrawal,
+        Self::Feedback,
+        Self::Answer,
+        Self::Reason,
+        Self::Lift,
+        Self::OptIn,
+        Self::Surge,
     ];
 
     /// The content type that stands in the protected header.
@@ -68,6 +92,14 @@ impl Context {
             Self::WitnessEnrolment => "application/hashpact-witness-enrolment+cbor",
             Self::Recall => "application/hashpact-recall+cbor",
             Self::Acknowledgement => "application/hashpact-acknowledgement+cbor",
+            Self::Dispute => "application/hashpact-dispute+cbor",
+            Self::Withdrawal => "application/hashpact-withdrawal+cbor",
+            Self::Feedback => "application/hashpact-feedback+cbor",
+            Self::Answer => "application/hashpact-answer+cbor",
+            Self::Reason => "application/hashpact-reason+cbor",
+            Self::Lift => "application/hashpact-lift+cbor",
+            Self::OptIn => "application/hashpact-opt-in+cbor",
+            Self::Surge => "application/hashpact-surge+cbor",
         }
     }
 }

@@ -11,6 +11,7 @@ mod multi;
 mod sign1;
 
 use crate::canonical::CanonicalError;
+use crate::context::Context;
 use crate::id::KeyId;
 use crate::reader::{Reader, ShapeError};
 use crate::signer::SIGNATURE_LEN;
@@ -112,6 +113,15 @@ pub enum CoseError {
     /// Nobody signed.
     #[error("there is no signature")]
     NoSignatures,
+}
+
+/// The use that an envelope claims to be signed for, where several are expected. Nothing else of it is checked: parse it under
+/// this context.
+#[must_use]
+pub fn claimed_context(bytes: &[u8]) -> Option<Context> {
+    let mut reader = open(bytes, MAX_MULTI_SIGNED).ok()?;
+    reader.array(4).ok()?;
+    header::claimed_context(reader.bytes().ok()?)
 }
 
 fn open(bytes: &[u8], max: usize) -> Result<Reader<'_>, CoseError> {

@@ -247,6 +247,8 @@ impl Daemon {
                 self.net.set_peers(self.directory.peers(self.centre.id()));
                 self.handle.matching.change_members();
             }
+            // Facts of entries are asked for when they are needed; nothing here keeps them.
+            Output::EvidenceChanged(_) => {}
             Output::RosterChanged => {
                 self.admitted.set(self.centre.roster(), clock::now());
                 self.directory.set(self.centre.roster(), clock::now());

@@ -11,20 +11,25 @@
 //! | `count` | how many people, centres and countries agree with the origin; is it a quorum |
 //! | `baseline` | is it of the INTERPOL baseline |
 //! | `severity` | which severity tiers could it have |
+//! | `release` | how many must have looked before a release |
 //! | `lifecycle` | which state follows which, and what makes it so |
 
 mod attestation;
 mod baseline;
 mod count;
 mod lifecycle;
+mod release;
 mod severity;
 
+pub(crate) use attestation::key_of_day;
 pub use attestation::{Assessor, Attestation, AttestationError, Attested, Basis, Subject, Values};
 pub use baseline::baseline;
 pub use count::{Count, Quorum, count};
 pub use lifecycle::{Cause, Life, OpenDispute, TRANSITIONS, effective_state};
+pub use release::ReleaseRule;
 pub use severity::{Severity, severity};
 
+use crate::evidence::Known;
 use crate::labels::{Labels, State};
 use crate::lists::{ClosedList, closed_list};
 use crate::record::{Fields, Flag};
@@ -95,6 +100,18 @@ pub struct EntryFacts {
 }
 
 impl EntryFacts {
+    /// As [`EntryFacts::of`], for a release to providers: whether enough have looked is what the rule says.
+    #[must_use]
+    pub fn at_release(stated: &Stated<'_>, known: &Known, rule: ReleaseRule) -> Self {
+        let state = effective_state(stated, &known.disputes);
+        Self {
+            state,
+            quorum: rule.is_met(stated, &known.attestations, known.reissued),
+            baseline: baseline(stated, state, &known.attestations),
+            hold: known.hold,
+        }
+    }
+
     /// Computes the facts of an entry. O(attestations log attestations).
     #[must_use]
     pub fn of(stated: &Stated<'_>, evidence: &Evidence<'_>) -> Self {

@@ -15,6 +15,7 @@
 //! | `cosign` | witnessing others' logs, and gathering a quorum for our own |
 //! | `transfers` | who gives what to whom under policy, and what both write down of it |
 //! | `recalls` | what is asked back of whom, and given back |
+//! | `evidence` | what is said of entries and ordered by two people, to whom it goes, who has applied our retractions |
 //! | `matching` | who may check lists here, in private, and what is charged |
 //! | `publishing` | which entries go into the subset of which member |
 //! | `restore` | when our disk is an old copy, and how our log is had back |
@@ -24,6 +25,7 @@
 mod bodies;
 mod commands;
 mod cosign;
+mod evidence;
 mod forks;
 mod heads;
 mod law;
@@ -49,6 +51,8 @@ use crate::view::{Damaged, LogState, View};
 use crate::wire::Message;
 
 pub use commands::CommandError;
+use evidence::Carriage;
+pub use evidence::RetractionLag;
 pub use law::{Flow, PolicyStanding, documents as policy_documents};
 use matching::Matching;
 pub use matching::{
@@ -78,6 +82,8 @@ pub struct CentreKeys {
     pub witness: Signer,
     /// Cosigns what is stored.
     pub mirror: Signer,
+    /// Signs what this centre says of entries.
+    pub attest: Signer,
 }
 
 /// Why a centre cannot start.
@@ -125,6 +131,7 @@ pub struct Centre {
     books: Books,
     transfers: Transfers,
     recalls: Recalls,
+    evidence: Carriage,
     matching: Matching,
     session: u64,
     counter: u64,
@@ -177,6 +184,7 @@ impl Centre {
             books: Books::default(),
             transfers: Transfers::default(),
             recalls: Recalls::default(),
+            evidence: Carriage::default(),
             matching: Matching::default(),
             session,
             counter: 0,
@@ -189,6 +197,7 @@ impl Centre {
         centre.read_law(view, &mut Vec::new());
         centre.load_transfers(view);
         centre.load_recalls(view);
+        centre.load_evidence(view);
         centre.load_members(view);
         centre.load_sessions(view);
         Ok(centre)
@@ -222,6 +231,7 @@ impl Centre {
         self.end_serving(now, &mut out);
         self.recall_what_is_due(now, rng, view, &mut out);
         self.close_left(now, rng, view, &mut out);
+        self.carry_evidence(now, view, &mut out);
         self.settle_disputes(now, view, &mut out);
         self.keep_time(now, rng, &mut out);
         self.tell_heads(&mut out);
@@ -308,6 +318,7 @@ impl Centre {
         self.tell_forks(&peer, view, out);
         self.transfers_up(&peer, now, out);
         self.recalls_up(&peer);
+        self.evidence_up(&peer);
         self.tell.insert(peer);
     }
 
@@ -346,6 +357,9 @@ impl Centre {
     ) {
         if let Some(witness) = self.submitted(id) {
             return self.on_submitted(&witness, result, now, view, out);
+        }
+        if let Some(error) = self.looked_up(id) {
+            return self.on_sharers(error, result, now, view, out);
         }
         if let Some(origin) = self.compared(id) {
             return self.on_compared(&origin, result, view, out);
@@ -448,6 +462,7 @@ impl Centre {
             .chain(self.cosign_wakes(now))
             .chain(self.transfer_wakes().into_iter().filter(|at| *at > now))
             .chain(self.recall_wakes().filter(|at| *at > now))
+            .chain(self.evidence_wakes().map(|at| at.max(later(now, 1))))
             .min();
         let next = retry.map_or(self.next_round, |at| at.min(self.next_round));
         // What a log names can be fetched once it is durable, and so not in the step that commits it.

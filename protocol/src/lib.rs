@@ -23,6 +23,7 @@
 //! | [`verify`], [`policy`] | what is true, and what is allowed |
 //! | [`transfer`] | who gave what to whom, signed by both |
 //! | [`assess`] | what people attest of an entry, and what is computed from it |
+//! | [`evidence`] | what travels beside deltas: disputes, feedback, reasons, orders; what is known of an entry |
 //! | [`psi`] | what two sides have in common, without showing the rest |
 //! | [`audit`] | does a published copy of the logs hold |
 //! | [`subset`] | what a member is given, and how it checks that
@@ -37,6 +38,7 @@ pub mod audit;
 mod b3;
 pub mod centre;
 pub mod delta;
+pub mod evidence;
 pub mod fingerprint;
 pub mod guard;
 pub mod labels;

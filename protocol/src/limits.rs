@@ -30,6 +30,36 @@ pub const DERIVED_FROM: usize = 8;
 pub const DAYS: u32 = 100_000;
 /// A signed attestation: at most 260 bytes of names, ids and hash, the values, and 130 bytes of envelope.
 pub const ATTESTATION_BYTES: usize = 512;
+/// A signed object beside deltas: a hold of [`HOLD_NAMED`] entries, or an opt-in of [`CLASSES_PER_ORDER`] classes, fits.
+pub const EVIDENCE_BYTES: usize = 16 * 1024;
+/// Entries and series that one hold names: what two people can look at.
+pub const HOLD_NAMED: usize = 256;
+/// Seconds of a hold at most: 30 days; then two people decide again.
+pub const HOLD_S: u64 = 30 * 86_400;
+/// Entries and series that one centre holds at a time, here: no centre can stop what others release.
+pub const HELD_PER_CENTRE: usize = 4_096;
+/// Classes that one opt-in names; who takes more takes all.
+pub const CLASSES_PER_ORDER: usize = 4_096;
+/// Objects of one message: their signatures take a few milliseconds.
+pub const EVIDENCE_PER_MESSAGE: usize = 64;
+/// Bytes of the objects of one message, unless its single first is larger: it stays within a control message.
+pub const EVIDENCE_BYTES_CUT: usize = 128 * 1024;
+/// Objects of one centre about one revision of an entry: some tens of assessors, and a few disputes.
+pub const EVIDENCE_PER_ENTRY: usize = 64;
+/// Objects of one centre in all: half a gigabyte of disk, and ten years of 270 a day.
+pub const EVIDENCE_PER_CENTRE: u64 = 1_000_000;
+/// Drafts that are signed at once.
+pub const DRAFTS_AT_ONCE: usize = 256;
+/// Objects that are on their way to one centre at a time.
+pub const EVIDENCE_IN_FLIGHT: usize = 256;
+/// Seconds after which an object that was not heard of is sent again, and twice as long after each, up to an hour.
+pub const EVIDENCE_AGAIN_S: u64 = 30;
+/// Seconds after a change of who has what in which it is looked whether an object is missing there.
+pub const EVIDENCE_SWEEP_S: u64 = 10;
+/// Objects that one step looks at for that.
+pub const EVIDENCE_SWEEP: usize = 512;
+/// Places of one fingerprint that a flag of an error reaches.
+pub const SHARERS: usize = 256;
 /// A control message: fits the heads of 128 logs with ten cosignatures each.
 pub const FRAME_BYTES: usize = 256 * 1024;
 /// Heads in one message.

@@ -11,7 +11,7 @@ use crate::delta::{Body, Retraction, Seq};
 use crate::labels::{ClassId, Labels};
 use crate::log::{LogFile, SignedCheckpoint, empty_root};
 use crate::psi::Epoch;
-use crate::record::EntryId;
+use crate::record::{EntryId, Revision};
 
 /// Where one log stands on this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -212,6 +212,13 @@ pub trait View {
     fn manifests(&self, origin: &Origin, newest: usize) -> Vec<(u64, Vec<u8>)>;
     /// What is held of a delta, class by class in order; `None` if its body is not stored.
     fn holdings(&self, origin: &Origin, seq: Seq) -> Option<Vec<Holding>>;
+    /// The class in which a revision of an entry stands here, retracted or not; without a revision the newest one's.
+    fn class_of(
+        &self,
+        origin: &Origin,
+        entry: EntryId,
+        revision: Option<Revision>,
+    ) -> Option<ClassId>;
     /// A small object that was kept.
     fn kept(&self, shelf: Shelf, key: &[u8]) -> Option<Vec<u8>>;
     /// What is kept on a shelf under keys that begin with `prefix`, by key.
@@ -237,6 +244,10 @@ pub enum Shelf {
     Quota = 7,
     /// Records of match sessions, with the salts under which they are logged.
     MatchSession = 8,
+    /// Objects that travel beside deltas, by hash; ours with the salts under which they are logged.
+    Evidence = 9,
+    /// By what those objects are found, and what is on its way to whom.
+    Mark = 10,
 }
 
 /// How much of a class of one delta is held.

@@ -2,6 +2,7 @@
 //!
 //! Spec: `docs/protocol.md`, "Wire". In scope: bytes and bounds. Out of scope: streams and chunks (the node).
 
+mod evidence;
 mod transfers;
 
 use hashpact_keys::{Origin, canonical};
@@ -51,6 +52,17 @@ pub enum Message {
     Recall(Vec<u8>),
     /// What a recall named is gone: a signed acknowledgement.
     Acknowledged(Vec<u8>),
+    /// Objects that travel beside deltas, at most [`limits::EVIDENCE_PER_MESSAGE`] of at most [`limits::EVIDENCE_BYTES`].
+    Evidence(Vec<Vec<u8>>),
+    /// The objects with these hashes are kept here, or nothing will come of them: they need not be sent again.
+    Heard(Vec<Hash>),
+    /// The sender has applied every retraction of the receiver's log below this delta.
+    Applied {
+        /// The log.
+        origin: Origin,
+        /// The delta.
+        below: Seq,
+    },
     /// No transfer comes of this.
     Declined {
         /// The number of the proposal, or 0.
@@ -251,6 +263,9 @@ impl Message {
             | Self::Declined { .. }
             | Self::Recall(_)
             | Self::Acknowledged(_) => self.encode_transfer(&mut e),
+            Self::Evidence(_) | Self::Heard(_) | Self::Applied { .. } => {
+                self.encode_evidence(&mut e)
+            }
         };
         e.into_writer()
     }
@@ -273,6 +288,7 @@ impl Message {
             }
             (1 | 2, _) => Err(WireError::Shape),
             (kind @ 3..=9, parts) => Self::transfer(&mut d, kind, parts),
+            (kind @ 10..=12, parts) => Self::evidence(&mut d, kind, parts),
             (got, _) => Err(WireError::Kind { got }),
         }
     }
@@ -566,8 +582,8 @@ mod tests {
     #[test]
     fn unknown_kind_and_oversize_are_refused() {
         assert_eq!(
-            Message::from_bytes(&[0x81, 0x0a]),
-            Err(WireError::Kind { got: 10 })
+            Message::from_bytes(&[0x81, 0x0d]),
+            Err(WireError::Kind { got: 13 })
         );
         let max = limits::FRAME_BYTES;
         let long = vec![0; max + 1];

@@ -59,6 +59,7 @@ impl Alone {
                 | Output::WakeAt(_)
                 | Output::Drop(..)
                 | Output::MembersChanged
+                | Output::EvidenceChanged(_)
                 | Output::RosterChanged => {}
             }
         }

@@ -30,6 +30,21 @@ pub(super) fn signer_header(protected: &[u8]) -> Result<KeyId, CoseError> {
     header.kid()
 }
 
+/// The content type of either envelope: that of one signer says its algorithm before it.
+pub(super) fn claimed_context(protected: &[u8]) -> Option<Context> {
+    let of = |pairs: u64| {
+        let mut header = Header::open(protected, pairs).ok()?;
+        if pairs == 3 {
+            header.algorithm().ok()?;
+        }
+        header.label(CONTENT_TYPE).ok()?;
+        let named = header.0.text().ok()?;
+        let mut contexts = Context::ALL.into_iter();
+        contexts.find(|context| context.content_type() == named)
+    };
+    of(3).or_else(|| of(1))
+}
+
 /// A protected header, read in the only order that canonical form allows.
 struct Header<'a>(Reader<'a>);
 

@@ -32,6 +32,27 @@ impl Daemon {
             });
             return;
         }
+        if let Job::FlagSharers {
+            origin,
+            entry,
+            revision,
+        } = job
+        {
+            let store = Arc::clone(&self.store);
+            tokio::spawn(async move {
+                let look = move || store.sharers(&origin, entry, revision);
+                let result = match spawn_blocking(look).await {
+                    Ok(Ok(sharers)) => JobResult::Sharers(sharers),
+                    Ok(Err(error)) => {
+                        tracing::error!(%error, "who shares a fingerprint with an error cannot be looked up");
+                        JobResult::Failed
+                    }
+                    Err(_) => JobResult::Failed,
+                };
+                let _ = asks.send(Ask::JobDone(id, result)).await;
+            });
+            return;
+        }
         let peer = centre_of(&job).and_then(|peer| self.directory.peer(peer));
         tokio::spawn(async move {
             let result = match peer {
@@ -50,7 +71,7 @@ fn centre_of(job: &Job) -> Option<&CentreId> {
         | Job::CompareRoots { peer, .. }
         | Job::FetchBody { peer, .. }
         | Job::FetchRetractions { peer, .. } => Some(peer),
-        Job::Submit { .. } => None,
+        Job::Submit { .. } | Job::FlagSharers { .. } => None,
     }
 }
 
@@ -64,8 +85,8 @@ async fn run(net: &Net, peer: PeerId, job: Job) -> JobResult {
             let bytes = fetch_soon(net, peer, &request, RootProof::BYTES_MAX).await;
             bytes.map_or(JobResult::Failed, JobResult::Roots)
         }
-        // Asked over HTTP, not of a peer.
-        Job::Submit { .. } => JobResult::Failed,
+        // Asked over HTTP, or of our own store, and not of a peer.
+        Job::Submit { .. } | Job::FlagSharers { .. } => JobResult::Failed,
         Job::FetchBody {
             request, expected, ..
         } => {

@@ -152,6 +152,7 @@ pub fn centre_keys(keys: &NodeKeys) -> Result<CentreKeys, HomeError> {
         log: keys.signer(KeyUse::Log)?,
         witness: keys.signer(KeyUse::Witness)?,
         mirror: keys.signer(KeyUse::Mirror)?,
+        attest: keys.signer(KeyUse::Attest)?,
     })
 }
 
@@ -183,6 +184,7 @@ pub fn command_offline(
             | Output::WakeAt(_)
             | Output::Drop(..)
             | Output::MembersChanged
+            | Output::EvidenceChanged(_)
             | Output::RosterChanged => {}
         }
     }

@@ -1,5 +1,6 @@
 //! What an operator is told: one picture of the node, and what it has seen lately.
 
+mod evidence;
 mod matching;
 mod seen;
 mod text;

@@ -53,7 +53,9 @@ impl Waiting {
             | Command::Regain(_)
             | Command::Policy { .. }
             | Command::MatchEpoch { .. }
-            | Command::MatchClose(_) => true,
+            | Command::MatchClose(_)
+            | Command::Issue(_)
+            | Command::Order { .. } => true,
         };
         // Of a log that is behind or frozen the core says so at once; waiting would not help.
         let (_, own) = centre.own_log();

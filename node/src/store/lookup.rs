@@ -6,13 +6,15 @@
 //! What is void or pending is answered and said to be so. In scope: what is stored here.
 //! Out of scope: who may ask, and what may be shown to whom.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use hashpact_keys::Origin;
 use hashpact_protocol::delta::Seq;
+use hashpact_protocol::evidence::is_cryptographic;
 use hashpact_protocol::fingerprint::Fingerprint;
 use hashpact_protocol::labels::{ClassId, Labels};
+use hashpact_protocol::limits;
 use hashpact_protocol::record::{EntryId, Record, Revision};
 use hashpact_protocol::view::{LogState, View as _};
 
@@ -196,19 +198,24 @@ impl Store {
         let Some(key) = self.entry_key(origin, entry) else {
             return Ok(None);
         };
-        self.settled(|places, retracted| self.newest((origin, entry), &key, places, retracted))
+        self.settled(|places, retracted| {
+            self.newest_of((origin, entry), None, &key, places, retracted)
+        })
     }
 
-    fn newest(
+    /// A stored revision of an entry, or the newest.
+    fn newest_of(
         &self,
         (origin, entry): (&Origin, EntryId),
+        revision: Option<Revision>,
         key: &Key,
         places: &Index,
         retracted: &Index,
     ) -> Result<Option<FoundEntry>, LookupError> {
         let mut values = Vec::new();
         each_value(places, key, |value| {
-            if value.kind == RowKind::Entry {
+            let is_asked = revision.is_none_or(|it| u64::from(it.0) == value.extra);
+            if value.kind == RowKind::Entry && is_asked {
                 values.push(value);
             }
         })?;
@@ -226,6 +233,57 @@ impl Store {
             return Ok(Some(found));
         }
         Ok(None)
+    }
+
+    /// The class in which a revision of an entry stands here, retracted or not; without a revision the newest one's.
+    ///
+    /// # Errors
+    /// [`LookupError`].
+    pub(super) fn lookup_class(
+        &self,
+        origin: &Origin,
+        entry: EntryId,
+        revision: Option<Revision>,
+    ) -> Result<Option<ClassId>, LookupError> {
+        let Some(key) = self.entry_key(origin, entry) else {
+            return Ok(None);
+        };
+        let found = self.settled(|places, retracted| {
+            let asked = (origin, entry);
+            self.newest_of(asked, revision, &key, places, retracted)
+        })?;
+        Ok(found.map(|found| found.class))
+    }
+
+    /// The entries of other centres that match and share a cryptographic fingerprint with an entry which was retracted up
+    /// to a revision, with their revisions: at most [`limits::SHARERS`]. None unless that entry is held, and retracted.
+    ///
+    /// # Errors
+    /// [`LookupError`].
+    pub fn sharers(
+        &self,
+        origin: &Origin,
+        entry: EntryId,
+        revision: Revision,
+    ) -> Result<Vec<(Origin, EntryId, Revision)>, LookupError> {
+        let error = self.lookup_entry(origin, entry)?;
+        let error = error.filter(|it| it.retracted && it.record.revision <= revision);
+        let Some(error) = error else {
+            return Ok(Vec::new());
+        };
+        let mut sharers = BTreeMap::new();
+        let prints = error.record.fields.matchable();
+        for print in prints.filter(|print| is_cryptographic(print)) {
+            for found in self.lookup(print)? {
+                if found.is_match() && found.origin.centre() != origin.centre() {
+                    let place = (found.origin, found.record.entry);
+                    sharers.insert(place, found.record.revision);
+                }
+            }
+        }
+        let sharers = sharers.into_iter().take(limits::SHARERS);
+        let sharers = sharers.map(|((origin, entry), revision)| (origin, entry, revision));
+        Ok(sharers.collect())
     }
 
     /// The newest stored revision of an entry of this node's centre: of its log, or else of the newest earlier line that

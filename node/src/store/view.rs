@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use hashpact_keys::{KeyId, Origin, RosterVersion};
 use hashpact_protocol::delta::Seq;
 use hashpact_protocol::labels::{ClassId, Labels};
+use hashpact_protocol::record::{EntryId, Revision};
 use hashpact_protocol::view::{Holding, LogState, Shelf, View};
 
 use super::Store;
@@ -64,6 +65,15 @@ impl View for Store {
 
     fn holdings(&self, origin: &Origin, seq: Seq) -> Option<Vec<Holding>> {
         self.fail_closed(self.read_holdings(origin, seq))
+    }
+
+    fn class_of(
+        &self,
+        origin: &Origin,
+        entry: EntryId,
+        revision: Option<Revision>,
+    ) -> Option<ClassId> {
+        self.fail_closed(self.lookup_class(origin, entry, revision))
     }
 
     fn kept(&self, shelf: Shelf, key: &[u8]) -> Option<Vec<u8>> {

@@ -9,7 +9,7 @@ mod error;
 mod wire;
 
 use hashpact_keys::cose::{self, Sign1};
-use hashpact_keys::roster::CentreEntry;
+use hashpact_keys::roster::{CentreEntry, KeyLookupError};
 use hashpact_keys::{
     CentreId, Context, Jurisdiction, KeyId, KeyUse, NetworkId, Origin, PublicKey, Roster, Signer,
     Timestamp,
@@ -126,7 +126,7 @@ pub struct Attestation {
     pub values: Values,
 }
 
-/// An attestation that a centre of the roster signed: made by [`Attestation::open`] only.
+/// An attestation that a centre of the roster signed: made by [`Attestation::open`], and from our own store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attested(Attestation);
 
@@ -186,6 +186,14 @@ impl Attestation {
         Ok(Attested(claimed))
     }
 
+    /// Reads an attestation of our own store, which was opened when it came.
+    ///
+    /// # Errors
+    /// [`AttestationError`] if it is damaged.
+    pub(crate) fn from_store(signed: &[u8]) -> Result<Attested, AttestationError> {
+        Self::claimed(signed).map(|(_, attestation)| Attested(attestation))
+    }
+
     /// What the bytes claim, before it is known who signed them.
     pub(crate) fn claimed(signed: &[u8]) -> Result<(Sign1<'_>, Self), AttestationError> {
         let got = signed.len();
@@ -241,10 +249,14 @@ impl Attestation {
 }
 
 /// The key, if it may sign in some second of this day: no finer time is stated.
-fn key_of_day(centre: &CentreEntry, kid: KeyId, day: u32) -> Result<&PublicKey, AttestationError> {
+pub(crate) fn key_of_day(
+    centre: &CentreEntry,
+    kid: KeyId,
+    day: u32,
+) -> Result<&PublicKey, KeyLookupError> {
     let first = u64::from(day) * DAY_S;
     let held = centre.keys.iter().find(|held| held.key.key_id() == kid);
     let from = held.map_or(first, |held| held.from.get());
     let at = Timestamp::new(from.clamp(first, first + DAY_S - 1));
-    Ok(centre.key(KeyUse::Attest, kid, at)?)
+    centre.key(KeyUse::Attest, kid, at)
 }

@@ -117,7 +117,12 @@ struct Kept {
 impl Kept {
     fn read(view: &impl View) -> Self {
         let mut kept = Self::default();
-        for shelf in [Shelf::Statement, Shelf::Recall, Shelf::MatchSession] {
+        for shelf in [
+            Shelf::Statement,
+            Shelf::Recall,
+            Shelf::MatchSession,
+            Shelf::Evidence,
+        ] {
             for (_, value) in view.shelf(shelf, &[]) {
                 let Ok(opening) = Opening::from_bytes(&value) else {
                     continue;
@@ -126,6 +131,8 @@ impl Kept {
                     (Some(commitment), Some(salt)) => {
                         kept.sealed.insert(commitment, (salt, opening.signed));
                     }
+                    // Another's, which stands in its log and is opened there.
+                    _ if shelf == Shelf::Evidence => {}
                     _ => {
                         let hash = Statement::hash(&opening.signed);
                         kept.shown.insert(hash, opening.signed);

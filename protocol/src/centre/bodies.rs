@@ -283,6 +283,7 @@ impl Centre {
             | JobResult::Roots(_)
             | JobResult::Retractions(_)
             | JobResult::Cosigned(_)
+            | JobResult::Sharers(_)
             | JobResult::Ahead(_)
             | JobResult::Failed => false,
         };
@@ -320,6 +321,7 @@ impl Centre {
                 JobResult::Suffix(_)
                 | JobResult::Roots(_)
                 | JobResult::Cosigned(_)
+                | JobResult::Sharers(_)
                 | JobResult::Ahead(_),
                 _,
             ) => {}
@@ -422,6 +424,7 @@ impl Centre {
                 return;
             };
             let applied = applied(&admitted);
+            let retracts = !admitted.body().retractions().is_empty();
             if regime == Regime::Governed {
                 self.taken(origin, state.applied, missing, &mut rows);
             }
@@ -438,6 +441,9 @@ impl Centre {
             let mut batch = Batch::default();
             batch.push(Write::Body(admitted));
             batch.extend(rows);
+            if retracts {
+                self.note_applied(origin);
+            }
             let origin = origin.clone();
             batch.push(Write::State { origin, state });
             out.push(Output::Commit(batch));
@@ -495,6 +501,10 @@ impl Centre {
         }
         mirror.state.retracted = Seq(seq.0 + 1);
         let retractions = list.len() as u64;
+        let state = mirror.state.clone();
+        if retractions > 0 {
+            self.note_applied(origin);
+        }
         let mut batch = Batch::default();
         let origin = origin.clone();
         batch.push(Write::Retractions {
@@ -504,7 +514,7 @@ impl Centre {
         });
         batch.push(Write::State {
             origin: origin.clone(),
-            state: mirror.state.clone(),
+            state,
         });
         out.push(Output::Commit(batch));
         out.push(Output::Emit(Event::RetractionsApplied {

@@ -20,7 +20,9 @@ use rand_core::CryptoRng;
 
 use super::{Centre, Command, CommandId, MatchRefusal, MemberError, Output};
 use crate::delta::{Draft, DraftError};
+use crate::evidence::EvidenceError;
 use crate::labels::{ClassId, LabelsError};
+use crate::limits;
 use crate::log::AppendError;
 use crate::policy::{EngineError, PolicyFault};
 use crate::psi::{GroupId, RecordError};
@@ -142,6 +144,15 @@ pub enum CommandError {
     /// Policy cannot be asked who may match.
     #[error("policy cannot be asked who may match: {0}")]
     MatchPolicy(#[from] EngineError),
+    /// An object that receivers would refuse.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
+    /// No drafts, or too many at once.
+    #[error("{got} objects at once, from 1 to {}", limits::DRAFTS_AT_ONCE)]
+    Drafts {
+        /// How many.
+        got: usize,
+    },
     /// The log has begun already.
     #[error("this centre has begun its log already")]
     Begun,
@@ -177,6 +188,8 @@ impl Centre {
             Command::MatchEpoch { manifest } => self.log_manifest(manifest, now, view, out),
             Command::MatchOpen(request) => self.open_match(&request, now, rng, view, out),
             Command::MatchClose(record) => self.close_match(record, now, rng, view, out),
+            Command::Issue(drafts) => self.issue(drafts, now, rng, view, out),
+            Command::Order { signed } => self.order(signed, now, rng, view, out),
         };
         out.push(Output::Reply(id, done));
     }
@@ -203,7 +216,7 @@ impl Centre {
         Ok(())
     }
 
-    fn own_entry(&self) -> Result<&CentreEntry, CommandError> {
+    pub(super) fn own_entry(&self) -> Result<&CentreEntry, CommandError> {
         self.roster().centre(&self.id).ok_or(CommandError::OwnKeys)
     }
 }

@@ -204,6 +204,7 @@ impl Centre {
             | JobResult::Retractions(_)
             | JobResult::Cosigned(_)
             | JobResult::Ahead(_)
+            | JobResult::Sharers(_)
             | JobResult::Failed
             | JobResult::Bad(_) => None,
         };

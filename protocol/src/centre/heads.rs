@@ -48,6 +48,13 @@ impl Centre {
             Ok(Message::Acknowledged(signed)) => {
                 return self.on_acknowledged(peer, &signed, now, rng, view, out);
             }
+            Ok(Message::Evidence(objects)) => {
+                return self.on_evidence(peer, &objects, now, view, out);
+            }
+            Ok(Message::Heard(hashes)) => return self.on_heard(peer, &hashes, out),
+            Ok(Message::Applied { origin, below }) => {
+                return self.on_applied(peer, (&origin, below), now, out);
+            }
             Ok(Message::Logged(hash)) => return self.on_logged(peer, hash, now),
             Ok(Message::Declined {
                 ask,

@@ -70,6 +70,7 @@ impl Centre {
             | JobResult::Bad(_)
             | JobResult::Cosigned(_)
             | JobResult::Ahead(_)
+            | JobResult::Sharers(_)
             | JobResult::Roots(_) => return,
         };
         let (roster, state) = (self.roster.roster(), mirror.state.clone());

@@ -53,7 +53,7 @@ pub enum RecallFault {
 }
 
 /// Who has what.
-type Holder = (CentreId, Origin);
+pub(super) type Holder = (CentreId, Origin);
 
 /// A holder of classes of a log, and what it may have them for.
 type Held<'a> = (&'a Holder, &'a BTreeSet<ClassId>, Purpose);
@@ -130,11 +130,17 @@ impl Centre {
         self.recalls = known;
     }
 
+    /// The classes that each centre was given of each log and that were not asked back.
+    pub(super) fn given_to(&self) -> impl Iterator<Item = (&Holder, &BTreeSet<ClassId>)> {
+        self.recalls.given.iter()
+    }
+
     /// Classes were given: policy is asked again at this time at the latest.
     pub(super) fn note_given(&mut self, to: &CentreId, statement: &Statement, until: Timestamp) {
         let holder = (to.clone(), statement.origin.clone());
         let classes = self.recalls.given.entry(holder).or_default();
         classes.extend(statement.by_class().into_keys());
+        self.evidence_is_stale();
         self.recalls.until = Some(self.recalls.until.map_or(until, |at| at.min(until)));
     }
 

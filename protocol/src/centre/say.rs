@@ -6,11 +6,14 @@ use super::{
     CommandError, MatchGrant, MatchGroups, MatchRefusal, MatchRequest, Member, RecallFault,
     TermsError,
 };
+use crate::Hash;
 use crate::delta::{BodyError, Draft, Expected, Retraction, Seq};
+use crate::evidence::{self, EvidenceError};
 use crate::labels::{ClassId, Labels};
 use crate::log::{CheckpointError, ForkError, SignedCheckpoint};
 use crate::policy::{Asker, Closed, MatchMode, VerifiedBody};
 use crate::psi::{Epoch, SessionRecord};
+use crate::record::{EntryId, Revision};
 use crate::verify::SuffixError;
 use crate::view::Batch;
 use crate::wire::{BulkRequest, Frame, Message, WireError};
@@ -76,6 +79,14 @@ pub enum Command {
     MatchOpen(MatchRequest),
     /// Log a record of a match session that ended: answered here, or asked of another centre.
     MatchClose(SessionRecord),
+    /// Sign objects beside deltas, log them sealed and send them to whom they concern: from 1 to
+    /// [`DRAFTS_AT_ONCE`](crate::limits::DRAFTS_AT_ONCE), all or none.
+    Issue(Vec<evidence::Draft>),
+    /// Log an order of two people, and send it to whom it concerns.
+    Order {
+        /// The COSE_Sign bytes.
+        signed: Vec<u8>,
+    },
 }
 
 /// How a command ended well.
@@ -105,6 +116,11 @@ pub enum Outcome {
     },
     /// The match session is open, and charged.
     MatchOpened(MatchGrant),
+    /// The objects are logged, and on their way; or they were before.
+    Issued {
+        /// What each is known by, in the order asked.
+        hashes: Vec<Hash>,
+    },
     /// The record of the match session is logged.
     MatchClosed {
         /// The index of its leaf; none if it was logged before.
@@ -147,6 +163,17 @@ pub enum Job {
         /// The checkpoint; its log is our own.
         head: SignedCheckpoint,
     },
+    /// Look up the entries of other centres that are alive here and share a cryptographic fingerprint with an entry that
+    /// was retracted as an error, at most [`SHARERS`](crate::limits::SHARERS). None where the entry, up to this revision,
+    /// is not retracted here or not held.
+    FlagSharers {
+        /// The log of the error.
+        origin: Origin,
+        /// The entry.
+        entry: EntryId,
+        /// The revision up to which it ended.
+        revision: Revision,
+    },
     /// Fetch a delta's retractions alone and verify them.
     FetchRetractions {
         /// From whom.
@@ -173,6 +200,8 @@ pub enum JobResult {
     Cosigned(Vec<u8>),
     /// The witness says that it cosigned a larger log than ours, and shows this note of it, not checked.
     Ahead(Vec<u8>),
+    /// Entries that share a fingerprint with an error, with their live revisions.
+    Sharers(Vec<(Origin, EntryId, Revision)>),
     /// The transfer failed; nothing is said of the peer's honesty.
     Failed,
     /// The bytes are not what the origin signed.
@@ -200,6 +229,8 @@ pub enum Output {
     RosterChanged,
     /// The register of members changed: admit and close their connections.
     MembersChanged,
+    /// Something else is known of entries: whoever keeps facts of them asks again. After a start, of all of them.
+    EvidenceChanged(evidence::Changed),
 }
 
 /// Something that people should know. Nothing here holds a fingerprint.
@@ -455,6 +486,49 @@ pub enum Event {
         /// Why.
         why: MatchRefusal,
     },
+    /// An object beside deltas is kept here: made here, or heard of.
+    EvidenceTaken {
+        /// What it is.
+        kind: evidence::Kind,
+        /// Who made it.
+        by: CentreId,
+        /// What it is known by.
+        hash: Hash,
+        /// The log and the entry that it is about, if it is one.
+        about: Option<(Origin, EntryId)>,
+    },
+    /// An object is refused; nothing comes of it.
+    EvidenceRefused {
+        /// Who sent it.
+        from: CentreId,
+        /// Why.
+        error: EvidenceError,
+    },
+    /// A hold has lapsed, or an opt-in.
+    OrderEnded {
+        /// Which.
+        kind: evidence::Kind,
+        /// Who ordered it.
+        by: CentreId,
+        /// What it is known by.
+        hash: Hash,
+    },
+    /// Entries of others are flagged here: they share a fingerprint with an error.
+    SharersFlagged {
+        /// The log of the error.
+        origin: Origin,
+        /// Its entry.
+        entry: EntryId,
+        /// How many were flagged.
+        flagged: u64,
+    },
+    /// A centre has applied retractions of ours that it had not before.
+    RetractionsAcknowledged {
+        /// Who.
+        by: CentreId,
+        /// It has applied those below this delta.
+        below: Seq,
+    },
 }
 
 /// Why a connection is closed: the peer's fault.
@@ -486,6 +560,9 @@ pub enum Reason {
     /// A body that its signature does not cover.
     #[error("bad body: {0}")]
     Body(BodyError),
+    /// An object beside deltas that no honest centre passes on.
+    #[error("bad object: {0}")]
+    Evidence(EvidenceError),
     /// It offers or gives what it may not.
     #[error("bad transfer: {0}")]
     Transfer(TermsError),

@@ -67,6 +67,7 @@ impl CentreSetup {
             log: self.signer(KeyUse::Log),
             witness: self.signer(KeyUse::Witness),
             mirror: self.signer(KeyUse::Mirror),
+            attest: self.signer(KeyUse::Attest),
         }
     }
 
@@ -98,6 +99,19 @@ impl CentreSetup {
     pub fn governed_entry(&self) -> CentreEntry {
         use KeyUse::{Delta, Log, Manifest, Mirror, Node, Witness};
         let mut entry = self.entry_with(&[Delta, Log, Witness, Mirror, Manifest, Node]);
+        super::documents::list_keys(&mut entry, self);
+        entry
+    }
+
+    /// As [`CentreSetup::governed_entry`], of a centre whose people assess.
+    ///
+    /// # Panics
+    /// Never: an enrolment made here opens.
+    #[must_use]
+    pub fn attesting_entry(&self) -> CentreEntry {
+        use KeyUse::{Attest, Delta, Log, Manifest, Mirror, Node, Witness};
+        let uses = [Delta, Log, Witness, Mirror, Manifest, Attest, Node];
+        let mut entry = self.entry_with(&uses);
         super::documents::list_keys(&mut entry, self);
         entry
     }
@@ -178,6 +192,15 @@ fn numbered(n: usize) -> Vec<CentreSetup> {
 #[must_use]
 pub fn governed_network(n: usize, demo: bool) -> (SignedRoster, Vec<CentreSetup>) {
     network_of(numbered(n), demo, CentreSetup::governed_entry)
+}
+
+/// As [`governed_network`], where people of every centre assess.
+///
+/// # Panics
+/// If `n` is 0 or more than a roster holds.
+#[must_use]
+pub fn attesting_network(n: usize) -> (SignedRoster, Vec<CentreSetup>) {
+    network_of(numbered(n), true, CentreSetup::attesting_entry)
 }
 
 /// The name of the auditor that witnesses.

@@ -11,6 +11,8 @@ use hashpact_keys::{KeyId, Origin, RosterVersion, SignedRoster};
 use crate::delta::{
     ClassEntry, ClassSection, ClassTable, Disclosure, Retraction, Section, Seq, withheld_section,
 };
+use crate::evidence::is_cryptographic;
+use crate::fingerprint::Fingerprint;
 use crate::labels::{ClassId, Labels};
 use crate::limits;
 use crate::log::read_delta;
@@ -58,6 +60,8 @@ struct StoredClass {
     section: Vec<u8>,
     held: Held,
     puts: Vec<(EntryId, Revision)>,
+    /// What may be matched, by entry.
+    prints: Vec<(EntryId, Fingerprint)>,
 }
 
 /// Why a batch is refused.
@@ -247,6 +251,48 @@ impl Memory {
             .collect()
     }
 
+    /// The entries of other centres that are alive here and share a cryptographic fingerprint with an entry that was
+    /// retracted up to a revision, as a node looks them up.
+    #[must_use]
+    pub fn sharers(
+        &self,
+        origin: &Origin,
+        entry: EntryId,
+        revision: Revision,
+    ) -> Vec<(Origin, EntryId, Revision)> {
+        let Some(log) = self.logs.get(origin) else {
+            return Vec::new();
+        };
+        let is_ended = log
+            .ended
+            .get(&entry)
+            .is_some_and(|ended| *ended >= revision);
+        if !is_ended || self.live(origin).contains_key(&entry) {
+            return Vec::new();
+        }
+        let prints = |log: &Log| {
+            let classes = log.bodies.values().flat_map(|body| &body.classes);
+            let prints = classes.flat_map(|stored| stored.prints.clone());
+            prints.collect::<Vec<_>>()
+        };
+        let theirs = prints(log).into_iter();
+        let theirs = theirs.filter(|(id, print)| *id == entry && is_cryptographic(print));
+        let theirs: Vec<Fingerprint> = theirs.map(|(_, print)| print).collect();
+        let others = self.logs.iter();
+        let others = others.filter(|(other, _)| other.centre() != origin.centre());
+        let mut sharers = BTreeMap::new();
+        for (other, log) in others {
+            let live = self.live(other);
+            for (id, print) in prints(log) {
+                if let Some(at) = live.get(&id).filter(|_| theirs.contains(&print)) {
+                    sharers.insert((other.clone(), id), *at);
+                }
+            }
+        }
+        let sharers = sharers.into_iter();
+        sharers.map(|((origin, id), at)| (origin, id, at)).collect()
+    }
+
     /// Entries that stand in a class of a log here, retracted or not.
     #[must_use]
     pub fn in_class(&self, origin: &Origin, class: ClassId) -> BTreeSet<EntryId> {
@@ -333,12 +379,13 @@ impl StoredClass {
         let (body, range) = (body.body(), section.range.clone());
         let records = body.records();
         let mine = records.filter(|(class, ..)| *class == section.class);
-        let puts = mine
-            .map(|(_, _, record)| {
-                let record = Record::from_bytes(record).map_err(|_| MemoryError::Record)?;
-                Ok((record.entry, record.revision))
-            })
-            .collect::<Result<_, _>>()?;
+        let (mut puts, mut prints) = (Vec::new(), Vec::new());
+        for (_, _, record) in mine {
+            let record = Record::from_bytes(record).map_err(|_| MemoryError::Record)?;
+            puts.push((record.entry, record.revision));
+            let matchable = record.fields.matchable();
+            prints.extend(matchable.map(|print| (record.entry, print.clone())));
+        }
         Ok(Self {
             entry,
             section: body.bytes()[range].to_vec(),
@@ -348,6 +395,7 @@ impl StoredClass {
                 Disclosure::Withheld => Held::None,
             },
             puts,
+            prints,
         })
     }
 
@@ -361,6 +409,7 @@ impl StoredClass {
         let cut = ClassSection::read(&self.section).and_then(|s| s.punctured(origin, seq, gone));
         if let Some(cut) = cut.map_err(|_| MemoryError::Record)? {
             self.puts.retain(|(entry, _)| !gone.contains(entry));
+            self.prints.retain(|(entry, _)| !gone.contains(entry));
             self.held = match self.puts.is_empty() {
                 true => Held::None,
                 false => Held::Some,
@@ -446,6 +495,7 @@ impl Log {
             known.section = withheld_section(&known.entry);
             known.held = Held::None;
             known.puts.clear();
+            known.prints.clear();
         }
         Ok(())
     }
@@ -566,6 +616,25 @@ impl View for Memory {
             held: stored.held,
         };
         Some(body.classes.iter().map(holding).collect())
+    }
+
+    fn class_of(
+        &self,
+        origin: &Origin,
+        entry: EntryId,
+        revision: Option<Revision>,
+    ) -> Option<ClassId> {
+        let bodies = self.logs.get(origin)?.bodies.values();
+        let classes = bodies.flat_map(|body| &body.classes);
+        let places = classes.flat_map(|stored| {
+            let puts = stored.puts.iter();
+            puts.map(|(id, at)| (*id, *at, stored.entry.class))
+        });
+        let is_asked = |(id, at, _): &(EntryId, Revision, ClassId)| {
+            *id == entry && revision.is_none_or(|it| it == *at)
+        };
+        let newest = places.filter(is_asked).max_by_key(|(_, at, _)| *at);
+        newest.map(|(.., class)| class)
     }
 
     fn kept(&self, shelf: Shelf, key: &[u8]) -> Option<Vec<u8>> {

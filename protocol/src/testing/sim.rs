@@ -28,6 +28,7 @@ use super::keys::{self, CentreSetup, START};
 use super::memory::{Memory, MemoryError};
 use super::rng::Seeded;
 use crate::centre::{Centre, CommandError, Event, Job, JobId, Outcome, Reason};
+use crate::evidence::Changed;
 use crate::labels::Labels;
 use crate::lists::Set;
 use crate::wire::{BulkRequest, Message};
@@ -182,6 +183,7 @@ pub struct Sim {
     journal: Vec<String>,
     counts: Counts,
     events: Vec<(usize, Event)>,
+    changed: Vec<(usize, Changed)>,
     drops: Vec<(usize, CentreId, Reason)>,
 }
 
@@ -225,6 +227,14 @@ impl Sim {
         Self::of(seed, keys::governed_network(n, true))
     }
 
+    /// As [`Sim::governed`], where people of every centre assess.
+    ///
+    /// # Errors
+    /// [`Violation`].
+    pub fn attesting(seed: u64, n: usize) -> Result<Self, Violation> {
+        Self::of(seed, keys::attesting_network(n))
+    }
+
     fn of(
         seed: u64,
         (first, centres): (SignedRoster, Vec<CentreSetup>),
@@ -249,6 +259,7 @@ impl Sim {
             journal: Vec::new(),
             counts: Counts::default(),
             events: Vec::new(),
+            changed: Vec::new(),
             drops: Vec::new(),
         };
         centres.into_iter().try_for_each(|setup| sim.add(setup))?;
@@ -441,6 +452,12 @@ impl Sim {
         self.nodes[n].is_honest = true;
     }
 
+    /// What centres said to have changed of what is known of entries: who, and of which.
+    #[must_use]
+    pub fn changed(&self) -> &[(usize, Changed)] {
+        &self.changed
+    }
+
     /// A centre dies of its next commit.
     pub fn arm(&mut self, n: usize, fuse: Fuse) {
         self.nodes[n].fuse = Some(fuse);
@@ -453,7 +470,7 @@ impl Sim {
             | Job::CompareRoots { request, .. }
             | Job::FetchBody { request, .. }
             | Job::FetchRetractions { request, .. } => Some((flight.node, request)),
-            Job::Submit { .. } => None,
+            Job::Submit { .. } | Job::FlagSharers { .. } => None,
         })
     }
 

@@ -53,12 +53,16 @@ impl Decline {
     }
 }
 
-type Encoded = Result<(), minicbor::encode::Error<std::convert::Infallible>>;
+pub(super) type Encoded = Result<(), minicbor::encode::Error<std::convert::Infallible>>;
 
 impl Message {
     pub(super) fn encode_transfer(&self, e: &mut Encoder<Vec<u8>>) -> Encoded {
         match self {
-            Self::Heads { .. } | Self::Fork(_) => Ok(()),
+            Self::Heads { .. }
+            | Self::Fork(_)
+            | Self::Evidence(_)
+            | Self::Heard(_)
+            | Self::Applied { .. } => Ok(()),
             Self::Propose(proposal) => proposal.encode(e),
             Self::Terms { ask, offer, chain } => {
                 e.array(4)?.u8(4)?.u64(*ask)?.bytes(offer)?;
@@ -170,7 +174,7 @@ fn statement(d: &mut Decoder<'_>) -> Result<Vec<u8>, WireError> {
     Ok(bytes.to_vec())
 }
 
-fn list(d: &mut Decoder<'_>, max: usize) -> Result<usize, WireError> {
+pub(super) fn list(d: &mut Decoder<'_>, max: usize) -> Result<usize, WireError> {
     let len = d.array().ok().flatten().ok_or(WireError::Shape)?;
     let len = usize::try_from(len).ok().filter(|len| *len <= max);
     len.ok_or(WireError::Shape)

@@ -263,6 +263,11 @@ pub(crate) fn wire(bytes: &[u8], context: &Value) -> Result<Value, Value> {
                 Message::Agreed(signed) => json!({ "agreed": signed.len() }),
                 Message::Recall(signed) => json!({ "recall": signed.len() }),
                 Message::Acknowledged(signed) => json!({ "acknowledged": signed.len() }),
+                Message::Evidence(objects) => json!({ "evidence": objects.len() }),
+                Message::Heard(hashes) => json!({ "heard": hashes.len() }),
+                Message::Applied { origin, below } => {
+                    json!({ "applied": [origin.as_str(), below.0] })
+                }
                 Message::Logged(hash) => json!({ "logged": hex::encode(hash) }),
                 Message::Declined {
                     ask,

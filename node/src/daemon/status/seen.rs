@@ -80,6 +80,13 @@ impl Seen {
             Event::MatchOpened { .. } => ("match_opened", None),
             Event::MatchRefused { why, .. } if why.is_alarm() => ("match_refused", None),
             Event::MatchRefused { .. } => ("match_not_opened", None),
+            Event::EvidenceTaken { about, .. } => {
+                ("evidence_taken", about.as_ref().map(|(origin, _)| origin))
+            }
+            Event::EvidenceRefused { .. } => ("evidence_refused", None),
+            Event::OrderEnded { .. } => ("order_ended", None),
+            Event::SharersFlagged { origin, .. } => ("sharers_flagged", Some(origin)),
+            Event::RetractionsAcknowledged { .. } => ("retractions_acknowledged", None),
         }
     }
 
@@ -118,6 +125,9 @@ impl Seen {
             "log_grew"
                 | "delta_applied"
                 | "retractions_applied"
+                | "retractions_acknowledged"
+                | "evidence_taken"
+                | "order_ended"
                 | "roster_applied"
                 | "policy_logged"
                 | "transfer_logged"

@@ -84,6 +84,11 @@ impl Seen {
             | Event::MatchGroupsLeftOut { .. }
             | Event::MatchOpened { .. }
             | Event::MatchRefused { .. } => Self::text_of_match(event),
+            Event::EvidenceTaken { .. }
+            | Event::EvidenceRefused { .. }
+            | Event::OrderEnded { .. }
+            | Event::SharersFlagged { .. }
+            | Event::RetractionsAcknowledged { .. } => super::evidence::text(event),
         }
     }
 

@@ -100,3 +100,29 @@ pub enum AttestationError {
         day: u32,
     },
 }
+
+impl AttestationError {
+    /// Whether a peer that showed it did wrong: rosters and clocks differ between honest centres, bytes do not.
+    pub(crate) fn is_fault(&self) -> bool {
+        match self {
+            Self::Centre { .. }
+            | Self::Country { .. }
+            | Self::Key(_)
+            | Self::Revoked { .. }
+            | Self::Future { .. } => false,
+            Self::TooLarge { .. }
+            | Self::Envelope(_)
+            | Self::Canonical(_)
+            | Self::Shape(_)
+            | Self::Format { .. }
+            | Self::Value { .. }
+            | Self::Default { .. }
+            | Self::Basis { .. }
+            | Self::Assessor
+            | Self::Range
+            | Self::Nothing
+            | Self::Contradiction
+            | Self::Network { .. } => true,
+        }
+    }
+}

@@ -5,6 +5,7 @@ use hashpact_keys::Timestamp;
 use super::super::{Centre, Outcome, Output, is_suspected};
 use super::{CommandError, Extension};
 use crate::delta::{ClassTable, Draft, Header, Sealed, Seq};
+use crate::evidence::rows;
 use crate::labels::{ClassDefinitions, ClassId, Labels, LabelsError};
 use crate::limits;
 use crate::log::Leaf;
@@ -107,7 +108,10 @@ impl Centre {
         state.prev = Header::chain_hash(&header);
         state.issued_at = now;
         (state.next_seq, state.applied, state.retracted) = (next, next, next);
+        let retracts = table.retractions.count > 0;
         let leaf = Leaf::Delta { header, table }.to_bytes();
+        let rows = retracts.then(|| rows::retracted(&self.origin, seq, now));
+        let rows = rows.into_iter();
         let body = AdmittedBody {
             origin: self.origin.clone(),
             seq,
@@ -118,9 +122,13 @@ impl Centre {
             leaves: leaf.into_iter().collect(),
             deltas: vec![(seq, index)],
             body: Some(body),
+            rows: rows.collect(),
             ..Extension::default()
         };
         self.extend(extension, now, view, out)?;
+        if retracts {
+            self.note_retracted(seq, now);
+        }
         Ok(Outcome::Appended(seq))
     }
 

@@ -109,6 +109,7 @@ impl Centre {
         // Who witnesses the new head, the new roster says.
         let before = std::mem::replace(&mut self.roster, last);
         self.reset_mirrors(now, view);
+        self.evidence_is_stale();
         // A roster counts at once, also where nothing may be signed: without it a log that was lost could not be had back.
         // It is logged once it is sure that nothing of the log is missing here, and so is the beginning of a log.
         if self.may_sign().is_ok() {

@@ -223,6 +223,7 @@ impl Centre {
             | JobResult::Roots(_)
             | JobResult::Body(_)
             | JobResult::Retractions(_)
+            | JobResult::Sharers(_)
             | JobResult::Bad(_) => {}
         }
     }

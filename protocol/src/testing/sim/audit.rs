@@ -130,6 +130,11 @@ impl Sim {
             | Event::MatchGroupsLeftOut { .. }
             | Event::MatchOpened { .. }
             | Event::MatchRefused { .. }
+            | Event::EvidenceTaken { .. }
+            | Event::EvidenceRefused { .. }
+            | Event::OrderEnded { .. }
+            | Event::SharersFlagged { .. }
+            | Event::RetractionsAcknowledged { .. }
             | Event::RosterApplied { .. } => false,
             Event::LeafRefused {
                 error: SuffixError::Leaf { source, .. },

@@ -80,6 +80,7 @@ impl Sim {
             }
             Output::Reply(_, reply) => self.nodes[n].reply = Some(reply),
             Output::MembersChanged => {}
+            Output::EvidenceChanged(changed) => self.changed.push((n, changed)),
             Output::RosterChanged => {
                 let others = 0..self.nodes.len();
                 ends.extend(others.filter(|peer| self.is_up(n, *peer) && !self.may_meet(n, *peer)));
@@ -132,6 +133,11 @@ impl Sim {
                 .ask(node, &peer, &request)
                 .map_or(JobResult::Failed, JobResult::Roots),
             Job::Submit { witness, head } => self.submit(node, &witness, &head),
+            Job::FlagSharers {
+                origin,
+                entry,
+                revision,
+            } => JobResult::Sharers(self.nodes[node].memory.sharers(&origin, entry, revision)),
             Job::FetchBody {
                 peer,
                 request,
@@ -317,6 +323,9 @@ fn kind(message: &Message) -> String {
         Message::Terms { ask, .. } => format!("terms {ask}"),
         Message::Agreed(_) => "agreed".to_owned(),
         Message::Logged(_) => "logged".to_owned(),
+        Message::Evidence(objects) => format!("{} objects", objects.len()),
+        Message::Heard(hashes) => format!("{} heard", hashes.len()),
+        Message::Applied { origin, below } => format!("applied {origin} below {below}"),
         Message::Recall(signed) => format!("recall of {} bytes", signed.len()),
         Message::Acknowledged(signed) => format!("acknowledged, {} bytes", signed.len()),
         Message::Declined { ask, why, .. } => format!("declined {ask}: {why}"),
@@ -326,6 +335,7 @@ fn kind(message: &Message) -> String {
 fn describe(job: &Job) -> String {
     match job {
         Job::CompareRoots { peer, request } => format!("{request:?} at {peer}"),
+        Job::FlagSharers { origin, .. } => format!("sharers of an entry of {origin}"),
         Job::Submit { witness, head } => format!("submit {:?} to {witness}", head.checkpoint()),
         Job::FetchSuffix { peer, request }
         | Job::FetchBody { peer, request, .. }

@@ -1,0 +1,315 @@
+//! To whom an object goes, and whether it was heard.
+
+use std::collections::BTreeSet;
+
+use hashpact_keys::{CentreId, Origin, Timestamp};
+
+use super::super::heads::drop_peer;
+use super::super::{Centre, Event, Output, Reason, later};
+use super::Taken;
+use crate::Hash;
+use crate::evidence::rows;
+use crate::evidence::{self, EvidenceError, Object};
+use crate::limits;
+use crate::record::{EntryId, Revision};
+use crate::view::{Batch, View};
+use crate::wire::Message;
+
+/// When an object was sent to somebody who has not said that it was heard.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    at: Option<Timestamp>,
+    tries: u32,
+}
+
+impl Sent {
+    pub(super) fn new() -> Self {
+        Self { at: None, tries: 0 }
+    }
+
+    /// When it is sent next.
+    fn next(&self) -> Timestamp {
+        let wait = limits::EVIDENCE_AGAIN_S << self.tries.min(7);
+        let at = self.at.map(|at| later(at, wait.min(3_600)));
+        at.unwrap_or(Timestamp::new(0))
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        // A clock that jumped back must not make the wait longer.
+        self.next() <= now || self.at.is_some_and(|at| at > now)
+    }
+}
+
+/// Whom an object concerns.
+pub(super) struct Concerned {
+    pub(super) centres: BTreeSet<CentreId>,
+    /// Whether the records that it is about are here; else others may be concerned too.
+    pub(super) is_placed: bool,
+}
+
+impl Centre {
+    /// Who is to hear of an object: those who hold its record, as far as this centre gave it to them, and its origin.
+    pub(super) fn concerned(&self, object: &Object, view: &impl View) -> Concerned {
+        let mut all = Concerned {
+            centres: BTreeSet::new(),
+            is_placed: true,
+        };
+        match object {
+            Object::OptIn(_) | Object::Surge(_) => {}
+            Object::Feedback(it) => {
+                all.centres.insert(it.subject.origin.centre().clone());
+            }
+            Object::Answer(it) => match rows::read(&it.of, view) {
+                // Nobody else heard of the feedback.
+                Some(Object::Feedback(of)) => {
+                    all.centres.insert(of.by.centre);
+                }
+                Some(Object::Dispute(_)) => self.holders(&it.entry, &mut all, view),
+                Some(_) | None => {}
+            },
+            Object::Attestation(_)
+            | Object::Dispute(_)
+            | Object::Withdrawal(_)
+            | Object::Reason(_) => {
+                if let Some((origin, entry, revision)) = object.entry() {
+                    let of = (origin.clone(), entry, revision);
+                    self.holders(&of, &mut all, view);
+                }
+            }
+            Object::Hold(it) => self.holders_of_all(it, &mut all, view),
+            Object::Lift(it) => {
+                if let Some(Object::Hold(hold)) = rows::read(&it.hold, view) {
+                    self.holders_of_all(&hold, &mut all, view);
+                }
+            }
+        }
+        let roster = self.roster();
+        let (own, maker) = (&self.id, object.centre());
+        let is_there = |it: &CentreId| roster.centre(it).is_some();
+        all.centres
+            .retain(|it| it != own && it != maker && is_there(it));
+        all
+    }
+
+    fn holders(
+        &self,
+        (origin, entry, revision): &(Origin, EntryId, Revision),
+        all: &mut Concerned,
+        view: &impl View,
+    ) {
+        self.holders_in(origin, *entry, Some(*revision), all, view);
+    }
+
+    fn holders_of_all(&self, hold: &evidence::Hold, all: &mut Concerned, view: &impl View) {
+        for (origin, entries) in &hold.entries {
+            for entry in entries {
+                self.holders_in(origin, *entry, None, all, view);
+            }
+        }
+        if hold.series.is_empty() {
+            return;
+        }
+        // Which records are of a series only their holders know: whoever has anything from here.
+        let given = self.given_to().map(|((to, _), _)| to.clone());
+        all.centres.extend(given);
+        for origin in self.roster().centres.iter().map(|it| &it.origin) {
+            self.ungoverned(origin, all);
+        }
+    }
+
+    fn holders_in(
+        &self,
+        origin: &Origin,
+        entry: EntryId,
+        revision: Option<Revision>,
+        all: &mut Concerned,
+        view: &impl View,
+    ) {
+        all.centres.insert(origin.centre().clone());
+        self.ungoverned(origin, all);
+        let Some(class) = view.class_of(origin, entry, revision) else {
+            all.is_placed = false;
+            return;
+        };
+        let given = self
+            .given_to()
+            .filter(|((_, of), classes)| of == origin && classes.contains(&class));
+        all.centres.extend(given.map(|((to, _), _)| to.clone()));
+    }
+
+    /// Those to whom bodies of a log flow whole.
+    fn ungoverned(&self, origin: &Origin, all: &mut Concerned) {
+        let centres = self.roster().centres.iter().map(|it| &it.id);
+        let free = centres.filter(|it| !self.governed(origin, &self.id, it));
+        all.centres.extend(free.cloned());
+    }
+
+    /// Sends each centre what it has not heard of.
+    pub(super) fn send_evidence(
+        &mut self,
+        now: Timestamp,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) {
+        // What is kept in this step can be read in the next.
+        let committed = out.iter().any(|output| matches!(output, Output::Commit(_)));
+        if committed {
+            return;
+        }
+        for (to, owed) in &mut self.evidence.owed {
+            if !self.peers.contains_key(to) {
+                continue;
+            }
+            let under_way = owed
+                .values()
+                .filter(|sent| sent.at.is_some() && !sent.is_due(now));
+            let mut room = limits::EVIDENCE_IN_FLIGHT.saturating_sub(under_way.count());
+            let mut due: Vec<Hash> = owed
+                .iter()
+                .filter(|(_, sent)| sent.is_due(now))
+                .map(|(hash, _)| *hash)
+                .collect();
+            // Whoever was sent least often comes first, so that what is not heard holds up nothing.
+            due.sort_by_key(|hash| owed.get(hash).map_or(0, |sent| sent.tries));
+            due.truncate(room);
+            let (mut objects, mut bytes): (Vec<Vec<u8>>, usize) = (Vec::new(), 0);
+            for hash in due {
+                let Some((signed, _)) = rows::signed(&hash, view) else {
+                    owed.remove(&hash);
+                    continue;
+                };
+                let is_full = objects.len() >= limits::EVIDENCE_PER_MESSAGE
+                    || (!objects.is_empty() && bytes + signed.len() > limits::EVIDENCE_BYTES_CUT);
+                if is_full {
+                    let objects = std::mem::take(&mut objects);
+                    out.push(Output::Send(to.clone(), Message::Evidence(objects)));
+                    bytes = 0;
+                }
+                if room == 0 {
+                    break;
+                }
+                room -= 1;
+                bytes += signed.len();
+                objects.push(signed);
+                if let Some(sent) = owed.get_mut(&hash) {
+                    sent.tries += u32::from(sent.at.is_some());
+                    sent.at = Some(now);
+                }
+            }
+            if !objects.is_empty() {
+                out.push(Output::Send(to.clone(), Message::Evidence(objects)));
+            }
+        }
+    }
+
+    /// When something is sent next to whom it can be.
+    pub(super) fn evidence_sends(&self) -> Option<Timestamp> {
+        let owed = self.evidence.owed.iter();
+        let up = owed.filter(|(to, _)| self.peers.contains_key(*to));
+        up.flat_map(|(_, owed)| owed.values().map(Sent::next)).min()
+    }
+
+    /// Whoever was away is told at once.
+    pub(in super::super) fn evidence_up(&mut self, peer: &CentreId) {
+        if let Some(owed) = self.evidence.owed.get_mut(peer) {
+            owed.values_mut().for_each(|sent| *sent = Sent::new());
+        }
+        self.evidence.applied.forget(peer);
+    }
+
+    /// A peer passes objects on.
+    pub(in super::super) fn on_evidence(
+        &mut self,
+        peer: &CentreId,
+        objects: &[Vec<u8>],
+        now: Timestamp,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) {
+        let mut taken = Taken::default();
+        let mut heard = Vec::new();
+        for signed in objects {
+            let hash = evidence::hash(signed);
+            if taken.known.contains(&hash) || rows::signed(&hash, view).is_some() {
+                heard.push(hash);
+                continue;
+            }
+            let opened = Object::open(signed, self.roster(), now);
+            let opened = opened.and_then(|object| self.may_pass(object));
+            let took = opened.and_then(|object| {
+                // Ours, which our disk has lost: it is logged, and its salt is gone.
+                if *object.centre() == self.id {
+                    return Ok(());
+                }
+                self.take_object(&object, (hash, signed, None), &mut taken, now, view)
+            });
+            match took {
+                Ok(()) => heard.push(hash),
+                Err(error) if error.is_fault() => {
+                    return drop_peer(peer, Reason::Evidence(error), out);
+                }
+                Err(error) => {
+                    // Of more than is kept nothing will come; of an unknown key perhaps something, after a roster.
+                    if matches!(error, EvidenceError::TooMany { .. }) {
+                        heard.push(hash);
+                    }
+                    out.push(Output::Emit(Event::EvidenceRefused {
+                        from: peer.clone(),
+                        error,
+                    }));
+                }
+            }
+        }
+        if !taken.rows.is_empty() {
+            let mut batch = Batch::default();
+            batch.extend(std::mem::take(&mut taken.rows));
+            // It was heard where it came from.
+            let known = taken.owed.iter().filter(|(to, _)| to == peer);
+            let known: Vec<_> = known.cloned().collect();
+            for (to, hash) in known {
+                batch.push(rows::owed(&to, &hash, false));
+                batch.push(rows::heard(&to, &hash, true));
+            }
+            taken.owed.retain(|(to, _)| to != peer);
+            out.push(Output::Commit(batch));
+            self.note_taken(taken, out);
+        }
+        if !heard.is_empty() {
+            out.push(Output::Send(peer.clone(), Message::Heard(heard)));
+        }
+    }
+
+    fn may_pass(&self, object: Object) -> Result<Object, EvidenceError> {
+        if object.kind().stays() {
+            let centre = object.centre().clone();
+            return Err(EvidenceError::Stays { centre });
+        }
+        Ok(object)
+    }
+
+    /// A peer has heard of objects.
+    pub(in super::super) fn on_heard(
+        &mut self,
+        peer: &CentreId,
+        hashes: &[Hash],
+        out: &mut Vec<Output>,
+    ) {
+        let Some(owed) = self.evidence.owed.get_mut(peer) else {
+            return;
+        };
+        let mut batch = Batch::default();
+        for hash in hashes {
+            // Of what was not sent to it nothing is noted.
+            if owed.remove(hash).is_some() {
+                batch.push(rows::owed(peer, hash, false));
+                batch.push(rows::heard(peer, hash, true));
+            }
+        }
+        if owed.is_empty() {
+            self.evidence.owed.remove(peer);
+        }
+        if !batch.is_empty() {
+            out.push(Output::Commit(batch));
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Errors travel: an entry that was retracted because it is none flags those of others with the same file.
+//!
+//! The look-up is the store's, so it leaves as a job. It is made again when records come: an entry that comes later is
+//! flagged too. What is flagged counts as disputed by the centre that retracted, up to the revision that was live then.
+
+use std::collections::VecDeque;
+
+use hashpact_keys::{Origin, Timestamp};
+
+use super::super::{Centre, Event, Job, JobId, JobResult, Output, later};
+use crate::Hash;
+use crate::evidence::rows::{self, Flag};
+use crate::evidence::{Changed, Object, Reason};
+use crate::limits;
+use crate::record::{EntryId, Revision};
+use crate::view::{Batch, View};
+
+/// Errors that are looked at.
+#[derive(Default)]
+pub(super) struct Errors {
+    queue: VecDeque<Hash>,
+    running: Option<(JobId, Hash)>,
+    /// What was applied at the last look at all of them, and when the next one is due.
+    mark: Option<u64>,
+    due: Option<Timestamp>,
+}
+
+impl Errors {
+    pub(super) fn look_at(&mut self, errors: impl IntoIterator<Item = Hash>) {
+        for error in errors {
+            if !self.queue.contains(&error) {
+                self.queue.push_back(error);
+            }
+        }
+    }
+
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        self.due
+    }
+}
+
+impl Centre {
+    /// Starts the next look-up, one at a time.
+    pub(super) fn flag_sharers(&mut self, now: Timestamp, view: &impl View, out: &mut Vec<Output>) {
+        let mark = self.records_mark();
+        let errors = &mut self.evidence.errors;
+        if errors.mark != Some(mark) {
+            errors.mark = Some(mark);
+            let soon = later(now, limits::EVIDENCE_SWEEP_S);
+            errors.due = Some(errors.due.map_or(soon, |at| at.min(soon)));
+        }
+        // What is kept in this step is looked up in the next.
+        let committed = out.iter().any(|output| matches!(output, Output::Commit(_)));
+        if errors.running.is_some() || committed {
+            return;
+        }
+        if errors.due.is_some_and(|at| at <= now) {
+            errors.due = None;
+            errors.look_at(rows::errors(view));
+        }
+        while let Some(hash) = self.evidence.errors.queue.pop_front() {
+            let Some(Object::Reason(Reason { entry, .. })) = rows::read(&hash, view) else {
+                continue;
+            };
+            let (origin, entry, revision) = entry;
+            let id = self.job();
+            self.evidence.errors.running = Some((id, hash));
+            let job = Job::FlagSharers {
+                origin,
+                entry,
+                revision,
+            };
+            return out.push(Output::Spawn(id, job));
+        }
+    }
+
+    /// The error whose sharers a job looked up.
+    pub(in super::super) fn looked_up(&mut self, id: JobId) -> Option<Hash> {
+        let running = &mut self.evidence.errors.running;
+        let (_, hash) = running.take_if(|(job, _)| *job == id)?;
+        Some(hash)
+    }
+
+    /// Flags what shares a fingerprint with an error.
+    pub(in super::super) fn on_sharers(
+        &mut self,
+        error: Hash,
+        result: JobResult,
+        now: Timestamp,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) {
+        let JobResult::Sharers(sharers) = result else {
+            // It is looked up again with all others.
+            let soon = later(now, limits::EVIDENCE_SWEEP_S);
+            self.evidence.errors.due = Some(soon);
+            return;
+        };
+        let Some(Object::Reason(reason)) = rows::read(&error, view) else {
+            return;
+        };
+        let sharers = sharers.into_iter().take(limits::SHARERS);
+        self.flag(&error, &reason, sharers, view, out);
+    }
+
+    fn flag(
+        &self,
+        error: &Hash,
+        reason: &Reason,
+        sharers: impl Iterator<Item = (Origin, EntryId, Revision)>,
+        view: &impl View,
+        out: &mut Vec<Output>,
+    ) {
+        let mut batch = Batch::default();
+        let mut entries = Vec::new();
+        for (origin, entry, revision) in sharers {
+            let is_others = origin.centre() != &reason.by.centre;
+            if !is_others || rows::is_flagged(&origin, entry, error, view) {
+                continue;
+            }
+            let flag = Flag {
+                revision,
+                centre: reason.by.centre.clone(),
+                country: reason.by.country.clone(),
+                code: reason.code,
+            };
+            batch.push(rows::flag(&origin, entry, error, &flag));
+            entries.push((origin, entry));
+        }
+        if batch.is_empty() {
+            return;
+        }
+        out.push(Output::Commit(batch));
+        out.push(Output::Emit(Event::SharersFlagged {
+            origin: reason.entry.0.clone(),
+            entry: reason.entry.1,
+            flagged: entries.len() as u64,
+        }));
+        let changed = Changed {
+            entries,
+            ..Changed::default()
+        };
+        out.push(Output::EvidenceChanged(changed));
+    }
+}
