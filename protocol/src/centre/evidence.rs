@@ -275,11 +275,9 @@ impl Centre {
                 let maker = centre.as_str().as_bytes();
                 theirs.filter(|it| it.centre == maker).count()
             });
-            // What takes a dispute back always finds room, but once for each.
-            let most = match object.kind() {
-                Kind::Withdrawal => 2 * limits::EVIDENCE_PER_ENTRY,
-                _ => limits::EVIDENCE_PER_ENTRY,
-            };
+            // What takes a dispute back finds room beyond.
+            let takes_back = object.kind() == Kind::Withdrawal;
+            let most = limits::EVIDENCE_PER_ENTRY << u8::from(takes_back);
             if *said >= most {
                 return Err(too_many());
             }
