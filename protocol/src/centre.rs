@@ -57,7 +57,7 @@ pub use law::{Flow, PolicyStanding, documents as policy_documents};
 use matching::Matching;
 pub use matching::{
     ClassRow, MatchDay, MatchGrant, MatchGroup, MatchGroups, MatchRefusal, MatchRequest, Member,
-    MemberError,
+    MemberError, MemberId,
 };
 pub use publishing::{PublishAccess, Released, Unpublished};
 pub use recalls::RecallFault;

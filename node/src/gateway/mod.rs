@@ -31,6 +31,8 @@ pub(crate) mod problem;
 pub(crate) mod query;
 mod record;
 pub(crate) mod serve;
+#[cfg(test)]
+mod tests;
 pub(crate) mod token;
 
 pub use config::GatewayConfig;

@@ -88,6 +88,23 @@ impl Problem {
         }
     }
 
+    pub(crate) fn too_large() -> Self {
+        let detail = "the body is longer than this path reads";
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+    }
+
+    /// The request did not come whole, or its answer was not ready, in time.
+    pub(crate) fn too_long() -> Self {
+        Self {
+            retry_after: Some(5),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too-long",
+                "the request or its answer took too long",
+            )
+        }
+    }
+
     fn body(&self) -> Vec<u8> {
         let body = ProblemBody {
             kind: format!("urn:hashpact:problem:{}", self.code),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
@@ -70,13 +70,6 @@ impl Gateway {
         desk: &Desk,
         handle: Handle,
     ) -> Result<Self, StartHttpError> {
-        let config = config.clone().in_home(home);
-        let files = config.http.tls.clone();
-        let tls = files
-            .as_ref()
-            .map(|files| open_config(files).map(Arc::new))
-            .transpose()?
-            .map(RustlsConfig::from_config);
         let state = GatewayState {
             feed: Feed::new(Arc::clone(&handle.store)),
             handle,
@@ -84,15 +77,30 @@ impl Gateway {
             audit: desk.audit.clone(),
             clock: crate::clock::now,
         };
-        let (routes, document) = routes().split_for_parts();
+        let (closed, _) = routes().split_for_parts();
         let (open, _) = open_routes().split_for_parts();
-        let routes = layered(
-            routes.with_state(state.clone()),
-            open.with_state(state).merge(described(&document)),
-            desk,
-            desk.admission(&config.trusted_proxies),
-            config.http.bounds.request,
-        );
+        let closed = closed.with_state(state.clone());
+        let open = open.with_state(state).merge(described());
+        let config = config.clone().in_home(home);
+        let admission = desk.admission(&config.trusted_proxies);
+        Self::open(&config, desk, admission, closed, open)
+    }
+
+    /// Starts to serve these routes: `closed` to whoever is admitted, `open` to everybody. Paths are as they are.
+    pub(super) fn open(
+        config: &GatewayConfig,
+        desk: &Desk,
+        admission: Admission,
+        closed: Router,
+        open: Router,
+    ) -> Result<Self, StartHttpError> {
+        let files = config.http.tls.clone();
+        let tls = files
+            .as_ref()
+            .map(|files| open_config(files).map(Arc::new))
+            .transpose()?
+            .map(RustlsConfig::from_config);
+        let routes = layered(closed, open, desk, admission, config.http.bounds.request);
         let server = Server::open(&config.http, tls.clone(), routes)?;
         let reload = files
             .zip(tls)
@@ -100,6 +108,12 @@ impl Gateway {
         desk.listens(server.address());
         tracing::info!(address = %server.address(), "serving members over HTTP");
         Ok(Self { server, reload })
+    }
+
+    /// Where it listens.
+    #[cfg(test)]
+    pub(super) fn address(&self) -> std::net::SocketAddr {
+        self.server.address()
     }
 
     /// Accepts nothing more, lets requests under way end within the bound, then ends.
@@ -137,7 +151,7 @@ pub fn openapi() -> Document {
 }
 
 /// `GET /v1/openapi.json`.
-fn described(_: &Document) -> Router {
+fn described() -> Router {
     let text: Arc<str> = openapi().to_pretty_json().unwrap_or_default().into();
     let answer = move || async move {
         let headers = [
@@ -150,7 +164,7 @@ fn described(_: &Document) -> Router {
 }
 
 /// All layers around routes that ask for a credential and routes that do not.
-pub(super) fn layered(
+fn layered(
     closed: Router,
     open: Router,
     desk: &Desk,
@@ -175,15 +189,40 @@ async fn other_method() -> Problem {
 
 /// Bounds the time to an answer's head, and says what every answer says.
 async fn within(State(bound): State<Duration>, request: Request, next: Next) -> Response {
-    let mut response = match timeout(bound, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Problem::stopping().into_response(),
+    let mut response = match is_too_large(&request) {
+        true => Problem::too_large().into_response(),
+        false => match timeout(bound, next.run(request)).await {
+            Ok(response) => in_words(response),
+            Err(_) => Problem::too_long().into_response(),
+        },
     };
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let year = HeaderValue::from_static("max-age=31536000");
     headers.insert(STRICT_TRANSPORT_SECURITY, year);
     response
+}
+
+/// Whether a body says of itself that it is longer than any that is read.
+fn is_too_large(request: &Request) -> bool {
+    let length = request.headers().get(CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    length.is_some_and(|length| length > BODY_LEN_MAX as u64)
+}
+
+/// A refusal of the framework's own, which is a line of text, as a problem.
+fn in_words(response: Response) -> Response {
+    let status = response.status();
+    let content = response.headers().get(CONTENT_TYPE);
+    let is_text = content.is_some_and(|content| content.as_bytes().starts_with(b"text/plain"));
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large().into_response(),
+        _ if status.is_client_error() && is_text => {
+            let detail = "the request is not one that this path reads";
+            Problem::new(status, "request", detail).into_response()
+        }
+        _ => response,
+    }
 }
 
 /// Reads the certificate again when its files change. Files that do not fit each other are left until they do.

@@ -4,7 +4,8 @@
 //! Out of scope: the time of one request (`listen`), the size of files (`path`).
 //!
 //! A connection ends when nothing could be written to it for a while, whatever it sends: headers that drip, a reader that
-//! stopped and an idle connection all look like that. No connection lives long, so that a key that ended is asked again.
+//! stopped and an idle connection all look like that. A reader that takes little at a time is cut too: while bytes wait for
+//! it, it takes some in each such while. No connection lives long, so that a key that ended is asked again.
 
 use std::collections::BTreeMap;
 use std::future::{Ready, ready};
@@ -19,6 +20,9 @@ use axum_server::accept::Accept;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Bytes that a reader takes within [`Bounds::stall`] while more wait for it: some 2 KB a second.
+const TAKEN_MIN: usize = 64 * 1024;
 
 /// Bounds of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +147,15 @@ pub(super) struct Bounded {
     /// When its life ends.
     end: Instant,
     timer: Pin<Box<Sleep>>,
+    waiting: Option<Waiting>,
     _place: Place,
+}
+
+/// Bytes wait for a reader that takes them too slowly to say that it has stopped.
+#[derive(Clone, Copy)]
+struct Waiting {
+    since: Instant,
+    taken: usize,
 }
 
 impl Bounded {
@@ -155,6 +167,7 @@ impl Bounded {
             stall: bounds.stall,
             end,
             timer: Box::pin(sleep_until(end.min(begin + bounds.stall))),
+            waiting: None,
             _place: place,
         }
     }
@@ -168,9 +181,23 @@ impl Bounded {
     }
 
     fn wrote(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let now = Instant::now();
+        match (&written, &mut self.waiting) {
+            (Poll::Pending, None) => {
+                let (since, taken) = (now, 0);
+                self.waiting = Some(Waiting { since, taken });
+            }
+            (Poll::Ready(Ok(count)), Some(waiting)) => {
+                waiting.taken += count;
+                if waiting.taken >= TAKEN_MIN {
+                    self.waiting = None;
+                }
+            }
+            (Poll::Pending, Some(_)) | (Poll::Ready(_), _) => {}
+        }
         if matches!(written, Poll::Ready(Ok(count)) if count > 0) {
-            let next = Instant::now() + self.stall;
-            self.timer.as_mut().reset(next.min(self.end));
+            let since = self.waiting.map_or(now, |waiting| waiting.since);
+            self.timer.as_mut().reset(self.end.min(since + self.stall));
         }
         written
     }
@@ -212,7 +239,9 @@ impl AsyncWrite for Bounded {
         self.stream.is_write_vectored()
     }
 
+    /// Asked once all that waited is written: nothing waits for the reader.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.waiting = None;
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

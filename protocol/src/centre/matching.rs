@@ -35,7 +35,7 @@ use crate::lists::Set;
 use crate::policy::{Asker, MatchMode};
 use crate::psi::{Epoch, GroupId, RefusalCode, SessionId};
 
-pub use members::{Member, MemberError};
+pub use members::{Member, MemberError, MemberId};
 pub use rows::ClassRow;
 
 use open::Access;

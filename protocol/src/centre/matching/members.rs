@@ -33,6 +33,35 @@ pub struct Member {
     pub node_key: Option<PublicKey>,
 }
 
+/// The name of a member: well-formed, of one in the register or of none.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberId(String);
+
+impl MemberId {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for MemberId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::str::FromStr for MemberId {
+    type Err = MemberError;
+
+    fn from_str(text: &str) -> Result<Self, MemberError> {
+        let expected = "a name of 1 to 64 characters of a-z, 0-9 and '-'";
+        is_token(text, limits::MEMBER_BYTES)
+            .then(|| Self(text.to_owned()))
+            .ok_or(MemberError::Value { expected })
+    }
+}
+
 /// Why a member is not admitted or removed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MemberError {
@@ -80,6 +109,12 @@ impl Member {
         members
             .filter_map(|(_, value)| Self::from_bytes(value))
             .collect()
+    }
+
+    /// Its name, as one.
+    #[must_use]
+    pub fn name(&self) -> MemberId {
+        MemberId(self.id.clone())
     }
 
     /// The member as policies see it.
