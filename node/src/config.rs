@@ -43,6 +43,7 @@ struct File {
     #[serde(default)]
     witness: Vec<WitnessSection>,
     witness_roots: Option<PathBuf>,
+    subset: Option<SubsetSection>,
 }
 
 /// `[[witness]]`: where a witness of the roster that is no centre is reached.
@@ -69,6 +70,52 @@ struct HttpSection {
     key: Option<PathBuf>,
 }
 
+/// `[subset]`: what is published to members, and when.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SubsetSection {
+    quarantine_s: Option<u64>,
+    cap_per_origin_day: Option<u64>,
+}
+
+/// When entries are published to members, and how many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubsetConfig {
+    /// Seconds that a delta waits from when it may act here: time to take back what was a mistake.
+    pub quarantine_s: u64,
+    /// New entries of each other centre in a UTC day. Own entries have no cap.
+    pub cap_per_origin_day: u64,
+}
+
+impl Default for SubsetConfig {
+    fn default() -> Self {
+        Self {
+            quarantine_s: 3_600,
+            cap_per_origin_day: 50_000,
+        }
+    }
+}
+
+/// Most seconds of quarantine: a week.
+const QUARANTINE_MAX_S: u64 = 7 * 86_400;
+
+impl SubsetSection {
+    fn check(&self) -> Result<SubsetConfig, ConfigError> {
+        let usual = SubsetConfig::default();
+        let quarantine_s = self.quarantine_s.unwrap_or(usual.quarantine_s);
+        if quarantine_s > QUARANTINE_MAX_S {
+            return Err(ConfigError::Value {
+                field: "subset.quarantine_s",
+                fault: format!("at most {QUARANTINE_MAX_S}, a week"),
+            });
+        }
+        Ok(SubsetConfig {
+            quarantine_s,
+            cap_per_origin_day: self.cap_per_origin_day.unwrap_or(usual.cap_per_origin_day),
+        })
+    }
+}
+
 /// A configuration whose values are all well-formed.
 #[derive(Clone, Debug)]
 pub struct Checked {
@@ -86,6 +133,8 @@ pub struct Checked {
     pub http: Option<HttpConfig>,
     /// Where members are served, with paths as the file says them; nothing if they are not.
     pub gateway: Option<GatewayConfig>,
+    /// When entries are published to members, and how many.
+    pub subset: SubsetConfig,
     /// Keys of the logs outside the network that this node cosigns over HTTP.
     pub witnessed_logs: Vec<VerifierKey>,
     /// Where the roster's witnesses that are no centres are reached: submission prefixes (C2SP tlog-witness) by name.
@@ -142,6 +191,7 @@ impl File {
             addresses: self.addresses,
         };
         let mut checked = config.check()?;
+        checked.subset = self.subset.unwrap_or_default().check()?;
         checked.http = self.http.map(HttpSection::check).transpose()?;
         checked.gateway = self.gateway.map(GatewaySection::check).transpose()?;
         let keys = self.witnessed_log.iter();
@@ -247,6 +297,7 @@ impl Config {
             listen: listen.collect::<Result<_, _>>()?,
             addresses: self.addresses.clone(),
             http: None,
+            subset: SubsetConfig::default(),
             gateway: None,
             witnessed_logs: Vec::new(),
             witnesses: BTreeMap::new(),
@@ -277,6 +328,8 @@ impl Config {
              # again when its files change. Behind a proxy, from where it speaks: only then is X-Forwarded-For believed.\n\
              # [gateway]\n# listen = \"127.0.0.1:8443\"\n# certificate = \"gateway/certificate.pem\"\n# key = \"gateway/key.pem\"\n\
              # trusted_proxies = [\"127.0.0.1/32\"]\n\
+             \n# What members get: a delta waits so many seconds, and of each other centre so many new entries come a day.\n\
+             # [subset]\n# quarantine_s = 3600\n# cap_per_origin_day = 50000\n\
              \n# An auditor's witness, or another that is on the roster, over HTTP (C2SP tlog-witness).\n\
              # [[witness]]\n# name = \"auditor.example/w1\"\n# url = \"http://127.0.0.1:8090\"\n",
             self.centre,

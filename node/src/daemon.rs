@@ -50,6 +50,7 @@ use crate::http::{Admitted, Server};
 use crate::matching::{Answering, Idle};
 use crate::net::{Net, NetEvent, PeerId};
 use crate::store::Store;
+use crate::subset;
 
 pub(crate) use handle::{Ask, Pending};
 pub use handle::{AskError, Handle, Stopped};
@@ -100,6 +101,8 @@ pub struct Daemon {
     waiting: Waiting,
     /// Private matching, until it is started.
     matching: Option<(Answering, Idle)>,
+    /// Publishing to members, until it is started.
+    subset: Option<subset::Idle>,
 }
 
 impl Daemon {
@@ -127,9 +130,14 @@ impl Daemon {
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), RunError> {
         let matching = self.matching.take();
         let matching = matching.map(|(answering, idle)| idle.start(&answering));
+        let subset = self.subset.take();
+        let subset = subset.map(|idle| idle.start(self.handle()));
         let ended = self.follow_inputs(&mut stop).await;
         if let Some(matching) = matching {
             matching.stop().await;
+        }
+        if let Some(subset) = subset {
+            subset.stop().await;
         }
         ended?;
         if let Some(gateway) = self.gateway.take() {
@@ -217,6 +225,7 @@ impl Daemon {
                 committed.map_err(|_| RunError::Task)??;
                 self.maintain();
                 self.handle.matching.wake();
+                self.handle.subset.wake();
             } else {
                 rest.push(output);
             }
@@ -246,10 +255,12 @@ impl Daemon {
                 self.directory.set_members(self.centre.members());
                 self.net.set_peers(self.directory.peers(self.centre.id()));
                 self.handle.matching.change_members();
+                self.handle.subset.change();
             }
             // Facts of entries are asked for when they are needed; nothing here keeps them.
             Output::EvidenceChanged(_) => {}
             Output::RosterChanged => {
+                self.handle.subset.change();
                 self.admitted.set(self.centre.roster(), clock::now());
                 self.directory.set(self.centre.roster(), clock::now());
                 self.net.set_peers(self.directory.peers(self.centre.id()));
@@ -275,6 +286,13 @@ impl Daemon {
                 let access = self.centre.match_access(&asker, now, store);
                 // Where policy cannot be asked, nothing may be matched.
                 let _ = answer.send(access.unwrap_or_default());
+                None
+            }
+            Ask::PublishAccess(answer) => {
+                let access = self
+                    .centre
+                    .publish_access_of_all(clock::now(), &*self.store);
+                let _ = answer.send(access);
                 None
             }
             Ask::JobDone(id, result) => Some(Input::JobDone(id, result)),

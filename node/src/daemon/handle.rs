@@ -6,19 +6,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use hashpact_keys::Signer;
-use hashpact_protocol::centre::{Command, CommandError, JobId, JobResult, Outcome};
+use hashpact_keys::{Roster, Signer};
+use hashpact_protocol::centre::{Command, CommandError, JobId, JobResult, Outcome, PublishAccess};
 use hashpact_protocol::lists::Set;
-use hashpact_protocol::policy::{Asker, MatchMode};
+use hashpact_protocol::policy::{Asker, EngineError, MatchMode};
 use hashpact_protocol::psi::GroupId;
 use tokio::sync::{mpsc, oneshot};
 
-use super::Status;
 use super::reach::Reach;
+use super::{Directory, Status};
 use crate::config::Checked;
-use crate::matching::Desk;
+use crate::matching;
 use crate::store::Store;
-use crate::subset::Feed;
+use crate::subset::{Desk, Feed};
 
 /// Commands waiting for the loop: an operator and an ingest never have more under way.
 pub(super) const ASKS_WAITING: usize = 64;
@@ -32,6 +32,8 @@ pub(crate) enum Ask {
     Status(oneshot::Sender<Status>),
     /// What somebody may match now, by group of the manifest that is served.
     MatchAccess(Asker, oneshot::Sender<MatchAccess>),
+    /// What every member may have now.
+    PublishAccess(oneshot::Sender<Result<PublishAccess, EngineError>>),
     JobDone(JobId, JobResult),
 }
 
@@ -46,15 +48,17 @@ pub struct Handle {
     pub(crate) checked: Arc<Checked>,
     pub(crate) ingesting: Arc<AtomicBool>,
     /// Private matching: how it stands, and a new epoch.
-    pub(crate) matching: Desk,
+    pub(crate) matching: matching::Desk,
     /// Members over HTTP: their credentials and how the gateway stands.
     pub(crate) gateway: crate::gateway::desk::Desk,
     /// Signs receipts of what it has signed as a checkpoint.
     pub(crate) log_signer: Arc<Signer>,
     /// How other centres are asked to match.
     pub(crate) reach: Arc<Reach>,
-    /// What members are given.
-    pub(super) feed: Feed,
+    /// What members are given: how it stands, and what they are told.
+    pub(crate) subset: Desk,
+    /// Who is on the roster now.
+    pub(super) directory: Directory,
 }
 
 /// The loop has ended.
@@ -77,7 +81,7 @@ impl Handle {
     /// What members are given.
     #[must_use]
     pub fn feed(&self) -> Feed {
-        self.feed.clone()
+        self.subset.feed()
     }
 
     /// Runs a command in the core; the answer comes when its result is durable.
@@ -102,6 +106,24 @@ impl Handle {
         let ask = Ask::MatchAccess(asker, answer);
         self.asks.send(ask).await.map_err(|_| Stopped)?;
         answered.await.map_err(|_| Stopped)
+    }
+
+    /// What every member may have now.
+    ///
+    /// # Errors
+    /// [`Stopped`]; what policy cannot be asked about is the inner error.
+    pub(crate) async fn publish_access(
+        &self,
+    ) -> Result<Result<PublishAccess, EngineError>, Stopped> {
+        let (answer, answered) = oneshot::channel();
+        let ask = Ask::PublishAccess(answer);
+        self.asks.send(ask).await.map_err(|_| Stopped)?;
+        answered.await.map_err(|_| Stopped)
+    }
+
+    /// The roster in force.
+    pub(crate) fn roster(&self) -> Option<Arc<Roster>> {
+        self.directory.roster()
     }
 
     /// As [`Handle::command`], from a thread that may block; the answer is waited for later.

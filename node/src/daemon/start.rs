@@ -31,7 +31,7 @@ use crate::matching::check::Caches;
 use crate::net::{self, NetConfig, NetError};
 use crate::store::durable::Steps;
 use crate::store::{CommitError, OpenError, Store};
-use crate::subset::Feed;
+use crate::subset;
 use crate::witness::NodeWitnessError;
 
 /// How long a witness over HTTP may take to answer: it writes to a disk and signs.
@@ -225,6 +225,18 @@ impl From<CredentialError> for RunError {
     }
 }
 
+/// Asks witnesses over HTTP.
+fn witness_client(home: &Home, checked: &Checked) -> Result<HttpClient, ClientFilesError> {
+    HttpClient::new(&HttpClientConfig {
+        timeout: WITNESS_TIMEOUT,
+        identity: None,
+        roots: checked
+            .witness_roots
+            .as_ref()
+            .map(|path| home.path().join(path)),
+    })
+}
+
 impl Daemon {
     /// Opens everything and starts to listen. Call on a tokio runtime.
     ///
@@ -262,6 +274,10 @@ impl Daemon {
         let caches = Caches::new(home.match_cache(), keys.match_cache_key());
         let reach = Reach::new(directory.clone(), checked.centre.clone(), caches);
         let reach = Arc::new(reach);
+        let network = centre.roster().network;
+        let signer = keys.signer(KeyUse::Manifest)?;
+        let cursors = keys.cursor_key();
+        let subset = subset::Idle::new(&home.data(), &store, (network, signer), cursors, &steps);
         let handle = Handle {
             asks: asks_in,
             store: Arc::clone(&store),
@@ -271,9 +287,9 @@ impl Daemon {
             gateway: Desk::open(&home.data(), centre.members())?,
             log_signer: Arc::new(keys.signer(KeyUse::Log)?),
             reach: Arc::clone(&reach),
-            feed: Feed::new(Arc::clone(&store)),
+            subset: subset.desk(),
+            directory: directory.clone(),
         };
-        let network = centre.roster().network;
         let answering = parts.answering(handle.clone(), directory.clone(), network);
         let signer = keys.signer(KeyUse::Manifest)?;
         let building = parts.building(handle.clone(), keys.match_keys(), steps, network, signer);
@@ -285,14 +301,7 @@ impl Daemon {
         let (witness, routes) = stock::open(home, keys, &checked, centre.roster(), &mut seen)?;
         let http = serve_logs(home, &checked, admitted.clone(), routes)?;
         let gateway = serve_members(home, &handle)?;
-        let client = HttpClient::new(&HttpClientConfig {
-            timeout: WITNESS_TIMEOUT,
-            identity: None,
-            roots: checked
-                .witness_roots
-                .as_ref()
-                .map(|path| home.path().join(path)),
-        })?;
+        let client = witness_client(home, &checked)?;
         let urls = checked.witnesses.clone();
         let submissions = Arc::new(Submissions::new(Arc::clone(&store), client, urls));
         Ok(Self {
@@ -317,6 +326,7 @@ impl Daemon {
             witness,
             waiting: Waiting::default(),
             matching: Some((answering, building)),
+            subset: Some(subset),
         })
     }
 }

@@ -20,6 +20,7 @@ use crate::matching::{EpochSeal, IdKey, MatchKeys};
 use crate::store::StoreKeys;
 use crate::store::index::IndexKey;
 use crate::store::sealed::SealKey;
+use crate::subset::CursorKey;
 
 /// Every key of a node. Wiped when dropped; no Debug, no Clone.
 pub struct NodeKeys {
@@ -95,6 +96,14 @@ impl NodeKeys {
     #[must_use]
     pub fn match_cache_key(&self) -> CacheKey {
         CacheKey::derive(self.keys.storage())
+    }
+
+    /// The key that authenticates members' cursors, derived from the storage key.
+    #[must_use]
+    pub fn cursor_key(&self) -> CursorKey {
+        let derived =
+            blake3::derive_key("hashpact storage cursor v1", self.keys.storage().as_slice());
+        CursorKey::new(&Zeroizing::new(derived))
     }
 
     /// Puts a fresh seed in place of each of these keys; [`Home::reseal`] makes it last.

@@ -46,7 +46,7 @@ mod sections;
 mod served;
 mod sweep;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod upkeep;
 mod view;
 

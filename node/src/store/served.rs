@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hashpact_keys::Origin;
-use hashpact_protocol::delta::{RETRACTION_SECTION, Seq, withheld_section};
+use hashpact_protocol::delta::{RETRACTION_SECTION, Retraction, Seq, withheld_section};
 use hashpact_protocol::labels::ClassId;
 use hashpact_protocol::view::Holding;
 
@@ -15,7 +15,7 @@ use super::bodies::{self, BodyFault, DamagedBody, contents_of};
 use super::control::Folder;
 use super::layout::BodyKind;
 use super::sealed::{BodyFile, SealedError};
-use super::sections::holding;
+use super::sections::{decode_retractions, holding};
 use super::{ControlError, LookupError, Store};
 
 /// Bytes of a section that hold its class, form and count.
@@ -138,6 +138,56 @@ impl Store {
             .map(|signed| (u32::from(signed.class.0), withheld_section(signed)))
             .collect();
         Ok(Some(served))
+    }
+
+    /// The plaintext of a section of a body that was opened.
+    ///
+    /// # Errors
+    /// [`LookupError`].
+    pub fn section_of(
+        &self,
+        origin: &Origin,
+        seq: Seq,
+        body: &ServedBody,
+        class: u32,
+    ) -> Result<Vec<u8>, LookupError> {
+        let section = body.section(class);
+        section.map_err(|fault| damaged(origin, seq, fault))
+    }
+
+    /// How often a stored body was rewritten.
+    #[must_use]
+    pub fn body_version(&self, origin: &Origin, seq: Seq) -> u32 {
+        self.version(origin, seq)
+    }
+
+    /// The stored bodies that were rewritten, each with how often, and a number that changes whenever one is.
+    #[must_use]
+    pub fn rewritten(&self) -> (u64, BTreeMap<(Origin, Seq), u32>) {
+        let live = self.live();
+        (live.rewrites, live.versions.clone())
+    }
+
+    /// The number of commits that rewrote bodies.
+    #[must_use]
+    pub fn rewrites(&self) -> u64 {
+        self.live().rewrites
+    }
+
+    /// The retractions of a stored delta; none if nothing of it is stored.
+    ///
+    /// # Errors
+    /// [`LookupError`].
+    pub fn ended_by(&self, origin: &Origin, seq: Seq) -> Result<Vec<Retraction>, LookupError> {
+        let Some(body) = self.served_body(origin, seq)? else {
+            return Ok(Vec::new());
+        };
+        let class = RETRACTION_SECTION;
+        let section = self.section_of(origin, seq, &body, class)?;
+        decode_retractions(&section).ok_or_else(|| {
+            let (origin, fault) = (origin.clone(), BodyFault::Section { class });
+            DamagedBody { origin, seq, fault }.into()
+        })
     }
 
     /// Serves a stored body `rounds` times whole and, in turn, as often with `class` withheld, every section read and thrown

@@ -33,15 +33,15 @@ use super::*;
 
 const SECTION_OF_RETRACTIONS: u32 = 65_536;
 
-fn eu() -> Origin {
+pub(crate) fn eu() -> Origin {
     "eu.example/eu/1".parse().unwrap()
 }
 
-fn us() -> Origin {
+pub(crate) fn us() -> Origin {
     "us.example/us/1".parse().unwrap()
 }
 
-fn open(dir: &Path) -> Store {
+pub(crate) fn open(dir: &Path) -> Store {
     open_with(dir, Steps::default()).unwrap()
 }
 
@@ -53,12 +53,12 @@ fn open_with(dir: &Path, steps: Steps) -> Result<Store, OpenError> {
     Store::open(dir, keys, eu(), steps)
 }
 
-fn commit(store: &Store, writes: Vec<Write>) {
+pub(crate) fn commit(store: &Store, writes: Vec<Write>) {
     store.commit(testing::batch(writes)).unwrap();
 }
 
 /// Labels that differ by class.
-fn labels(class: u16) -> Labels {
+pub(crate) fn labels(class: u16) -> Labels {
     Labels {
         hops: u8::try_from(class % 4).unwrap(),
         ..testing::labels()
@@ -66,7 +66,12 @@ fn labels(class: u16) -> Labels {
 }
 
 /// The log grows by `leaves` and defines `classes`; its new head is witnessed.
-fn grown(store: &Store, origin: &Origin, leaves: &[Vec<u8>], classes: &[u16]) -> Vec<Write> {
+pub(crate) fn grown(
+    store: &Store,
+    origin: &Origin,
+    leaves: &[Vec<u8>],
+    classes: &[u16],
+) -> Vec<Write> {
     let before = store.log(origin);
     let files = |path: &str| store.log_file(origin, path);
     let appended = grow(&files, before.size, leaves).unwrap();
@@ -110,19 +115,19 @@ fn head(origin: &Origin, size: u64, root: [u8; 32]) -> SignedCheckpoint {
     .sign(&Signer::from_seed(&[5; 32]))
 }
 
-fn leaves(n: u8) -> Vec<Vec<u8>> {
+pub(crate) fn leaves(n: u8) -> Vec<Vec<u8>> {
     (0..n).map(|n| vec![n, 7]).collect()
 }
 
 /// A record whose fingerprints follow from `n`, at a revision.
-fn record(n: u64, revision: u32) -> Record {
+pub(crate) fn record(n: u64, revision: u32) -> Record {
     Record {
         revision: Revision(revision),
         ..testing::record(n)
     }
 }
 
-fn retraction(n: u64, revision: u32) -> Retraction {
+pub(crate) fn retraction(n: u64, revision: u32) -> Retraction {
     Retraction {
         entry: testing::record(n).entry,
         revision: Revision(revision),
@@ -130,20 +135,25 @@ fn retraction(n: u64, revision: u32) -> Retraction {
 }
 
 /// The MD5 and the SHA-256 of record `n`.
-fn prints(n: u64) -> Vec<Fingerprint> {
+pub(crate) fn prints(n: u64) -> Vec<Fingerprint> {
     testing::record(n).fields.matchable().cloned().collect()
 }
 
-fn entry(n: u64) -> EntryId {
+pub(crate) fn entry(n: u64) -> EntryId {
     testing::record(n).entry
 }
 
 /// A body as a peer would send it, verified and admitted.
-fn body(origin: &Origin, seq: u64, records: &[(u16, Record)], retractions: &[Retraction]) -> Write {
+pub(crate) fn body(
+    origin: &Origin,
+    seq: u64,
+    records: &[(u16, Record)],
+    retractions: &[Retraction],
+) -> Write {
     Write::Body(admitted(origin, seq, records, retractions, &[]))
 }
 
-fn admitted(
+pub(crate) fn admitted(
     origin: &Origin,
     seq: u64,
     records: &[(u16, Record)],
@@ -156,7 +166,7 @@ fn admitted(
 }
 
 /// A delta whose salts follow from its number: the same content has one table.
-fn sealed(
+pub(crate) fn sealed(
     origin: &Origin,
     seq: u64,
     records: &[(u16, Record)],
@@ -175,7 +185,7 @@ fn sealed(
 }
 
 /// The leaf of a delta, signed by the first centre.
-fn delta_leaf(origin: &Origin, seq: u64, table: ClassTable) -> Vec<u8> {
+pub(crate) fn delta_leaf(origin: &Origin, seq: u64, table: ClassTable) -> Vec<u8> {
     let setup = CentreSetup::numbered(0);
     let header = Header {
         network: network(1, true).0.roster().network,
@@ -192,7 +202,7 @@ fn delta_leaf(origin: &Origin, seq: u64, table: ClassTable) -> Vec<u8> {
     Leaf::Delta { header, table }.to_bytes().unwrap()
 }
 
-fn admit(origin: &Origin, seq: u64, table: ClassTable, bytes: Vec<u8>) -> AdmittedBody {
+pub(crate) fn admit(origin: &Origin, seq: u64, table: ClassTable, bytes: Vec<u8>) -> AdmittedBody {
     let expected = Expected {
         origin: origin.clone(),
         seq: Seq(seq),
@@ -205,7 +215,7 @@ fn admit(origin: &Origin, seq: u64, table: ClassTable, bytes: Vec<u8>) -> Admitt
 }
 
 /// A store whose logs define classes 0 to 3.
-fn with_classes(dir: &Path) -> Store {
+pub(crate) fn with_classes(dir: &Path) -> Store {
     let store = open(dir);
     for origin in [eu(), us()] {
         commit(&store, grown(&store, &origin, &leaves(1), &[0, 1, 2, 3]));

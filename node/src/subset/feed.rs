@@ -1,20 +1,19 @@
-//! What a gateway asks about a member's subset. Everything is synchronous and reads the disk: call it where blocking is allowed.
+//! What a gateway is told about a member's subset: the words of the questions and answers.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use hashpact_keys::{CentreId, Origin, Timestamp};
-use hashpact_protocol::centre::Unpublished;
+use hashpact_protocol::centre::{MemberId, Unpublished};
 use hashpact_protocol::delta::{Seq, TablePath};
-use hashpact_protocol::fingerprint::Fingerprint;
 use hashpact_protocol::labels::{ClassId, Labels, MediaKind};
 use hashpact_protocol::lists::Set;
 use hashpact_protocol::record::{EntryId, Revision};
 use hashpact_protocol::subset::{Manifest, ManifestError};
 
-use super::MemberId;
-use crate::store::{FoundEntry, LookupError, Store};
+use super::ledger::LedgerError;
+use crate::store::{FoundEntry, LookupError};
 
 /// How much of a subset one page holds, at most; the first change is always there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -305,132 +304,18 @@ pub enum FeedError {
     /// The store.
     #[error(transparent)]
     Store(#[from] LookupError),
+    /// The ledger.
+    #[error(transparent)]
+    Rows(#[from] LedgerError),
     /// The manifest.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-}
-
-/// What is published here, for those who serve it; clones share it.
-#[derive(Clone)]
-pub struct Feed {
-    store: Arc<Store>,
-}
-
-impl Feed {
-    /// Of a node's store.
-    #[must_use]
-    pub fn new(store: Arc<Store>) -> Self {
-        Self { store }
-    }
-
-    /// What a member has, signed.
-    ///
-    /// # Errors
-    /// [`FeedError`].
-    pub fn manifest(&self, _: &MemberId, _: Timestamp) -> Result<SignedManifest, FeedError> {
-        Err(FeedError::NotReady)
-    }
-
-    /// What has changed behind a cursor; without one all that a member has, and only what is live.
-    ///
-    /// # Errors
-    /// [`FeedError`].
-    pub fn changes(&self, _: &MemberId, _: Option<&Cursor>, _: Bound) -> Result<Page, FeedError> {
-        Err(FeedError::NotReady)
-    }
-
-    /// The entries whose latest change a member saw in `from <= second < to`, at most `size`, behind `after`.
-    ///
-    /// # Errors
-    /// [`FeedError`]; [`FeedError::Future`] if `to` is more than a minute ahead.
-    pub fn window(
-        &self,
-        _: &MemberId,
-        _: u64,
-        _: u64,
-        _: Option<WindowKey>,
-        _: usize,
-    ) -> Result<Window, FeedError> {
-        Err(FeedError::NotReady)
-    }
-
-    /// The entries with this fingerprint that a member may have.
-    ///
-    /// # Errors
-    /// [`FeedError`].
-    pub fn find(&self, _: &MemberId, print: &Fingerprint) -> Result<Vec<FoundEntry>, FeedError> {
-        self.store.lookup(print)?;
-        Err(FeedError::NotReady)
-    }
-
-    /// An entry, if a member may have it.
-    ///
-    /// # Errors
-    /// [`FeedError`].
-    pub fn visible(
-        &self,
-        _: &MemberId,
-        _: &Origin,
-        _: EntryId,
-    ) -> Result<Option<FoundEntry>, FeedError> {
-        Err(FeedError::NotReady)
-    }
-
-    /// What others say of an entry that is published.
-    ///
-    /// # Errors
-    /// [`FeedError`].
-    pub fn marks(&self, _: &Origin, _: EntryId) -> Result<Marks, FeedError> {
-        Err(FeedError::NotReady)
-    }
-
-    /// Calls `each` with every entry that a member may have now, until it says false.
-    ///
-    /// # Errors
-    /// [`FeedError`].
-    pub fn live(
-        &self,
-        _: &MemberId,
-        _: &mut dyn FnMut(FoundEntry) -> bool,
-    ) -> Result<(), FeedError> {
-        Err(FeedError::NotReady)
-    }
-
-    /// A member has applied all up to a cursor: nothing that was taken back before matches there any more.
-    ///
-    /// # Errors
-    /// [`FeedError`].
-    pub fn acknowledge(&self, _: &MemberId, _: &Cursor) -> Result<Acknowledged, FeedError> {
-        Err(FeedError::NotReady)
-    }
-
-    /// Up to where a member has acknowledged; nothing if it never did.
-    ///
-    /// # Errors
-    /// [`FeedError`].
-    pub fn acknowledged(&self, _: &MemberId) -> Result<Option<Acknowledged>, FeedError> {
-        Err(FeedError::NotReady)
-    }
-
-    /// The members that have not acknowledged each retraction and withdrawal of what they had.
-    ///
-    /// # Errors
-    /// [`FeedError`].
-    pub fn owing(&self, _: Timestamp) -> Result<Vec<Owing>, FeedError> {
-        Err(FeedError::NotReady)
-    }
-
-    /// How much a member may have.
-    ///
-    /// # Errors
-    /// [`FeedError`].
-    pub fn access(&self, _: &MemberId) -> Result<Access, FeedError> {
-        Err(FeedError::NotReady)
-    }
-
-    /// A number that is another one whenever what is published, or to whom, has changed.
-    #[must_use]
-    pub fn generation(&self) -> u64 {
-        0
-    }
+    /// What is published and what is stored do not agree: the log does not name a delta of which entries are published.
+    #[error("the log of {origin} does not hold delta {seq}, of which entries are published")]
+    Delta {
+        /// The log.
+        origin: Origin,
+        /// The delta.
+        seq: Seq,
+    },
 }

@@ -1,0 +1,212 @@
+//! What publishes: one thread that follows the store, policy and evidence, and writes the ledger.
+//!
+//! It goes round: who may see what (asked of the core), what was taken back, which deltas are new and which have waited
+//! long enough. What goes is written before what comes. Every write is one transaction and may be made again, so a crash loses
+//! nothing but the time since the last one. A round that fails is told of and tried again.
+//!
+//! | file | answers |
+//! |---|---|
+//! | `access` | who may see what, from now on |
+//! | `follow` | what the logs and bodies took back, and what is new |
+//! | `facts` | what is computed of one entry |
+//! | `release` | which entries of a delta are published, and as what |
+//!
+//! In scope: when something is published. Out of scope: what members are told (`reader`, `changes`, `window`).
+
+mod access;
+mod facts;
+mod follow;
+mod release;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use hashpact_keys::{Jurisdiction, Origin, Roster};
+use hashpact_protocol::centre::PublishAccess;
+use hashpact_protocol::policy::EngineError;
+use hashpact_protocol::record::EntryId;
+use hashpact_protocol::view::View as _;
+
+use super::desk::{Capped, Progress, Signals};
+use super::ledger::{Ledger, LedgerError};
+use super::reader::Shared;
+use crate::clock;
+use crate::config::SubsetConfig;
+use crate::daemon::{Handle, Stopped};
+use crate::store::LookupError;
+
+/// A round is made at the latest after this long: grants and holds end by the clock.
+const ROUND_EVERY: Duration = Duration::from_secs(30);
+/// How long commits are gathered before a round: an ingest makes many.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// Why a round failed. Nothing that was published is lost.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PublishError {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// Policy cannot be asked.
+    #[error("policy: {0}")]
+    Policy(#[from] EngineError),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// A stored section that was good when it was stored.
+    #[error("a stored section of delta {seq} of {origin} does not read")]
+    Section { origin: Origin, seq: u64 },
+}
+
+/// What a publisher asks besides the store.
+pub(super) struct Sources {
+    pub(super) config: SubsetConfig,
+    /// The law of this centre.
+    pub(super) home: Jurisdiction,
+    /// What the core says that members may have.
+    pub(super) access: Box<dyn FnMut() -> AccessAnswer + Send>,
+    pub(super) roster: Box<dyn Fn() -> Option<Arc<Roster>> + Send>,
+    /// Seconds since 1970.
+    pub(super) clock: Box<dyn Fn() -> u64 + Send>,
+}
+
+/// What the core says, unless the node stops or policy cannot be asked.
+pub(super) type AccessAnswer = Result<Result<PublishAccess, EngineError>, Stopped>;
+
+impl Sources {
+    /// Of a running node. Call on a tokio runtime; asked from another thread.
+    pub(super) fn of(asks: Handle, runtime: tokio::runtime::Handle) -> Self {
+        let asked = asks.clone();
+        Self {
+            config: asks.checked.subset.clone(),
+            home: asks.checked.jurisdiction.clone(),
+            access: Box::new(move || runtime.block_on(asked.publish_access())),
+            roster: Box::new(move || asks.roster()),
+            clock: Box::new(|| clock::now().get()),
+        }
+    }
+}
+
+/// The one that publishes.
+pub(super) struct Publisher {
+    shared: Arc<Shared>,
+    ledger: Arc<Ledger>,
+    signals: Arc<Signals>,
+    sources: Sources,
+    /// What the last answer about access rests on.
+    asked: Option<access::Asked>,
+    /// Rewrites of bodies that were looked after.
+    rewrites: Option<u64>,
+    /// Entries about which something is said anew.
+    evidence: BTreeSet<(Origin, EntryId)>,
+    capped: BTreeMap<Origin, Capped>,
+}
+
+impl Publisher {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        ledger: Arc<Ledger>,
+        signals: Arc<Signals>,
+        sources: Sources,
+    ) -> Self {
+        Self {
+            shared,
+            ledger,
+            signals,
+            sources,
+            asked: None,
+            rewrites: None,
+            evidence: BTreeSet::new(),
+            capped: BTreeMap::new(),
+        }
+    }
+
+    /// Goes round until the node stops.
+    pub(super) fn run(mut self, wakes: &Receiver<()>) {
+        loop {
+            let wait = match self.round() {
+                Ok(wait) => {
+                    self.signals.fault(None);
+                    wait
+                }
+                Err(PublishError::Stopped(_)) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "what is published is not up to date, and is tried again");
+                    self.signals.fault(Some(error.to_string()));
+                    ROUND_EVERY
+                }
+            };
+            match wakes.recv_timeout(wait) {
+                Ok(()) => std::thread::sleep(SETTLE),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            while wakes.try_recv().is_ok() {}
+        }
+    }
+
+    /// One round; says how long until the next one is due.
+    pub(super) fn round(&mut self) -> Result<Duration, PublishError> {
+        self.evidence.extend(self.signals.take_evidence());
+        self.follow_access()?;
+        let origins: Vec<Origin> = self.shared.store.counts().into_keys().collect();
+        for origin in &origins {
+            self.take_back(origin)?;
+        }
+        self.follow_bodies()?;
+        self.judge_again()?;
+        for origin in &origins {
+            self.see(origin)?;
+        }
+        let mut due = None;
+        for origin in &origins {
+            let next = self.release_due(origin)?;
+            due = [due, next].into_iter().flatten().min();
+        }
+        self.show()?;
+        let now = self.now();
+        let wait = due.map_or(ROUND_EVERY, |due: u64| {
+            Duration::from_secs(due.saturating_sub(now).max(1))
+        });
+        Ok(wait.min(ROUND_EVERY))
+    }
+
+    /// Between two writes of a long round: what must not wait.
+    fn go_on(&mut self) -> Result<(), PublishError> {
+        if self.signals.is_stopping() {
+            return Err(Stopped.into());
+        }
+        self.follow_access()
+    }
+
+    fn now(&self) -> u64 {
+        (self.sources.clock)()
+    }
+
+    fn is_own(&self, origin: &Origin) -> bool {
+        self.shared.store.own_origin() == origin
+    }
+
+    fn show(&self) -> Result<(), PublishError> {
+        let reading = self.ledger.read()?;
+        let mut waiting = 0;
+        for origin in self.shared.store.counts().keys() {
+            if let Some(number) = reading.names.number(origin) {
+                waiting += reading.waiting(number)?.len() as u64;
+            }
+        }
+        self.signals.show(Progress {
+            entries: reading.counts()?.values().sum(),
+            waiting,
+            capped: self.capped.values().cloned().collect(),
+        });
+        Ok(())
+    }
+
+    /// The size of a log that a quorum has seen.
+    fn witnessed(&self, origin: &Origin) -> u64 {
+        let head = self.shared.store.log(origin).witnessed;
+        head.map_or(0, |head| head.checkpoint().size)
+    }
+}
