@@ -71,7 +71,7 @@ impl Gateway {
         handle: Handle,
     ) -> Result<Self, StartHttpError> {
         let state = GatewayState {
-            feed: Feed::new(Arc::clone(&handle.store)),
+            feed: handle.feed(),
             handle,
             members: desk.members.clone(),
             audit: desk.audit.clone(),

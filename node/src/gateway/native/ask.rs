@@ -39,7 +39,10 @@ pub(in crate::gateway) fn problem(error: &FeedError) -> Problem {
             retry_after: Some(2),
             ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", text)
         },
-        FeedError::Store(_) | FeedError::Manifest(_) => {
+        FeedError::Store(_)
+        | FeedError::Rows(_)
+        | FeedError::Manifest(_)
+        | FeedError::Delta { .. } => {
             tracing::error!(%error, "a member got no answer");
             Problem::failed()
         }
