@@ -27,7 +27,7 @@ mod wire;
 
 pub use draft::Draft;
 pub use error::EvidenceError;
-pub use known::{About, Known, Told, Votes, known, object, objects_of, opted_in, surge};
+pub use known::{About, Known, Told, Votes, is_heard, known, object, objects_of, opted_in, surge};
 pub use object::{
     Answer, By, Code, Dispute, Feedback, Field, Kind, Member, Object, Reason, Verdict, Vote,
     Withdrawal,

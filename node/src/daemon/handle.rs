@@ -58,7 +58,7 @@ pub struct Handle {
     /// What members are given: how it stands, and what they are told.
     pub(crate) subset: Desk,
     /// Who is on the roster now.
-    pub(super) directory: Directory,
+    pub(crate) directory: Directory,
 }
 
 /// The loop has ended.

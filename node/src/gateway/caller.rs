@@ -107,6 +107,11 @@ impl Caller {
             .ok_or_else(|| Problem::new(StatusCode::FORBIDDEN, "no-lookup", detail))
     }
 
+    /// The name under which other centres learn of the member.
+    pub(crate) fn pseudonym(&self) -> hashpact_protocol::evidence::Member {
+        self.admission.credentials.pseudonym(&self.member)
+    }
+
     /// Takes more units of the day, as one for each fingerprint that is looked up.
     ///
     /// # Errors

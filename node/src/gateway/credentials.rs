@@ -12,15 +12,18 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use hashpact_keys::Timestamp;
 use ipnet::IpNet;
-use redb::{Database, ReadableTable as _, TableDefinition};
+use redb::{Database, ReadableTable as _, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::allowance::{Allowance, Charge, Today};
+use super::pseudonym::Pseudonyms;
 use super::token::{CredentialId, SecretHash, Token};
 use crate::subset::MemberId;
 
 const CREDENTIALS: TableDefinition<u32, &[u8]> = TableDefinition::new("credentials");
+/// One row: what pseudonyms of members are made with.
+const PSEUDONYMS: TableDefinition<(), &[u8; 32]> = TableDefinition::new("pseudonyms");
 /// Day, and units written down as used on it.
 const USED: TableDefinition<u32, (u64, u64)> = TableDefinition::new("used");
 
@@ -155,6 +158,7 @@ struct Inner {
     /// Held while the file is changed, so that memory and disk change in one order.
     writing: Mutex<()>,
     live: RwLock<BTreeMap<CredentialId, Arc<Credential>>>,
+    pseudonyms: Pseudonyms,
 }
 
 impl Credentials {
@@ -184,14 +188,21 @@ impl Credentials {
                 table.remove(id)?;
             }
         }
+        let pseudonyms = Pseudonyms::new(pseudonym_key(&write)?);
         write.commit()?;
         Ok(Self {
             inner: Arc::new(Inner {
                 database,
                 writing: Mutex::default(),
                 live: RwLock::new(live),
+                pseudonyms,
             }),
         })
+    }
+
+    /// The name under which other centres learn of a member.
+    pub(crate) fn pseudonym(&self, member: &MemberId) -> hashpact_protocol::evidence::Member {
+        self.inner.pseudonyms.of(member)
     }
 
     /// Issues a credential. The token is shown here and never again.
@@ -383,6 +394,19 @@ impl Credential {
     pub(crate) fn charge(&self, units: u64, now: Timestamp) -> Charge {
         self.allowance.charge(units, now)
     }
+}
+
+/// The key of the pseudonyms, made with the file.
+fn pseudonym_key(write: &WriteTransaction) -> Result<Zeroizing<[u8; 32]>, CredentialError> {
+    let mut table = write.open_table(PSEUDONYMS)?;
+    let kept = table.get(())?.map(|row| Zeroizing::new(*row.value()));
+    if let Some(key) = kept {
+        return Ok(key);
+    }
+    let mut key = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *key).map_err(CredentialError::Random)?;
+    table.insert((), &*key)?;
+    Ok(key)
 }
 
 fn load(

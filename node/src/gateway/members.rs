@@ -1,6 +1,6 @@
 //! The members in the register, as the gateway needs them: shared, and set by the loop.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use hashpact_protocol::centre::Member;
@@ -10,29 +10,24 @@ use crate::subset::MemberId;
 /// Who is a member now.
 #[derive(Clone, Default)]
 pub(crate) struct Members {
-    inner: Arc<RwLock<BTreeMap<MemberId, Member>>>,
+    inner: Arc<RwLock<BTreeSet<MemberId>>>,
 }
 
 impl Members {
     /// Takes the register.
     pub(crate) fn set<'m>(&self, members: impl Iterator<Item = &'m Member>) {
         // A member of the register has a name that is one.
-        let named = |member: &Member| Some((member.id.parse().ok()?, member.clone()));
-        let all = members.filter_map(named).collect();
+        let all = members.filter_map(|member| member.id.parse().ok());
+        let all = all.collect();
         // Members are replaced whole, so a writer that panicked left them whole.
         *self.inner.write().unwrap_or_else(PoisonError::into_inner) = all;
     }
 
     pub(crate) fn contains(&self, id: &MemberId) -> bool {
-        self.read().contains_key(id)
+        self.read().contains(id)
     }
 
-    /// One of them.
-    pub(crate) fn member(&self, id: &MemberId) -> Option<Member> {
-        self.read().get(id).cloned()
-    }
-
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<MemberId, Member>> {
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeSet<MemberId>> {
         self.inner.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -13,6 +13,7 @@
 //! | `allowance` | rates, quotas and streams |
 //! | `audit`, `record` | one line for each request |
 //! | `problem`, `query` | how a request is refused and how it is read |
+//! | `vote`, `pseudonym` | what a member says of an entry, and under which name others learn it |
 //! | `members` | the register, shared |
 //! | `desk` | the gateway as the rest of the node sees it |
 //! | `serve` | routes, layers, certificates, start and end |
@@ -28,12 +29,14 @@ pub(crate) mod desk;
 pub(crate) mod members;
 pub(crate) mod native;
 pub(crate) mod problem;
+mod pseudonym;
 pub(crate) mod query;
 mod record;
 pub(crate) mod serve;
 #[cfg(test)]
 mod tests;
 pub(crate) mod token;
+pub(crate) mod vote;
 
 pub use config::GatewayConfig;
 pub use credentials::{Described, Terms};

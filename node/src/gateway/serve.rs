@@ -28,7 +28,6 @@ use super::audit::AuditLog;
 use super::caller::{Admission, admit};
 use super::config::GatewayConfig;
 use super::desk::Desk;
-use super::members::Members;
 use super::native;
 use super::problem::Problem;
 use super::record::record;
@@ -48,8 +47,6 @@ pub(crate) struct GatewayState {
     pub(crate) feed: Feed,
     /// The core and the store.
     pub(crate) handle: Handle,
-    /// Who is a member.
-    pub(crate) members: Members,
     /// Where lines about look-ups go.
     pub(crate) audit: AuditLog,
     /// What time it is.
@@ -73,7 +70,6 @@ impl Gateway {
         let state = GatewayState {
             feed: handle.feed(),
             handle,
-            members: desk.members.clone(),
             audit: desk.audit.clone(),
             clock: crate::clock::now,
         };

@@ -208,6 +208,12 @@ pub fn object(view: &impl View, hash: &Hash) -> Option<Object> {
     rows::read(hash, view)
 }
 
+/// Whether a centre has said that it has an object of ours.
+#[must_use]
+pub fn is_heard(view: &impl View, hash: &Hash, at: &CentreId) -> bool {
+    rows::is_heard(at, hash, view)
+}
+
 /// Every object about an entry that is kept here, whatever the revision: for the people of this centre and for nobody else.
 #[must_use]
 pub fn objects_of(view: &impl View, origin: &Origin, entry: EntryId) -> Vec<Told> {

@@ -2,6 +2,7 @@
 
 mod ack;
 pub(in crate::gateway) mod ask;
+mod feedback;
 mod forms;
 mod health;
 mod labels;
@@ -23,6 +24,8 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
         .routes(routes!(stream::changes))
         .routes(routes!(ack::ack))
         .routes(routes!(lookup::lookup))
+        .routes(routes!(feedback::feedback))
+        .routes(routes!(feedback::fate))
 }
 
 /// Those that do not.

@@ -53,26 +53,7 @@ pub(super) fn change(out: &mut Vec<u8>, change: &Change) {
             }
             e.ok()
         })),
-        Change::Pack {
-            origin,
-            seq,
-            class,
-            count,
-            path,
-            section,
-            ..
-        } => out.extend(encode(|e| {
-            e.map(7)?.str("kind")?.str("pack")?;
-            e.str("origin")?.str(origin.as_str())?;
-            e.str("seq")?.u64(seq.0)?;
-            e.str("class")?.u16(class.0)?;
-            e.str("count")?.u64(*count)?;
-            e.str("path")?.array(path.steps().len() as u64)?;
-            for step in path.steps() {
-                e.bytes(&step)?;
-            }
-            e.str("section")?.bytes(section)?.ok()
-        })),
+        Change::Pack { .. } => pack(out, change),
         Change::Retraction {
             origin,
             seq,
@@ -105,6 +86,33 @@ pub(super) fn change(out: &mut Vec<u8>, change: &Change) {
             e.str("flagged")?.bool(*flagged)?.ok()
         })),
     }
+}
+
+fn pack(out: &mut Vec<u8>, change: &Change) {
+    let Change::Pack {
+        origin,
+        seq,
+        class,
+        count,
+        path,
+        section,
+        ..
+    } = change
+    else {
+        return;
+    };
+    out.extend(encode(|e| {
+        e.map(7)?.str("kind")?.str("pack")?;
+        e.str("origin")?.str(origin.as_str())?;
+        e.str("seq")?.u64(seq.0)?;
+        e.str("class")?.u16(class.0)?;
+        e.str("count")?.u64(*count)?;
+        e.str("path")?.array(path.steps().len() as u64)?;
+        for step in path.steps() {
+            e.bytes(&step)?;
+        }
+        e.str("section")?.bytes(section)?.ok()
+    }));
 }
 
 fn retraction(
