@@ -326,6 +326,7 @@ impl Centre {
     fn on_undelivered(&mut self, peer: &CentreId, view: &impl View, out: &mut Vec<Output>) {
         if self.peers.contains_key(peer) {
             self.tell_forks(peer, view, out);
+            self.evidence_up(peer);
             self.tell.insert(peer.clone());
         }
     }

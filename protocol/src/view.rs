@@ -212,13 +212,14 @@ pub trait View {
     fn manifests(&self, origin: &Origin, newest: usize) -> Vec<(u64, Vec<u8>)>;
     /// What is held of a delta, class by class in order; `None` if its body is not stored.
     fn holdings(&self, origin: &Origin, seq: Seq) -> Option<Vec<Holding>>;
-    /// The class in which a revision of an entry stands here, retracted or not; without a revision the newest one's.
-    fn class_of(
+    /// The delta and the class in which a revision of an entry stands here, retracted or not; without a revision the newest
+    /// one's.
+    fn place_of(
         &self,
         origin: &Origin,
         entry: EntryId,
         revision: Option<Revision>,
-    ) -> Option<ClassId>;
+    ) -> Option<(Seq, ClassId)>;
     /// A small object that was kept.
     fn kept(&self, shelf: Shelf, key: &[u8]) -> Option<Vec<u8>>;
     /// What is kept on a shelf under keys that begin with `prefix`, by key.

@@ -136,11 +136,14 @@ pub struct ProfileResult {
 pub struct SealedResult {
     /// Disclosure records.
     pub disclosures: u64,
-    /// Commitments of other objects: recalls and acknowledgements.
+    /// Commitments of other objects: recalls and acknowledgements, what is said of entries, orders.
     pub commitments: u64,
     /// Match session records.
     #[serde(default)]
     pub sessions: u64,
+    /// Orders of two people among what was opened: holds, lifts, opt-ins, surges. Not for publication.
+    #[serde(default)]
+    pub orders: u64,
     /// Opened.
     pub opened: u64,
     /// Not opened, although the auditor was given openings of this piece of the log.

@@ -235,16 +235,17 @@ impl Store {
         Ok(None)
     }
 
-    /// The class in which a revision of an entry stands here, retracted or not; without a revision the newest one's.
+    /// The delta and the class in which a revision of an entry stands here, retracted or not; without a revision the newest
+    /// one's.
     ///
     /// # Errors
     /// [`LookupError`].
-    pub(super) fn lookup_class(
+    pub(super) fn lookup_place(
         &self,
         origin: &Origin,
         entry: EntryId,
         revision: Option<Revision>,
-    ) -> Result<Option<ClassId>, LookupError> {
+    ) -> Result<Option<(Seq, ClassId)>, LookupError> {
         let Some(key) = self.entry_key(origin, entry) else {
             return Ok(None);
         };
@@ -252,7 +253,7 @@ impl Store {
             let asked = (origin, entry);
             self.newest_of(asked, revision, &key, places, retracted)
         })?;
-        Ok(found.map(|found| found.class))
+        Ok(found.map(|found| (found.seq, found.class)))
     }
 
     /// The entries of other centres that match and share a cryptographic fingerprint with an entry which was retracted up

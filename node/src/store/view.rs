@@ -67,13 +67,13 @@ impl View for Store {
         self.fail_closed(self.read_holdings(origin, seq))
     }
 
-    fn class_of(
+    fn place_of(
         &self,
         origin: &Origin,
         entry: EntryId,
         revision: Option<Revision>,
-    ) -> Option<ClassId> {
-        self.fail_closed(self.lookup_class(origin, entry, revision))
+    ) -> Option<(Seq, ClassId)> {
+        self.fail_closed(self.lookup_place(origin, entry, revision))
     }
 
     fn kept(&self, shelf: Shelf, key: &[u8]) -> Option<Vec<u8>> {

@@ -38,6 +38,8 @@ pub struct Seals {
     pub commitments: u64,
     /// Match session records.
     pub sessions: u64,
+    /// Orders of two people among what was opened: holds above all, which nobody but centres and auditors may know of.
+    pub orders: u64,
     /// Opened by what the auditor was given.
     pub opened: u64,
     /// Not opened, although the auditor was given openings of these leaves.
@@ -246,6 +248,10 @@ impl Ledger {
         let fits = match opening.object {
             Object::Statement(_) => is_disclosure,
             Object::Recall(_) | Object::Acknowledgement(_) => !is_disclosure && !is_session,
+            Object::Said(kind) => {
+                self.seals.orders += u64::from(kind.is_order());
+                !is_disclosure && !is_session
+            }
             Object::Session => is_session,
             Object::Unknown => true,
         };

@@ -16,6 +16,7 @@ use super::finding::{DisclosureFault, Finding, FindingKind};
 use super::place::Place;
 use crate::b3::Hash;
 use crate::delta::Seq;
+use crate::evidence::{self, Kind};
 use crate::psi::{SessionId, SessionRecord};
 use crate::transfer::{self, Acknowledgement, Recall, Statement};
 use crate::verify::LeafFault;
@@ -26,6 +27,8 @@ pub(super) enum Object {
     Statement(Hash),
     Recall(Hash),
     Acknowledgement(Hash),
+    /// What a centre said of an entry, or what two people of it ordered.
+    Said(Kind),
     /// One side of a match session.
     Session,
     /// Nothing that this version reads, or not signed as it must be: told where it was opened.
@@ -200,6 +203,9 @@ impl Openings {
                 .insert(hash, (said, origin.clone(), leaf));
             return Ok(Object::Acknowledgement(hash));
         }
+        if let Some(kind) = Kind::claimed(signed) {
+            return said(signed, chain, (origin, leaf)).map(|()| Object::Said(kind));
+        }
         // A session record is not signed: the leaf that seals it is its centre's.
         let record = SessionRecord::from_bytes(signed);
         let record = record.map_err(|_| DisclosureFault::OpenedOther)?;
@@ -236,6 +242,33 @@ impl Openings {
         self.statements.insert(hash, held);
         Ok(hash)
     }
+}
+
+/// Checks an object that travels beside deltas: two people sign what takes two, for no longer than may be, and what a centre
+/// seals in its log is its own.
+fn said(
+    signed: &[u8],
+    chain: &Chain,
+    (origin, leaf): (&Origin, u64),
+) -> Result<(), Box<FindingKind>> {
+    let said = evidence::Object::from_store(signed).map_err(DisclosureFault::Said)?;
+    // Clocks are not judged here: what is dated ahead was no use to whoever made it.
+    let now = Timestamp::new(u64::MAX);
+    let opened = under(chain, said.made_at(), |roster| {
+        evidence::Object::open(signed, roster, now)
+    });
+    let (said, _) = opened.map_err(DisclosureFault::Said)?;
+    let centre = said.centre();
+    if centre != origin.centre() {
+        let centre = centre.clone();
+        return Err(DisclosureFault::SaidByOther { centre }.into());
+    }
+    evidence::Object::signers(signed)
+        .into_iter()
+        .try_for_each(|key| {
+            let own = Some((origin.clone(), leaf));
+            Signature { key, own }.check(chain)
+        })
 }
 
 /// A signature that a revocation may have made void: it counts in leaves of the signer's own log.

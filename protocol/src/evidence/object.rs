@@ -1,7 +1,8 @@
 //! Which objects there are, and what each says: ids and closed lists only.
 
-use hashpact_keys::{CentreId, Context, Jurisdiction, NetworkId, Origin};
+use hashpact_keys::{CentreId, Context, Jurisdiction, NetworkId, Origin, Timestamp};
 
+use super::DAY_S;
 use super::order::{Hold, Lift, OptIn, OrderBy, Surge};
 use crate::Hash;
 use crate::assess::{Attestation, Attested, Subject};
@@ -322,6 +323,16 @@ impl Object {
             Maker::Attestation(attestation) => attestation.network,
             Maker::One(by) => by.network,
             Maker::Two(by) => by.network,
+        }
+    }
+
+    /// When it was made at the latest: of days their end.
+    pub(crate) fn made_at(&self) -> Timestamp {
+        let end = |day: u32| Timestamp::new((u64::from(day) + 1) * DAY_S - 1);
+        match self.maker() {
+            Maker::Attestation(attestation) => end(attestation.day),
+            Maker::One(by) => end(by.day),
+            Maker::Two(by) => by.time,
         }
     }
 

@@ -618,23 +618,23 @@ impl View for Memory {
         Some(body.classes.iter().map(holding).collect())
     }
 
-    fn class_of(
+    fn place_of(
         &self,
         origin: &Origin,
         entry: EntryId,
         revision: Option<Revision>,
-    ) -> Option<ClassId> {
-        let bodies = self.logs.get(origin)?.bodies.values();
-        let classes = bodies.flat_map(|body| &body.classes);
-        let places = classes.flat_map(|stored| {
+    ) -> Option<(Seq, ClassId)> {
+        let bodies = self.logs.get(origin)?.bodies.iter();
+        let classes = bodies.flat_map(|(seq, body)| body.classes.iter().map(|it| (*seq, it)));
+        let places = classes.flat_map(|(seq, stored)| {
             let puts = stored.puts.iter();
-            puts.map(|(id, at)| (*id, *at, stored.entry.class))
+            puts.map(move |(id, at)| (*id, *at, (seq, stored.entry.class)))
         });
-        let is_asked = |(id, at, _): &(EntryId, Revision, ClassId)| {
+        let is_asked = |(id, at, _): &(EntryId, Revision, (Seq, ClassId))| {
             *id == entry && revision.is_none_or(|it| it == *at)
         };
         let newest = places.filter(is_asked).max_by_key(|(_, at, _)| *at);
-        newest.map(|(.., class)| class)
+        newest.map(|(.., place)| place)
     }
 
     fn kept(&self, shelf: Shelf, key: &[u8]) -> Option<Vec<u8>> {

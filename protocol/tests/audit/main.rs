@@ -12,5 +12,6 @@ mod flips;
 mod laws;
 mod machine;
 mod resumption;
+mod said;
 mod sessions;
 mod stale;

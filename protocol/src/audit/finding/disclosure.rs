@@ -7,6 +7,7 @@ use super::{FindingKind, Severity};
 use crate::audit::bundle::BundleError;
 use crate::b3::Hash;
 use crate::delta::Seq;
+use crate::evidence::EvidenceError;
 use crate::labels::ClassId;
 use crate::limits;
 use crate::lists::ClosedList as _;
@@ -52,6 +53,15 @@ pub enum DisclosureFault {
     /// A recall or an acknowledgement does not hold.
     #[error(transparent)]
     Recall(RecallError),
+    /// What a centre said of an entry, or what it ordered, does not hold: a hold of one person, or of more than 30 days.
+    #[error(transparent)]
+    Said(EvidenceError),
+    /// What another centre said, sealed in this log.
+    #[error("what {centre} said is sealed in the log of another centre")]
+    SaidByOther {
+        /// Who said it.
+        centre: CentreId,
+    },
     /// An object in the log of a centre that is no side of it.
     #[error("what leaf {index} seals is between {from} and {to}, and stands in the log of neither")]
     NotASide {
@@ -230,6 +240,8 @@ impl DisclosureFault {
             Self::OpenedOther => "opened-other",
             Self::Statement(_) => "statement",
             Self::Recall(_) => "recall",
+            Self::Said(_) => "said",
+            Self::SaidByOther { .. } => "said-by-other",
             Self::NotASide { .. } => "not-a-side",
             Self::OneSided { .. } => "one-sided",
             Self::GivenOfUnknownLog { .. } => "given-of-unknown-log",

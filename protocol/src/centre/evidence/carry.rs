@@ -12,7 +12,8 @@ use crate::evidence::rows;
 use crate::evidence::{self, EvidenceError, Object};
 use crate::limits;
 use crate::record::{EntryId, Revision};
-use crate::view::{Batch, View};
+use crate::transfer::{Opening, Statement, shelf};
+use crate::view::{Batch, Shelf, View};
 use crate::wire::Message;
 
 /// When an object was sent to somebody who has not said that it was heard.
@@ -127,7 +128,7 @@ impl Centre {
     ) {
         all.centres.insert(origin.centre().clone());
         self.ungoverned(origin, all);
-        let Some(class) = view.class_of(origin, entry, revision) else {
+        let Some((seq, class)) = view.place_of(origin, entry, revision) else {
             all.is_placed = false;
             return;
         };
@@ -135,6 +136,14 @@ impl Centre {
             .given_to()
             .filter(|((_, of), classes)| of == origin && classes.contains(&class));
         all.centres.extend(given.map(|((to, _), _)| to.clone()));
+        // Whoever gave it has it, and others that it was given to beside us.
+        let by = shelf::received_by(origin, seq, view);
+        let statement = by
+            .get(&class)
+            .and_then(|it| view.kept(Shelf::Statement, it));
+        let opening = statement.and_then(|it| Opening::from_bytes(&it).ok());
+        let statement = opening.and_then(|it| Statement::read_unverified(&it.signed).ok());
+        all.centres.extend(statement.map(|it| it.from));
     }
 
     /// Those to whom bodies of a log flow whole.

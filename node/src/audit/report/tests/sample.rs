@@ -224,6 +224,7 @@ fn empty(name: &str, jurisdiction: &str) -> LogResult {
             disclosures: 31,
             commitments: 4,
             sessions: 0,
+            orders: 0,
             opened: 34,
             unopened: u64::from(name == "us"),
             beyond: 0,
