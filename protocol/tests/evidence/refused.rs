@@ -48,14 +48,13 @@ fn pass(sim: &mut Sim, objects: Vec<Vec<u8>>) -> Done {
 }
 
 fn dropped(sim: &Sim) -> Vec<&EvidenceError> {
-    let drops = sim
-        .drops()
-        .iter()
-        .filter_map(|(_, _, reason)| match reason {
-            Reason::Evidence(error) => Some(error),
-            _ => None,
-        });
-    drops.collect()
+    let mut dropped = Vec::new();
+    for (_, _, reason) in sim.drops() {
+        if let Reason::Evidence(error) = reason {
+            dropped.push(error);
+        }
+    }
+    dropped
 }
 
 #[test]
