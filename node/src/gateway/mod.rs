@@ -15,6 +15,8 @@
 //! | `problem`, `query` | how a request is refused and how it is read |
 //! | `vote`, `pseudonym` | what a member says of an entry, and under which name others learn it |
 //! | `members` | the register, shared |
+//! | `ncmec` | the shape of NCMEC Hash Sharing v2, below `/hashsharing` |
+//! | `shield`, `nearby` | `/v1/pdq/` of Arachnid Shield, and near matches |
 //! | `desk` | the gateway as the rest of the node sees it |
 //! | `serve` | routes, layers, certificates, start and end |
 
@@ -26,13 +28,18 @@ pub(crate) mod config;
 pub(crate) mod credentials;
 mod describe;
 pub(crate) mod desk;
+#[cfg(test)]
+mod made;
 pub(crate) mod members;
 pub(crate) mod native;
+pub(crate) mod ncmec;
+mod nearby;
 pub(crate) mod problem;
 mod pseudonym;
 pub(crate) mod query;
 mod record;
 pub(crate) mod serve;
+mod shield;
 #[cfg(test)]
 mod tests;
 pub(crate) mod token;

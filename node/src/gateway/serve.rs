@@ -13,7 +13,7 @@ use axum::http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum_server::tls_rustls::RustlsConfig;
@@ -29,8 +29,11 @@ use super::caller::{Admission, admit};
 use super::config::GatewayConfig;
 use super::desk::Desk;
 use super::native;
+use super::ncmec;
+use super::nearby::Nearby;
 use super::problem::Problem;
 use super::record::record;
+use super::shield;
 use crate::daemon::Handle;
 use crate::http::{Server, StartHttpError, TlsFiles, TlsFilesError, open_config};
 use crate::subset::Feed;
@@ -47,6 +50,8 @@ pub(crate) struct GatewayState {
     pub(crate) feed: Feed,
     /// The core and the store.
     pub(crate) handle: Handle,
+    /// Near matches of members.
+    pub(crate) nearby: Nearby,
     /// Where lines about look-ups go.
     pub(crate) audit: AuditLog,
     /// What time it is.
@@ -70,6 +75,7 @@ impl Gateway {
         let state = GatewayState {
             feed: handle.feed(),
             handle,
+            nearby: Nearby::default(),
             audit: desk.audit.clone(),
             clock: crate::clock::now,
         };
@@ -130,11 +136,14 @@ struct Info;
 
 /// The routes that ask for a credential.
 fn routes() -> OpenApiRouter<GatewayState> {
-    OpenApiRouter::with_openapi(Info::openapi()).merge(native::routes())
+    OpenApiRouter::with_openapi(Info::openapi())
+        .merge(native::routes())
+        .merge(ncmec::routes())
+        .merge(shield::routes())
 }
 
 fn open_routes() -> OpenApiRouter<GatewayState> {
-    native::open_routes()
+    native::open_routes().merge(shield::open_routes())
 }
 
 /// The gateway's description of itself: OpenAPI 3.1.
@@ -175,6 +184,7 @@ fn layered(
         .fallback(|| async { Problem::not_found() })
         .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
         .layer(from_fn_with_state(request, within))
+        .layer(from_fn(shield::detailed))
         .layer(from_fn_with_state(desk.recorder(clock), record))
 }
 

@@ -1,7 +1,7 @@
 //! What a member says of an entry that it matched: signed by this centre, for the origin.
 //!
 //! Only of what the member may have, and only of the revision that it has: whoever never got an entry cannot find out by a
-//! vote whether there is one. Said twice on one day it is one object. In scope: making it, and what became of it. Out of
+//! vote whether there is one. Said twice it is one object, on whichever days. In scope: making it, and what became of it. Out of
 //! scope: forms of requests (`native`, `ncmec`), how it travels (the core).
 
 use axum::http::StatusCode;
@@ -54,8 +54,15 @@ pub(crate) async fn say(
     let (member, vote, code) = (caller.pseudonym(), said.vote, said.code);
     let algorithm = said.algorithm.clone();
     let (state_of, caller_of) = (state.clone(), caller.clone());
-    let subject = spawn_blocking(move || subject(&state_of, &caller_of, &said));
-    let subject = subject.await.map_err(|_| Problem::failed())??;
+    let prepared = spawn_blocking(move || {
+        let subject = subject(&state_of, &caller_of, &said)?;
+        let before = before(&state_of, &caller_of, &said, subject.revision);
+        Ok::<_, Problem>((subject, before))
+    });
+    let (subject, before) = prepared.await.map_err(|_| Problem::failed())??;
+    if let Some(hash) = before {
+        return Ok(hash);
+    }
     let draft = Draft::Feedback {
         subject,
         member,
@@ -130,6 +137,21 @@ fn subject(state: &GatewayState, caller: &Caller, said: &Said) -> Result<Subject
         // A newer one has come, which this member is not shown yet.
         false => Err(absent()),
     }
+}
+
+/// The object that says the same already, of an earlier day perhaps: a client that repeats itself counts once. Blocks.
+fn before(state: &GatewayState, caller: &Caller, said: &Said, revision: Revision) -> Option<Hash> {
+    let member = caller.pseudonym();
+    let mut told = objects_of(&*state.handle.store, &said.origin, said.entry).into_iter();
+    let same = told.find(|told| {
+        let Object::Feedback(it) = &told.object else {
+            return false;
+        };
+        told.ours
+            && (it.member, it.subject.revision) == (member, revision)
+            && (it.vote, it.code, &it.algorithm) == (said.vote, said.code, &said.algorithm)
+    });
+    same.map(|told| told.hash)
 }
 
 /// As of what does not exist.

@@ -1,0 +1,5 @@
+//! The shape, its documents and its queries, without a node.
+
+mod asks;
+mod forms;
+mod rows;
