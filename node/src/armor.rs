@@ -1,4 +1,4 @@
-//! Binary documents as text that survives mail: enrolments, rosters, policy documents, attestations.
+//! Binary documents as text that survives mail: enrolments, rosters, policy documents, attestations, orders.
 //!
 //! Base64 between two lines that name the document, 64 characters a line. In scope: the text. Out of scope: what it holds.
 
@@ -18,6 +18,8 @@ pub enum Kind {
     Policy,
     /// What an assessor attests of an entry, signed by the centre.
     Attestation,
+    /// An order of two people, signed or not.
+    Order,
 }
 
 /// Why a text is no such document.
@@ -45,6 +47,7 @@ impl Kind {
             Self::Roster => "ROSTER",
             Self::Policy => "POLICY",
             Self::Attestation => "ATTESTATION",
+            Self::Order => "ORDER",
         }
     }
 

@@ -6,13 +6,16 @@
 #![allow(clippy::print_stdout, reason = "printing is what a command line does")]
 
 mod ask;
+mod attest;
 mod audit;
 mod credential;
+mod dispute;
 mod gateway;
 mod init;
 mod key;
 mod matching;
 mod member;
+mod order;
 mod overlap;
 mod policy;
 mod prove;
@@ -92,6 +95,16 @@ enum Command {
     Ingest(ask::IngestArgs),
     /// Retract entries of this centre's own; every centre applies it.
     Retract(ask::RetractArgs),
+    /// Attest entries: what an assessor of this centre says of them.
+    Attest(Box<attest::AttestArgs>),
+    /// Contest an entry of another centre, or stop doing so.
+    Dispute(dispute::DisputeArgs),
+    /// What is said of this centre's entries: list it, answer it.
+    #[command(subcommand)]
+    Feedback(dispute::FeedbackCommand),
+    /// What takes two people: hold entries back, release more.
+    #[command(subcommand)]
+    Order(order::OrderCommand),
     /// Which entries have a fingerprint.
     Lookup(ask::LookupArgs),
     /// Check a list against what a centre holds and may not share, without either list being shown.
@@ -249,6 +262,10 @@ fn dispatch(cli: Cli) -> Result<Answer, Failure> {
         Command::Status => ask::status(&home),
         Command::Ingest(args) => ask::ingest(&home, &args, json),
         Command::Retract(args) => ask::retract(&home, &args),
+        Command::Attest(args) => attest::run(&home, &args),
+        Command::Dispute(args) => dispute::dispute(&home, args),
+        Command::Feedback(command) => dispute::feedback(&home, command),
+        Command::Order(command) => order::order(&home, &source, &command),
         Command::Lookup(args) => ask::lookup(&home, &args),
         Command::Match(args) => matching::run(&home, &args),
         Command::Overlap(args) => overlap::run(&home, &args),

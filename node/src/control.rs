@@ -6,11 +6,13 @@
 
 pub mod client;
 pub mod credentials;
+pub mod evidence;
 pub mod matching;
 mod members;
 pub mod openings;
 mod overlap;
 mod proving;
+mod retract;
 pub mod sampling;
 mod server;
 
@@ -51,7 +53,12 @@ pub enum Request {
     Retract {
         /// Entry ids in hexadecimal.
         entries: Vec<String>,
+        /// Why, which follows under policy.
+        #[serde(default)]
+        reason: Option<String>,
     },
+    /// Attest, contest, answer, order.
+    Evidence(evidence::Ask),
     /// Prove the record of an entry, and that its delta was logged.
     Prove {
         /// The entry id in hexadecimal.

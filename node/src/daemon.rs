@@ -14,10 +14,12 @@
 //! | `library` | what is read to answer other centres |
 //! | `jobs` | how heavy work runs beside the loop |
 //! | `ingest` | how a file becomes signed deltas |
+//! | `docket` | what waits for an answer of this centre |
 //! | `status` | what an operator is told |
 //! | `submissions` | how witnesses outside the network are asked |
 //! | `stock` | how logs outside the network are cosigned |
 
+mod docket;
 mod handle;
 mod ingest;
 mod jobs;
@@ -52,6 +54,7 @@ use crate::net::{Net, NetEvent, PeerId};
 use crate::store::Store;
 use crate::subset;
 
+pub(crate) use docket::Case;
 pub(crate) use handle::{Ask, Pending};
 pub use handle::{AskError, Handle, Stopped};
 pub use ingest::{IngestOrder, IngestPhase, IngestProgress, IngestRun, IngestRunError};
@@ -59,8 +62,8 @@ pub use library::Library;
 pub use peers::Directory;
 pub use start::{RunError, centre_keys, command_offline, mark_begun, open_store, roster_in_force};
 pub use status::{
-    LogStatus, MatchStatus, MatchedStatus, PeerStatus, PolicyStatus, RecallStatus, RefusedStatus,
-    Seen, Status, WithheldStatus,
+    LaggingStatus, LogStatus, MatchStatus, MatchedStatus, OpenStatus, OrderStatus, PeerStatus,
+    PolicyStatus, RecallStatus, RefusedStatus, Seen, Status, WithheldStatus,
 };
 
 use handle::Answer;
@@ -243,7 +246,13 @@ impl Daemon {
             Output::Commit(_) => {}
             Output::Send(peer, message) => self.send(&peer, message.to_bytes()),
             Output::Spawn(id, job) => self.spawn(id, job),
-            Output::Emit(event) => self.tell(&event),
+            Output::Emit(event) => {
+                if let Event::EvidenceTaken { hash, about, .. } = &event {
+                    let origin = about.as_ref().map(|(origin, _)| origin);
+                    self.handle.docket.take(*hash, origin, &self.store);
+                }
+                self.tell(&event);
+            }
             Output::WakeAt(at) => self.wake_at = at,
             Output::Drop(peer, reason) => self.drop_peer(&peer, &reason),
             Output::Reply(id, done) => {

@@ -24,6 +24,7 @@
 //! | `ledger` | what of one log is needed to judge disclosures, and were its sealed leaves opened |
 //! | `replay` | did each disclosure say what the logs say, and did every policy in force allow it |
 //! | `disclosures` | who gave which classes to whom, in sums |
+//! | `voices` | what was said beside deltas, in sums |
 //! | `resumption` | does a log that takes the place of another say what that holds |
 //! | `log` | all of it, over one log |
 //! | `summary` | what a report says of a log |
@@ -49,6 +50,7 @@ mod replay;
 mod resumption;
 mod summary;
 mod tiles;
+mod voices;
 
 pub use body::{BodySummary, verify_body};
 pub use bundle::{Bundle, BundleError, Opened};
@@ -68,3 +70,4 @@ pub use place::Place;
 pub use replay::{Decided, replay};
 pub use resumption::{OtherLog, OtherLogs};
 pub use summary::{Counts, Latency, LogSummary, Month, NoteSummary, WitnessSummary};
+pub use voices::{Voices, voices};

@@ -14,11 +14,13 @@
 //! | `draft` | what a centre is asked to say |
 //! | `error` | why one is refused |
 //! | `known` | what is known of an entry here |
+//! | `list` | what was said of a log, and which orders are in force |
 //! | `rows` | how they rest |
 
 mod draft;
 mod error;
 mod known;
+mod list;
 mod object;
 mod open;
 mod order;
@@ -28,6 +30,7 @@ mod wire;
 pub use draft::Draft;
 pub use error::EvidenceError;
 pub use known::{About, Known, Told, Votes, is_heard, known, object, objects_of, opted_in, surge};
+pub use list::{objects_of_log, orders};
 pub use object::{
     Answer, By, Code, Dispute, Feedback, Field, Kind, Member, Object, Reason, Verdict, Vote,
     Withdrawal,

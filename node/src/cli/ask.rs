@@ -1,5 +1,6 @@
 //! Commands that ask the running node: `status`, `ingest`, `retract`, `lookup`.
 
+mod said;
 mod witnessing;
 
 use std::fs::File;
@@ -51,13 +52,18 @@ pub(super) struct IngestArgs {
 }
 
 #[derive(Args)]
-#[command(after_help = "Example:\n  hashpact retract 0f5e2c9a77d14b0d8e2f6a1b3c4d5e6f")]
+#[command(
+    after_help = "The retraction goes to every centre at once and says nothing but that the entry ended. The reason follows it to those who may\nhold the entry; adult, not_csam and collision also flag every other centre's entry that shares a cryptographic fingerprint.\nOf an entry that is retracted already the reason alone is given.\n\nReasons: adult, age_undetermined, not_csam, wrong_depiction, collision, rights_request, other_law, superseded.\n\nExamples:\n  hashpact retract 0f5e2c9a77d14b0d8e2f6a1b3c4d5e6f --reason not_csam\n  hashpact retract --from wrong.txt --reason adult"
+)]
 pub(super) struct RetractArgs {
     /// Entry ids, as `lookup` prints them.
     entries: Vec<String>,
     /// Read more entry ids from a file, one a line.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
+    /// Why, for those who may know.
+    #[arg(long)]
+    reason: Option<String>,
 }
 
 #[derive(Args)]
@@ -124,6 +130,7 @@ fn describe(status: &Status) -> String {
     text.push_str(&witnessing::lines(status));
     text.push_str(&witnessing::policies(status));
     text.push_str(&witnessing::recalls(status));
+    text.push_str(&said::open(&status.open));
     text.push_str(&witnessing::matching(status));
     if status.roster_expires_at <= clock::now().get() {
         text.push_str(
@@ -307,23 +314,28 @@ pub(super) fn retract(home: &Home, args: &RetractArgs) -> Result<Answer, Failure
         ));
     }
     let mut client = Client::connect(home)?;
-    let (mut retracted, mut deltas) = (0, Vec::new());
+    let (mut retracted, mut reasons, mut deltas) = (0, 0, Vec::new());
     for part in entries.chunks(RETRACTED_AT_ONCE) {
         let answer = client.ask(
             &Request::Retract {
                 entries: part.to_vec(),
+                reason: args.reason.clone(),
             },
             |_| {},
         )?;
         retracted += answer["retracted"].as_u64().unwrap_or(0);
-        deltas.push(answer["delta"].clone());
+        reasons += answer["reasons"].as_u64().unwrap_or(0);
+        deltas.extend(Some(answer["delta"].clone()).filter(|delta| !delta.is_null()));
     }
     let parts = counted(deltas.len() as u64, DELTAS);
-    let text = format!("{retracted} retracted in {parts}.");
-    Ok(Answer::new(
-        json!({ "retracted": retracted, "deltas": deltas }),
-        text,
-    ))
+    let mut text = format!("{retracted} retracted in {parts}.");
+    let mut json = json!({ "retracted": retracted, "deltas": deltas });
+    if args.reason.is_some() {
+        json["reasons"] = json!(reasons);
+        let given = counted(reasons, "reason is|reasons are");
+        text.push_str(&format!(" {given} on the way to those who may know."));
+    }
+    Ok(Answer::new(json, text))
 }
 
 pub(super) fn lookup(home: &Home, args: &LookupArgs) -> Result<Answer, Failure> {
@@ -400,12 +412,13 @@ fn describe_entry(entry: &Value) -> String {
         _ => {}
     }
     format!(
-        "{} {} revision {}{marks}\n  state {}, TLP:{}, {}\n",
+        "{} {} revision {}{marks}\n  state {}, TLP:{}, {}\n{}",
         text("origin"),
         text("entry"),
         entry["revision"],
         text("state"),
         text("tlp"),
         locals.join(", "),
+        said::of_entry(entry),
     )
 }

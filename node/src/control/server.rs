@@ -6,11 +6,9 @@ use std::path::Path;
 
 use hashpact_keys::roster::KeyLookupError;
 use hashpact_protocol::centre::{Command, CommandError, Outcome};
-use hashpact_protocol::delta::Retraction;
 use hashpact_protocol::fingerprint::{Algorithm, Fingerprint};
 use hashpact_protocol::lists::ClosedList as _;
 use hashpact_protocol::policy::PolicyDocumentError;
-use hashpact_protocol::record::EntryId;
 use hashpact_protocol::verify::LeafFault;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -19,11 +17,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 
 use super::proving::prove;
+use super::retract::retract;
 use super::{
-    Fault, FaultKind, LINE_MAX, Line, Request, chain, credentials, matching, members, openings,
-    overlap, sampling,
+    Fault, FaultKind, LINE_MAX, Line, Request, chain, credentials, evidence, matching, members,
+    openings, overlap, sampling,
 };
 use crate::armor::Kind;
+use crate::clock;
 use crate::daemon::{AskError, Handle, IngestOrder, IngestRunError};
 use crate::store::{FoundEntry, LookupError, Standing};
 
@@ -144,15 +144,10 @@ pub(super) async fn send(
 
 async fn answer(handle: &Handle, request: Request) -> Result<Value, Fault> {
     match request {
-        Request::Status => {
-            let status = handle
-                .status()
-                .await
-                .map_err(|error| failed(error.to_string()))?;
-            serde_json::to_value(status).map_err(|error| failed(error.to_string()))
-        }
+        Request::Status => status(handle).await,
         Request::Lookup { algorithm, value } => lookup(handle, &algorithm, &value),
-        Request::Retract { entries } => retract(handle, &entries).await,
+        Request::Retract { entries, reason } => retract(handle, &entries, reason.as_deref()).await,
+        Request::Evidence(ask) => evidence::answer(handle, ask).await,
         Request::Prove {
             entry,
             origin,
@@ -205,6 +200,18 @@ async fn answer(handle: &Handle, request: Request) -> Result<Value, Fault> {
         | Request::MatchSample { .. }
         | Request::Overlap { .. } => Err(failed("not answered here".to_owned())),
     }
+}
+
+/// The picture that the loop gives, and what is open beside it, which is read from the disk.
+async fn status(handle: &Handle) -> Result<Value, Fault> {
+    let status = handle.status().await;
+    let mut status = status.map_err(|error| failed(error.to_string()))?;
+    tokio::task::block_in_place(|| {
+        status
+            .open
+            .fill(&handle.docket, &handle.store, clock::now());
+    });
+    serde_json::to_value(status).map_err(|error| failed(error.to_string()))
 }
 
 async fn policy_apply(handle: &Handle, document: &str) -> Result<Value, Fault> {
@@ -287,7 +294,7 @@ pub(super) fn refused(error: AskError) -> Fault {
     }
 }
 
-fn store_failed(error: LookupError) -> Fault {
+pub(super) fn store_failed(error: LookupError) -> Fault {
     failed(chain(&error))
 }
 
@@ -300,7 +307,14 @@ fn lookup(handle: &Handle, algorithm: &str, value: &str) -> Result<Value, Fault>
     let print =
         Fingerprint::from_text(algorithm, value).map_err(|error| input(error.to_string()))?;
     let found = handle.store.lookup(&print).map_err(store_failed)?;
-    let entries: Vec<Value> = found.iter().map(describe).collect();
+    let entries = found.iter().map(|found| {
+        let mut entry = describe(found);
+        if let Some(entry) = entry.as_object_mut() {
+            entry.extend(evidence::told::of_entry(handle, found));
+        }
+        entry
+    });
+    let entries: Vec<Value> = entries.collect();
     Ok(json!({ "entries": entries }))
 }
 
@@ -342,46 +356,6 @@ fn describe(found: &FoundEntry) -> Value {
         "local_labels": locals.collect::<Vec<_>>(),
         "algorithms": found.record.fields.matchable().map(|print| print.algorithm().name()).collect::<Vec<_>>(),
     })
-}
-
-/// The retractions of entries of this centre's own, in its log or one that was closed before it, that are not retracted
-/// yet; one that cannot be retracted refuses them all.
-fn live_entries(handle: &Handle, entries: &[String]) -> Result<Vec<Retraction>, Fault> {
-    let mut list = Vec::with_capacity(entries.len());
-    for (number, text) in (1..).zip(entries) {
-        // Not repeated: it may be a fingerprint, pasted by mistake.
-        let refused = |_| input(format!("number {number} of the list is not an entry id"));
-        let entry: EntryId = text.parse().map_err(refused)?;
-        let found = handle.store.lookup_own_entry(entry).map_err(store_failed)?;
-        let found = found.ok_or_else(|| no(format!("{entry}: no entry of this centre")))?;
-        if found.retracted {
-            return Err(no(format!("{entry}: retracted already")));
-        }
-        list.push(Retraction {
-            entry,
-            revision: found.record.revision,
-        });
-    }
-    list.sort_unstable();
-    list.dedup();
-    if list.is_empty() {
-        return Err(input("no entry to retract: give entry ids".to_owned()));
-    }
-    Ok(list)
-}
-
-async fn retract(handle: &Handle, entries: &[String]) -> Result<Value, Fault> {
-    // A look-up for each of perhaps many thousands: other tasks of this thread move elsewhere meanwhile.
-    let list = tokio::task::block_in_place(|| live_entries(handle, entries))?;
-    let count = list.len();
-    let outcome = handle
-        .command(Command::Retract(list))
-        .await
-        .map_err(refused)?;
-    let Outcome::Appended(seq) = outcome else {
-        return Err(failed("the node answered something else".to_owned()));
-    };
-    Ok(json!({ "retracted": count, "delta": seq.0 }))
 }
 
 async fn ingest(

@@ -13,6 +13,7 @@ use hashpact_protocol::policy::{Asker, EngineError, MatchMode};
 use hashpact_protocol::psi::GroupId;
 use tokio::sync::{mpsc, oneshot};
 
+use super::docket::Docket;
 use super::reach::Reach;
 use super::{Directory, Status};
 use crate::config::Checked;
@@ -47,6 +48,8 @@ pub struct Handle {
     pub(crate) store: Arc<Store>,
     pub(crate) checked: Arc<Checked>,
     pub(crate) ingesting: Arc<AtomicBool>,
+    /// What waits for an answer of this centre.
+    pub(crate) docket: Docket,
     /// Private matching: how it stands, and a new epoch.
     pub(crate) matching: matching::Desk,
     /// Members over HTTP: their credentials and how the gateway stands.

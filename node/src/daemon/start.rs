@@ -14,6 +14,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use tokio::sync::mpsc;
 
+use super::docket::Docket;
 use super::handle::ASKS_WAITING;
 use super::reach::Reach;
 use super::submissions::Submissions;
@@ -210,6 +211,16 @@ fn serve_logs(
     Ok(Some(server))
 }
 
+/// The client that asks witnesses over HTTP.
+fn witness_client(home: &Home, checked: &Checked) -> Result<HttpClient, ClientFilesError> {
+    let roots = checked.witness_roots.as_ref();
+    HttpClient::new(&HttpClientConfig {
+        timeout: WITNESS_TIMEOUT,
+        identity: None,
+        roots: roots.map(|path| home.path().join(path)),
+    })
+}
+
 /// Serves members over HTTP if the configuration says so.
 fn serve_members(home: &Home, handle: &Handle) -> Result<Option<Gateway>, ConfigError> {
     let Some(config) = &handle.checked.gateway else {
@@ -283,6 +294,7 @@ impl Daemon {
             store: Arc::clone(&store),
             checked: Arc::clone(&checked),
             ingesting: Arc::default(),
+            docket: Docket::begin(checked.origin.clone(), &store),
             matching: parts.desk(),
             gateway: Desk::open(&home.data(), centre.members())?,
             log_signer: Arc::new(keys.signer(KeyUse::Log)?),

@@ -2,6 +2,7 @@
 
 mod evidence;
 mod matching;
+mod open;
 mod seen;
 mod text;
 
@@ -19,6 +20,7 @@ use crate::clock;
 use crate::gateway::GatewayStatus;
 
 pub use matching::{MatchStatus, MatchedStatus, RefusedStatus};
+pub use open::{LaggingStatus, OpenStatus, OrderStatus};
 pub use seen::Seen;
 
 /// One log, its own or a mirrored one.
@@ -137,6 +139,9 @@ pub struct Status {
     /// What this centre asked back and is not acknowledged.
     #[serde(default)]
     pub recalls: Vec<RecallStatus>,
+    /// What this centre waits for, and what others wait for.
+    #[serde(default)]
+    pub open: OpenStatus,
     /// What is matched here, and by whom today.
     #[serde(default)]
     pub matching: MatchStatus,
@@ -241,6 +246,10 @@ impl Daemon {
             peers: peers.collect(),
             withheld: self.withheld(),
             recalls: self.centre.unacknowledged().map(Into::into).collect(),
+            open: OpenStatus {
+                lagging: open::lagging(self.centre.retraction_lag()),
+                ..OpenStatus::default()
+            },
             matching: MatchStatus::of(
                 &self.centre,
                 &*self.store,

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use hashpact_keys::Origin;
+use hashpact_protocol::Hash;
 use hashpact_protocol::delta::{Expected, MakeRecordProofError, RecordProof, RecordProver, Seq};
 use hashpact_protocol::labels::ClassId;
 use hashpact_protocol::log::{
@@ -218,6 +219,16 @@ impl Store {
         let prover = of_class.prover()?;
         let proofs = entries.iter().map(|entry| Ok(prover.prove(*entry)?));
         Ok((of_class.index, proofs.collect::<Result<_, ProveError>>()?))
+    }
+
+    /// The salted hash of the newest stored revision of an entry of a log; `None` if no record of it is stored. As dear as a
+    /// proof.
+    ///
+    /// # Errors
+    /// [`ProveError`].
+    pub fn record_leaf(&self, origin: &Origin, entry: EntryId) -> Result<Option<Hash>, ProveError> {
+        let stored = self.record_proof(origin, entry)?;
+        Ok(stored.map(|stored| stored.proof.leaf()))
     }
 
     fn class_of_delta(

@@ -144,6 +144,7 @@ fn retract(client: &mut Client, row: Row, ledger: &mut Ledger) -> Result<()> {
         let answer = client.ask(
             &Request::Retract {
                 entries: vec![entry],
+                reason: None,
             },
             |_| {},
         )?;

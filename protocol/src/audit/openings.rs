@@ -14,6 +14,7 @@ use super::bundle::{Bundle, BundleError};
 use super::chain::Chain;
 use super::finding::{DisclosureFault, Finding, FindingKind};
 use super::place::Place;
+use super::voices::{self, Said};
 use crate::b3::Hash;
 use crate::delta::Seq;
 use crate::evidence::{self, Kind};
@@ -69,6 +70,8 @@ pub struct Openings {
     pub(super) acknowledgements: BTreeMap<Hash, (Acknowledgement, Origin, u64)>,
     /// Both sides of match sessions, by session, with the log and the leaf that are said to seal each.
     pub(super) sessions: BTreeMap<SessionId, Vec<(SessionRecord, Origin, u64)>>,
+    /// What was said beside deltas, by hash, with the log and the leaf that are said to seal it.
+    pub(super) said: BTreeMap<Hash, (Said, Origin, u64)>,
     /// Deltas that some statement speaks of.
     pub(super) named: BTreeMap<Origin, BTreeSet<Seq>>,
 }
@@ -204,7 +207,10 @@ impl Openings {
             return Ok(Object::Acknowledgement(hash));
         }
         if let Some(kind) = Kind::claimed(signed) {
-            return said(signed, chain, (origin, leaf)).map(|()| Object::Said(kind));
+            let said = voices::open(signed, chain, origin, leaf)?;
+            let hash = evidence::hash(signed);
+            self.said.insert(hash, (said, origin.clone(), leaf));
+            return Ok(Object::Said(kind));
         }
         // A session record is not signed: the leaf that seals it is its centre's.
         let record = SessionRecord::from_bytes(signed);
@@ -244,33 +250,6 @@ impl Openings {
     }
 }
 
-/// Checks an object that travels beside deltas: two people sign what takes two, for no longer than may be, and what a centre
-/// seals in its log is its own.
-fn said(
-    signed: &[u8],
-    chain: &Chain,
-    (origin, leaf): (&Origin, u64),
-) -> Result<(), Box<FindingKind>> {
-    let said = evidence::Object::from_store(signed).map_err(DisclosureFault::Said)?;
-    // Clocks are not judged here: what is dated ahead was no use to whoever made it.
-    let now = Timestamp::new(u64::MAX);
-    let opened = under(chain, said.made_at(), |roster| {
-        evidence::Object::open(signed, roster, now)
-    });
-    let (said, _) = opened.map_err(DisclosureFault::Said)?;
-    let centre = said.centre();
-    if centre != origin.centre() {
-        let centre = centre.clone();
-        return Err(DisclosureFault::SaidByOther { centre }.into());
-    }
-    evidence::Object::signers(signed)
-        .into_iter()
-        .try_for_each(|key| {
-            let own = Some((origin.clone(), leaf));
-            Signature { key, own }.check(chain)
-        })
-}
-
 /// A signature that a revocation may have made void: it counts in leaves of the signer's own log.
 pub(super) struct Signature {
     pub(super) key: KeyId,
@@ -299,7 +278,7 @@ impl Signature {
 
 /// Opens something under the roster that was in force at its time, or under an older one that had not expired by then:
 /// who signs may not have heard of the newer. What a roster revokes is the caller's.
-fn under<T, E>(
+pub(super) fn under<T, E>(
     chain: &Chain,
     at: Timestamp,
     open: impl Fn(&Roster) -> Result<T, E>,

@@ -234,6 +234,12 @@ impl RecordProof {
         &self.header
     }
 
+    /// The salted hash of the record: what attestations and disputes of it name. Nothing is verified.
+    #[must_use]
+    pub fn leaf(&self) -> Hash {
+        record_leaf(&self.salt, &self.record)
+    }
+
     /// The record's bytes.
     #[must_use]
     pub fn record(&self) -> &[u8] {

@@ -169,6 +169,30 @@ pub(crate) fn said(origin: &Origin, entry: EntryId, view: &impl View) -> Vec<Sai
     rows.filter_map(read).collect()
 }
 
+/// What is said of the entries of a log whose ids begin with a byte.
+pub(crate) fn said_of_log(origin: &Origin, first: u8, view: &impl View) -> Vec<Hash> {
+    let prefix = at(b'E', origin, &[&[first]]);
+    // Holds name entries and are about none.
+    let rows = view.shelf(Shelf::Mark, &prefix).into_iter();
+    let read = |(key, _): (Vec<u8>, Vec<u8>)| {
+        let (kind, hash) = key.split_at_checked(key.len().checked_sub(32)?)?;
+        let kind = Kind::from_bit(u64::from(*kind.last()?))?;
+        (kind != Kind::Hold).then_some(hash.try_into().ok()?)
+    };
+    rows.filter_map(read).collect()
+}
+
+/// Surges from a day on, of every log.
+pub(crate) fn surges_from(day: u32, view: &impl View) -> Vec<Hash> {
+    let rows = view.shelf(Shelf::Mark, b"U").into_iter();
+    let read = |(key, _): (Vec<u8>, Vec<u8>)| {
+        let (rest, hash) = key.split_last_chunk::<32>()?;
+        let of = u32::from_be_bytes(*rest.last_chunk()?);
+        (of >= day).then_some(*hash)
+    };
+    rows.filter_map(read).collect()
+}
+
 /// Hashes at the end of the keys with this prefix.
 fn hashes(prefix: &[u8], view: &impl View) -> Vec<Hash> {
     let rows = view.shelf(Shelf::Mark, prefix).into_iter();

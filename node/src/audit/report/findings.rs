@@ -111,8 +111,12 @@ meanings! {
         "Une inscription scellée contient ce qui n’a pas lieu d’y être.";
     "statement": "A transfer is not signed by both sides as it must be.",
         "Un transfert n’est pas signé comme il le doit par les deux parties.";
+    "said": "What a centre said of an entry, or two of its people ordered, is not signed as it must be.",
+        "Ce qu’un centre a dit d’une entrée, ou ce que deux de ses membres ont ordonné, n’est pas signé comme il le doit.";
     "recall": "A recall or its acknowledgement is not signed as it must be.",
         "Un rappel ou son accusé n’est pas signé comme il le doit.";
+    "said-by-other": "What another centre said is sealed in this log.",
+        "Ce qu’a dit un autre centre est scellé dans ce journal.";
     "not-a-side": "A centre recorded a transfer between others.",
         "Un centre a inscrit un transfert entre d’autres centres.";
     "one-sided": "Only one of the two centres recorded this transfer.",
