@@ -211,16 +211,6 @@ fn serve_logs(
     Ok(Some(server))
 }
 
-/// The client that asks witnesses over HTTP.
-fn witness_client(home: &Home, checked: &Checked) -> Result<HttpClient, ClientFilesError> {
-    let roots = checked.witness_roots.as_ref();
-    HttpClient::new(&HttpClientConfig {
-        timeout: WITNESS_TIMEOUT,
-        identity: None,
-        roots: roots.map(|path| home.path().join(path)),
-    })
-}
-
 /// Serves members over HTTP if the configuration says so.
 fn serve_members(home: &Home, handle: &Handle) -> Result<Option<Gateway>, ConfigError> {
     let Some(config) = &handle.checked.gateway else {
