@@ -272,7 +272,7 @@ fn dispatch(cli: Cli) -> Result<Answer, Failure> {
         Command::Key(command) => key::key(&home, &source, &command),
         Command::Audit(command) => audit::audit(&home, &source, &command),
         Command::Gateway(command) => gateway::gateway(&command),
-        Command::Member(command) => member::member(&home, &command),
+        Command::Member(command) => member::member(&home, &command, json),
         Command::Policy(command) => policy::policy(&home, &source, &command),
         Command::Roster(command) => roster::roster(&home, &source, command),
         Command::Witness(command) => witness::witness(&home, &source, command),

@@ -45,4 +45,5 @@ mod page;
 pub mod policy;
 pub mod store;
 pub mod subset;
+pub mod sync;
 pub mod witness;

@@ -2,6 +2,9 @@
 //!
 //! A member is known to this centre alone. What it may match, the grants of this centre's policy say.
 
+mod export;
+mod sync;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -36,6 +39,10 @@ pub(super) enum MemberCommand {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Keep a verified local copy of what this member may have, over its centre's gateway.
+    Sync(Box<sync::SyncArgs>),
+    /// Write the synchronised list as CSV, as a ThreatExchange local_file, or as a binary index.
+    Export(export::ExportArgs),
     /// Enter a member into this centre's register. Its key may open match sessions here; without one it reads over HTTP only.
     #[command(
         after_help = "What it may match and read, and how much of it a day, the grants of this centre's policy say: those with its name, or\nwith its jurisdiction. A key of the roster is refused. `hashpact member credential issue` opens the gateway to it.\n\nExample:\n  hashpact --home us member add acme --key 6f0c…e1 --jurisdiction US --sector hosting"
@@ -84,10 +91,16 @@ pub(super) struct AddArgs {
     sector: String,
 }
 
-pub(super) fn member(home: &Home, command: &MemberCommand) -> Result<Answer, Failure> {
+pub(super) fn member(
+    home: &Home,
+    command: &MemberCommand,
+    as_json: bool,
+) -> Result<Answer, Failure> {
     let request = match command {
         MemberCommand::Init(args) => return init(home, args),
         MemberCommand::Rosters { files } => return rosters(home, files),
+        MemberCommand::Sync(args) => return sync::sync(home, args, as_json),
+        MemberCommand::Export(args) => return export::export(args),
         MemberCommand::Add(args) => Request::MemberAdd {
             name: args.name.clone(),
             key: args.key.map(|key| key.to_string()),
@@ -100,9 +113,11 @@ pub(super) fn member(home: &Home, command: &MemberCommand) -> Result<Answer, Fai
     };
     let json = Client::connect(home)?.ask(&request, |_| {})?;
     let text = match command {
-        MemberCommand::Init(_) | MemberCommand::Rosters { .. } | MemberCommand::Credential(_) => {
-            String::new()
-        }
+        MemberCommand::Init(_)
+        | MemberCommand::Rosters { .. }
+        | MemberCommand::Sync(_)
+        | MemberCommand::Export(_)
+        | MemberCommand::Credential(_) => String::new(),
         MemberCommand::Add(args) => format!("{} is a member.", args.name),
         MemberCommand::List => table(&json),
         MemberCommand::Remove { name } => format!(

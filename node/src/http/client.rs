@@ -13,10 +13,12 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use ureq::http::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RANGE};
+use ureq::http::header::{
+    CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RANGE, RETRY_AFTER,
+};
 use ureq::http::{self, HeaderName, Uri};
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, BodyReader};
 
 use super::fault::{HttpError, UrlFault};
 use super::identity::Identity;
@@ -49,6 +51,30 @@ pub enum ClientFilesError {
     /// The certificate and key to show do not fit together, or are none.
     #[error("the client's certificate and key cannot be used")]
     Identity,
+}
+
+/// A request with headers that only some servers want. No Debug: one of them may be a secret.
+pub struct Question<'a> {
+    /// The address.
+    pub url: &'a str,
+    /// Headers beside those that every request has.
+    pub headers: &'a [(HeaderName, &'a str)],
+    /// What to send; a request without it is a GET.
+    pub body: Option<&'a [u8]>,
+}
+
+/// The head of an answer of any status, and its body as it comes. Whoever reads it bounds it.
+pub struct Streamed {
+    /// The status.
+    pub status: u16,
+    /// Seconds after which to ask again, where the server says so.
+    pub retry_after: Option<u64>,
+    /// How the content is packed, if it is at most 128 visible characters.
+    pub encoding: Option<String>,
+    /// The type of the content, likewise.
+    pub content_type: Option<String>,
+    /// The body, within the time of the request.
+    pub body: BodyReader<'static>,
 }
 
 /// An answer.
@@ -167,6 +193,36 @@ impl HttpClient {
             200..=299 | 400..=499 => whole(response, max),
             _ => Err(HttpError::Status { got }),
         }
+    }
+
+    /// Asks with headers of the caller's, and hands on whatever status comes, the body unread. Redirects are a status too: no
+    /// header goes anywhere else.
+    ///
+    /// # Errors
+    /// [`HttpError`]; a fault within the body is the reader's.
+    pub fn stream(&self, question: &Question<'_>) -> Result<Streamed, HttpError> {
+        let url = checked(question.url)?;
+        let headers = question.headers.iter();
+        let response = match question.body {
+            None => headers
+                .fold(self.agent.get(url), |request, (name, value)| {
+                    request.header(name, *value)
+                })
+                .call()?,
+            Some(body) => headers
+                .fold(self.agent.post(url), |request, (name, value)| {
+                    request.header(name, *value)
+                })
+                .send(body)?,
+        };
+        let retry_after = header(&response, &RETRY_AFTER);
+        Ok(Streamed {
+            status: response.status().as_u16(),
+            retry_after: retry_after.and_then(|seconds| seconds.parse().ok()),
+            encoding: header(&response, &CONTENT_ENCODING),
+            content_type: header(&response, &CONTENT_TYPE),
+            body: response.into_body().into_reader(),
+        })
     }
 
     fn ask(

@@ -29,7 +29,7 @@ mod tests;
 mod tls;
 
 pub use bounds::Bounds;
-pub use client::{ClientFilesError, HttpClient, HttpClientConfig, Response};
+pub use client::{ClientFilesError, HttpClient, HttpClientConfig, Question, Response, Streamed};
 pub use fault::{HttpError, TlsFault, UrlFault};
 pub use folder::LogFolder;
 pub use identity::{Identity, IdentityError, self_signed};
