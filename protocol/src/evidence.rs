@@ -27,6 +27,9 @@ mod order;
 pub(crate) mod rows;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use draft::Draft;
 pub use error::EvidenceError;
 pub use known::{About, Known, Told, Votes, is_heard, known, object, objects_of, opted_in, surge};
