@@ -35,7 +35,7 @@ use crate::view::{Batch, View, Write};
 
 use applied::Applied;
 pub use applied::RetractionLag;
-use carry::Sent;
+use carry::Owed;
 use errors::Errors;
 use sweep::Sweep;
 
@@ -43,7 +43,7 @@ use sweep::Sweep;
 #[derive(Default)]
 pub(super) struct Carriage {
     /// What is on its way to whom.
-    owed: BTreeMap<CentreId, BTreeMap<Hash, Sent>>,
+    owed: BTreeMap<CentreId, Owed>,
     /// Holds and opt-ins, by when they end.
     ends: BTreeMap<(Timestamp, Hash), Holding>,
     /// Objects about records that are not here, so that it is not known whom they concern.
@@ -76,7 +76,7 @@ impl Centre {
     pub(super) fn load_evidence(&mut self, view: &impl View) {
         let mut known = Carriage::default();
         for (to, hash) in rows::all_owed(view) {
-            known.owed.entry(to).or_default().insert(hash, Sent::new());
+            known.owed.entry(to).or_default().insert(hash);
         }
         let ends = rows::holding(view).into_iter();
         known.ends = ends.map(|it| ((it.until, it.hash), it)).collect();
@@ -298,8 +298,7 @@ impl Centre {
     /// What was kept is on its way, and people hear of it.
     fn note_taken(&mut self, taken: Taken, out: &mut Vec<Output>) {
         for (to, hash) in taken.owed {
-            let owed = self.evidence.owed.entry(to).or_default();
-            owed.insert(hash, Sent::new());
+            self.evidence.owed.entry(to).or_default().insert(hash);
         }
         let ends = taken.ends.into_iter();
         let ends = ends.map(|it| ((it.until, it.hash), it));

@@ -2,6 +2,7 @@
 //! travel.
 #![cfg(feature = "testing")]
 
+mod chance;
 mod errors;
 mod network;
 mod orders;

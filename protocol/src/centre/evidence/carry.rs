@@ -1,6 +1,6 @@
 //! To whom an object goes, and whether it was heard.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hashpact_keys::{CentreId, Origin, Timestamp};
 
@@ -18,26 +18,85 @@ use crate::wire::Message;
 
 /// When an object was sent to somebody who has not said that it was heard.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sent {
-    at: Option<Timestamp>,
+struct Sent {
+    at: Timestamp,
     tries: u32,
 }
 
 impl Sent {
-    pub(super) fn new() -> Self {
-        Self { at: None, tries: 0 }
-    }
-
     /// When it is sent next.
     fn next(&self) -> Timestamp {
         let wait = limits::EVIDENCE_AGAIN_S << self.tries.min(7);
-        let at = self.at.map(|at| later(at, wait.min(3_600)));
-        at.unwrap_or(Timestamp::new(0))
+        later(self.at, wait.min(3_600))
     }
 
     fn is_due(&self, now: Timestamp) -> bool {
         // A clock that jumped back must not make the wait longer.
-        self.next() <= now || self.at.is_some_and(|at| at > now)
+        self.next() <= now || self.at > now
+    }
+}
+
+/// What is on its way to a centre.
+#[derive(Default)]
+pub(super) struct Owed {
+    /// Not sent on this connection.
+    waiting: BTreeSet<Hash>,
+    /// Sent and not heard of.
+    sent: BTreeMap<Hash, Sent>,
+}
+
+impl Owed {
+    pub(super) fn insert(&mut self, hash: Hash) {
+        if !self.sent.contains_key(&hash) {
+            self.waiting.insert(hash);
+        }
+    }
+
+    pub(super) fn contains(&self, hash: &Hash) -> bool {
+        self.waiting.contains(hash) || self.sent.contains_key(hash)
+    }
+
+    pub(super) fn remove(&mut self, hash: &Hash) -> bool {
+        self.sent.remove(hash).is_some() || self.waiting.remove(hash)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.sent.is_empty()
+    }
+
+    /// Sends all of it anew.
+    fn again(&mut self) {
+        self.waiting
+            .extend(std::mem::take(&mut self.sent).into_keys());
+    }
+
+    /// How many more may be under way. What is not heard of again and again holds up nothing.
+    fn room(&self) -> usize {
+        let fresh = self.sent.values().filter(|sent| sent.tries < 2);
+        limits::EVIDENCE_IN_FLIGHT.saturating_sub(fresh.count())
+    }
+
+    /// What is sent now: what was not heard of in time, and new ones as far as there is room.
+    fn take(&mut self, now: Timestamp) -> Vec<Hash> {
+        let due = self.sent.iter_mut().filter(|(_, sent)| sent.is_due(now));
+        let again = due.take(limits::EVIDENCE_IN_FLIGHT).map(|(hash, sent)| {
+            (sent.tries, sent.at) = (sent.tries.saturating_add(1), now);
+            *hash
+        });
+        let mut all: Vec<Hash> = again.collect();
+        for _ in 0..self.room() {
+            let Some(hash) = self.waiting.pop_first() else {
+                break;
+            };
+            self.sent.insert(hash, Sent { at: now, tries: 0 });
+            all.push(hash);
+        }
+        all
+    }
+
+    fn next(&self) -> Option<Timestamp> {
+        let new = (!self.waiting.is_empty() && self.room() > 0).then_some(Timestamp::new(0));
+        new.or_else(|| self.sent.values().map(Sent::next).min())
     }
 }
 
@@ -169,20 +228,8 @@ impl Centre {
             if !self.peers.contains_key(to) {
                 continue;
             }
-            let under_way = owed
-                .values()
-                .filter(|sent| sent.at.is_some() && !sent.is_due(now));
-            let mut room = limits::EVIDENCE_IN_FLIGHT.saturating_sub(under_way.count());
-            let mut due: Vec<Hash> = owed
-                .iter()
-                .filter(|(_, sent)| sent.is_due(now))
-                .map(|(hash, _)| *hash)
-                .collect();
-            // Whoever was sent least often comes first, so that what is not heard holds up nothing.
-            due.sort_by_key(|hash| owed.get(hash).map_or(0, |sent| sent.tries));
-            due.truncate(room);
             let (mut objects, mut bytes): (Vec<Vec<u8>>, usize) = (Vec::new(), 0);
-            for hash in due {
+            for hash in owed.take(now) {
                 let Some((signed, _)) = rows::signed(&hash, view) else {
                     owed.remove(&hash);
                     continue;
@@ -194,16 +241,8 @@ impl Centre {
                     out.push(Output::Send(to.clone(), Message::Evidence(objects)));
                     bytes = 0;
                 }
-                if room == 0 {
-                    break;
-                }
-                room -= 1;
                 bytes += signed.len();
                 objects.push(signed);
-                if let Some(sent) = owed.get_mut(&hash) {
-                    sent.tries += u32::from(sent.at.is_some());
-                    sent.at = Some(now);
-                }
             }
             if !objects.is_empty() {
                 out.push(Output::Send(to.clone(), Message::Evidence(objects)));
@@ -215,13 +254,13 @@ impl Centre {
     pub(super) fn evidence_sends(&self) -> Option<Timestamp> {
         let owed = self.evidence.owed.iter();
         let up = owed.filter(|(to, _)| self.peers.contains_key(*to));
-        up.flat_map(|(_, owed)| owed.values().map(Sent::next)).min()
+        up.filter_map(|(_, owed)| owed.next()).min()
     }
 
     /// Whoever was away is told at once.
     pub(in super::super) fn evidence_up(&mut self, peer: &CentreId) {
         if let Some(owed) = self.evidence.owed.get_mut(peer) {
-            owed.values_mut().for_each(|sent| *sent = Sent::new());
+            owed.again();
         }
         self.evidence.applied.forget(peer);
     }
@@ -309,7 +348,7 @@ impl Centre {
         let mut batch = Batch::default();
         for hash in hashes {
             // Of what was not sent to it nothing is noted.
-            if owed.remove(hash).is_some() {
+            if owed.remove(hash) {
                 batch.push(rows::owed(peer, hash, false));
                 batch.push(rows::heard(peer, hash, true));
             }

@@ -4,7 +4,6 @@
 use hashpact_keys::Timestamp;
 
 use super::super::{Centre, Output, later};
-use super::carry::Sent;
 use crate::evidence::rows;
 use crate::evidence::{Changed, Object};
 use crate::limits;
@@ -100,12 +99,11 @@ impl Centre {
                 };
                 for to in concerned.centres {
                     let owed = self.evidence.owed.get(&to);
-                    let is_known = owed.is_some_and(|owed| owed.contains_key(&hash))
+                    let is_known = owed.is_some_and(|owed| owed.contains(&hash))
                         || rows::is_heard(&to, &hash, view);
                     if !is_known {
                         batch.push(rows::owed(&to, &hash, true));
-                        let owed = self.evidence.owed.entry(to).or_default();
-                        owed.insert(hash, Sent::new());
+                        self.evidence.owed.entry(to).or_default().insert(hash);
                     }
                 }
             }
