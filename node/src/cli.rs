@@ -13,6 +13,7 @@ mod dispute;
 mod gateway;
 mod init;
 mod key;
+mod lookup;
 mod matching;
 mod member;
 mod order;
@@ -106,7 +107,7 @@ enum Command {
     #[command(subcommand)]
     Order(order::OrderCommand),
     /// Which entries have a fingerprint.
-    Lookup(ask::LookupArgs),
+    Lookup(lookup::LookupArgs),
     /// Check a list against what a centre holds and may not share, without either list being shown.
     Match(matching::MatchArgs),
     /// How much of this centre's own list each other centre holds too, as a table and a page; nobody's list is shown.
@@ -266,7 +267,7 @@ fn dispatch(cli: Cli) -> Result<Answer, Failure> {
         Command::Dispute(args) => dispute::dispute(&home, args),
         Command::Feedback(command) => dispute::feedback(&home, command),
         Command::Order(command) => order::order(&home, &source, &command),
-        Command::Lookup(args) => ask::lookup(&home, &args),
+        Command::Lookup(args) => lookup::lookup(&home, &args),
         Command::Match(args) => matching::run(&home, &args),
         Command::Overlap(args) => overlap::run(&home, &args),
         Command::Key(command) => key::key(&home, &source, &command),

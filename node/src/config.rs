@@ -7,6 +7,7 @@ use hashpact_keys::{CentreId, Jurisdiction, Origin, WitnessName};
 use hashpact_protocol::log::VerifierKey;
 use serde::Deserialize;
 
+use crate::daemon::people::PER_PERSON_DAY;
 use crate::gateway::config::{GatewayConfig, GatewaySection};
 use crate::http::{Bounds, HttpConfig, HttpConfigError, StartHttpError, TlsFiles};
 use crate::net::Multiaddr;
@@ -38,6 +39,7 @@ struct File {
     addresses: Vec<String>,
     http: Option<HttpSection>,
     gateway: Option<GatewaySection>,
+    lookup: Option<LookupSection>,
     #[serde(default)]
     witnessed_log: Vec<WitnessedLogSection>,
     #[serde(default)]
@@ -59,6 +61,13 @@ struct WitnessSection {
 #[serde(deny_unknown_fields)]
 struct WitnessedLogSection {
     vkey: String,
+}
+
+/// `[lookup]`: look-ups by people.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LookupSection {
+    per_person_day: u64,
 }
 
 /// `[http]`: the logs for others to read.
@@ -135,6 +144,8 @@ pub struct Checked {
     pub gateway: Option<GatewayConfig>,
     /// When entries are published to members, and how many.
     pub subset: SubsetConfig,
+    /// Look-ups that one person may make at the control socket in a UTC day.
+    pub lookups_per_person_day: u64,
     /// Keys of the logs outside the network that this node cosigns over HTTP.
     pub witnessed_logs: Vec<VerifierKey>,
     /// Where the roster's witnesses that are no centres are reached: submission prefixes (C2SP tlog-witness) by name.
@@ -194,6 +205,9 @@ impl File {
         checked.subset = self.subset.unwrap_or_default().check()?;
         checked.http = self.http.map(HttpSection::check).transpose()?;
         checked.gateway = self.gateway.map(GatewaySection::check).transpose()?;
+        if let Some(lookup) = self.lookup {
+            checked.lookups_per_person_day = lookup.per_person_day;
+        }
         let keys = self.witnessed_log.iter();
         let keys = keys.map(|log| parse("witnessed_log.vkey", &log.vkey));
         checked.witnessed_logs = keys.collect::<Result<_, _>>()?;
@@ -299,6 +313,7 @@ impl Config {
             http: None,
             subset: SubsetConfig::default(),
             gateway: None,
+            lookups_per_person_day: PER_PERSON_DAY,
             witnessed_logs: Vec::new(),
             witnesses: BTreeMap::new(),
             witness_roots: None,
@@ -330,6 +345,8 @@ impl Config {
              # trusted_proxies = [\"127.0.0.1/32\"]\n\
              \n# What members get: a delta waits so many seconds, and of each other centre so many new entries come a day.\n\
              # [subset]\n# quarantine_s = 3600\n# cap_per_origin_day = 50000\n\
+             \n# Look-ups that one person may make at the control socket in a UTC day; each leaves a line in data/audit.\n\
+             # [lookup]\n# per_person_day = 10000\n\
              \n# An auditor's witness, or another that is on the roster, over HTTP (C2SP tlog-witness).\n\
              # [[witness]]\n# name = \"auditor.example/w1\"\n# url = \"http://127.0.0.1:8090\"\n",
             self.centre,
@@ -409,6 +426,7 @@ mod tests {
         assert_eq!(url, "http://127.0.0.1:8090");
         let roots = checked.witness_roots.unwrap();
         assert_eq!(roots, Path::new("http/witnesses.pem"));
+        assert_eq!(checked.lookups_per_person_day, PER_PERSON_DAY);
         let gateway = checked.gateway.unwrap();
         assert_eq!(gateway.http.listen, "127.0.0.1:8443".parse().unwrap());
         assert_eq!(gateway.trusted_proxies, ["127.0.0.1/32".parse().unwrap()]);

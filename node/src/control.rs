@@ -7,6 +7,7 @@
 pub mod client;
 pub mod credentials;
 pub mod evidence;
+mod lookups;
 pub mod matching;
 mod members;
 pub mod openings;
@@ -18,6 +19,7 @@ mod server;
 
 use serde::{Deserialize, Serialize};
 
+pub use lookups::{Found, Hit, LOOKUPS_MAX};
 pub use server::serve;
 
 /// Bytes of one line: a roster is the largest thing that travels.
@@ -35,6 +37,11 @@ pub enum Request {
         algorithm: String,
         /// Hexadecimal, or base64 for PhotoDNA.
         value: String,
+    },
+    /// The same for many: `report` lines of [`Found`], and then how many were asked. Requests may be sent ahead.
+    LookupMany {
+        /// Each `algorithm:value`, at most [`LOOKUPS_MAX`].
+        fingerprints: Vec<String>,
     },
     /// Take a list in.
     Ingest {

@@ -25,6 +25,7 @@ mod ingest;
 mod jobs;
 mod library;
 mod peers;
+pub mod people;
 mod reach;
 mod start;
 mod status;

@@ -12,6 +12,7 @@
 //! | [`daemon`] | the loop that obeys the core |
 //! | [`control`] | how a shell speaks with the running node |
 //! | [`gateway`] | how members read their subsets over HTTP |
+//! | [`hashing`] | what the hashes of files are |
 //! | [`http`] | who may read the logs over HTTP, and how others are asked |
 //! | [`ingest`] | how a file becomes rows that a delta can carry |
 //! | [`matching`] | how lists are checked against each other without revealing them |
@@ -35,6 +36,7 @@ pub mod control;
 pub mod daemon;
 mod dumps;
 pub mod gateway;
+pub mod hashing;
 pub mod home;
 pub mod http;
 pub mod ingest;

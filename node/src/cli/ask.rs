@@ -1,6 +1,6 @@
-//! Commands that ask the running node: `status`, `ingest`, `retract`, `lookup`.
+//! Commands that ask the running node: `status`, `ingest`, `retract`.
 
-mod said;
+pub(super) mod said;
 mod witnessing;
 
 use std::fs::File;
@@ -64,15 +64,6 @@ pub(super) struct RetractArgs {
     /// Why, for those who may know.
     #[arg(long)]
     reason: Option<String>,
-}
-
-#[derive(Args)]
-#[command(
-    after_help = "Each entry is listed, also one that is RETRACTED, VOID (its log is forked and frozen, and it stands beyond the common part)\nor PENDING (this centre's own, not witnessed yet). Those that are retracted or void are no match.\n\nExit code 1: no entry has it, or only such as are no match.\n\nExample:\n  hashpact lookup sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-)]
-pub(super) struct LookupArgs {
-    /// ALGORITHM:VALUE, such as md5:… or pdq:…; - reads it from standard input, where no other user sees it.
-    fingerprint: String,
 }
 
 pub(super) fn status(home: &Home) -> Result<Answer, Failure> {
@@ -336,89 +327,4 @@ pub(super) fn retract(home: &Home, args: &RetractArgs) -> Result<Answer, Failure
         text.push_str(&format!(" {given} on the way to those who may know."));
     }
     Ok(Answer::new(json, text))
-}
-
-pub(super) fn lookup(home: &Home, args: &LookupArgs) -> Result<Answer, Failure> {
-    let mut fingerprint = args.fingerprint.clone();
-    if fingerprint == "-" {
-        fingerprint.clear();
-        std::io::stdin()
-            .read_line(&mut fingerprint)
-            .map_err(Failure::failed)?;
-    }
-    let (algorithm, value) = fingerprint
-        .trim()
-        .split_once(':')
-        .ok_or_else(|| Failure::input("give ALGORITHM:VALUE, such as md5:… or sha256:…"))?;
-    let (algorithm, value) = (algorithm.to_owned(), value.to_owned());
-    let json = Client::connect(home)?.ask(&Request::Lookup { algorithm, value }, |_| {})?;
-    let entries = json["entries"].as_array().cloned().unwrap_or_default();
-    if entries.iter().any(|entry| entry["match"] == json!(true)) {
-        let text = entries.iter().map(describe_entry).collect();
-        return Ok(Answer::new(json, text));
-    }
-    let text = no_match(&entries);
-    Ok(Answer {
-        json,
-        text,
-        code: 1,
-    })
-}
-
-/// Why none of these entries is a match, each reason once.
-fn no_match(entries: &[Value]) -> String {
-    let mut reasons: Vec<String> = Vec::new();
-    for entry in entries {
-        let reason = if entry["retracted"] == json!(true) {
-            "retracted".to_owned()
-        } else {
-            let log = entry["origin"].as_str().unwrap_or_default();
-            let size = &entry["frozen"];
-            format!("void, as {log} is forked and frozen at size {size}")
-        };
-        if !reasons.contains(&reason) {
-            reasons.push(reason);
-        }
-    }
-    match reasons.is_empty() {
-        true => "no known match".to_owned(),
-        false => format!("no known match: {}", reasons.join("; ")),
-    }
-}
-
-fn describe_entry(entry: &Value) -> String {
-    let text = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
-    let locals = entry["local_labels"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    let locals: Vec<String> = locals
-        .iter()
-        .map(|label| {
-            let part = |key: &str| label[key].as_str().unwrap_or_default();
-            format!("{} = {}", part("scheme"), part("value"))
-        })
-        .collect();
-    let mut marks = String::new();
-    if entry["retracted"] == json!(true) {
-        marks.push_str(" RETRACTED");
-    }
-    match text("standing").as_str() {
-        "void" => marks.push_str(&format!(
-            " VOID: its log is forked and frozen at size {}",
-            entry["frozen"]
-        )),
-        "pending" => marks.push_str(" PENDING: not witnessed yet"),
-        _ => {}
-    }
-    format!(
-        "{} {} revision {}{marks}\n  state {}, TLP:{}, {}\n{}",
-        text("origin"),
-        text("entry"),
-        entry["revision"],
-        text("state"),
-        text("tlp"),
-        locals.join(", "),
-        said::of_entry(entry),
-    )
 }

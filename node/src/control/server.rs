@@ -6,8 +6,6 @@ use std::path::Path;
 
 use hashpact_keys::roster::KeyLookupError;
 use hashpact_protocol::centre::{Command, CommandError, Outcome};
-use hashpact_protocol::fingerprint::{Algorithm, Fingerprint};
-use hashpact_protocol::lists::ClosedList as _;
 use hashpact_protocol::policy::PolicyDocumentError;
 use hashpact_protocol::verify::LeafFault;
 use serde_json::{Value, json};
@@ -19,13 +17,14 @@ use tokio::task::spawn_blocking;
 use super::proving::prove;
 use super::retract::retract;
 use super::{
-    Fault, FaultKind, LINE_MAX, Line, Request, chain, credentials, evidence, matching, members,
-    openings, overlap, sampling,
+    Fault, FaultKind, LINE_MAX, Line, Request, chain, credentials, evidence, lookups, matching,
+    members, openings, overlap, sampling,
 };
 use crate::armor::Kind;
 use crate::clock;
+use crate::daemon::people::Person;
 use crate::daemon::{AskError, Handle, IngestOrder, IngestRunError};
-use crate::store::{FoundEntry, LookupError, Standing};
+use crate::store::LookupError;
 
 /// Connections served at once: operators and their scripts, not the world.
 const CONNECTIONS: usize = 32;
@@ -81,6 +80,7 @@ fn bind_private(path: &Path) -> io::Result<UnixListener> {
 }
 
 async fn converse(stream: UnixStream, handle: Handle) -> io::Result<()> {
+    let person = Person::of(stream.peer_cred()?.uid());
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     let mut line = Vec::new();
@@ -125,6 +125,12 @@ async fn converse(stream: UnixStream, handle: Handle) -> io::Result<()> {
             Ok(Request::MatchSample { of, tags }) => {
                 sampling::sample(&handle, &of, &tags, &mut write).await?
             }
+            Ok(Request::Lookup { algorithm, value }) => {
+                lookups::one(&handle, &person, &algorithm, &value)
+            }
+            Ok(Request::LookupMany { fingerprints }) => {
+                lookups::many(&handle, &person, &fingerprints, &mut write).await?
+            }
             Ok(request) => answer(&handle, request).await,
             Err(fault) => Err(fault),
         };
@@ -145,7 +151,6 @@ pub(super) async fn send(
 async fn answer(handle: &Handle, request: Request) -> Result<Value, Fault> {
     match request {
         Request::Status => status(handle).await,
-        Request::Lookup { algorithm, value } => lookup(handle, &algorithm, &value),
         Request::Retract { entries, reason } => retract(handle, &entries, reason.as_deref()).await,
         Request::Evidence(ask) => evidence::answer(handle, ask).await,
         Request::Prove {
@@ -194,6 +199,8 @@ async fn answer(handle: &Handle, request: Request) -> Result<Value, Fault> {
         Request::MemberRemove { name } => members::remove(handle, name).await,
         // Answered where lines can be sent while it runs.
         Request::Ingest { .. }
+        | Request::Lookup { .. }
+        | Request::LookupMany { .. }
         | Request::ExportOpenings { .. }
         | Request::Match(_)
         | Request::MatchSegments(_)
@@ -296,66 +303,6 @@ pub(super) fn refused(error: AskError) -> Fault {
 
 pub(super) fn store_failed(error: LookupError) -> Fault {
     failed(chain(&error))
-}
-
-/// Look-ups touch a few pages: they run where they are asked.
-fn lookup(handle: &Handle, algorithm: &str, value: &str) -> Result<Value, Fault> {
-    let known = Algorithm::from_name(algorithm).filter(|algorithm| algorithm.code().is_some());
-    let algorithm = known.ok_or_else(|| {
-        input("unknown algorithm: use md5, sha1, sha256, blake3, pdq or photodna".to_owned())
-    })?;
-    let print =
-        Fingerprint::from_text(algorithm, value).map_err(|error| input(error.to_string()))?;
-    let found = handle.store.lookup(&print).map_err(store_failed)?;
-    let entries = found.iter().map(|found| {
-        let mut entry = describe(found);
-        if let Some(entry) = entry.as_object_mut() {
-            entry.extend(evidence::told::of_entry(handle, found));
-        }
-        entry
-    });
-    let entries: Vec<Value> = entries.collect();
-    Ok(json!({ "entries": entries }))
-}
-
-/// An entry for people and scripts: no fingerprint but the one that was asked for, which the asker has.
-///
-/// `standing` is `in_force`, `pending` (this centre's own, not witnessed yet) or `void` (beyond the size `frozen` of a log that
-/// was shown to be forked: no match). `match` says whether it is a known match: neither retracted nor void.
-fn describe(found: &FoundEntry) -> Value {
-    let labels = &found.labels;
-    let locals = found.record.fields.local_labels.iter().map(|label| {
-        json!({
-            "scheme": label.scheme, "version": label.version,
-            "issuer": label.issuer, "value": label.value,
-        })
-    });
-    let (standing, frozen) = match found.standing {
-        Standing::InForce => ("in_force", None),
-        Standing::Pending => ("pending", None),
-        Standing::Void { frozen } => ("void", Some(frozen)),
-    };
-    json!({
-        "match": found.is_match(),
-        "standing": standing,
-        "frozen": frozen,
-        "origin": found.origin.to_string(),
-        "centre": found.origin.centre().to_string(),
-        "entry": found.record.entry.to_string(),
-        "revision": found.record.revision.0,
-        "delta": found.seq.0,
-        "class": found.class.0,
-        "retracted": found.retracted,
-        "state": labels.state.name(),
-        "media_kind": labels.media_kind.names().collect::<Vec<_>>(),
-        "content_class": labels.content_class.names().collect::<Vec<_>>(),
-        "tlp": labels.tlp.name(),
-        "hops": labels.hops,
-        "recipients": labels.recipients.names().collect::<Vec<_>>(),
-        "purposes": labels.purposes.names().collect::<Vec<_>>(),
-        "local_labels": locals.collect::<Vec<_>>(),
-        "algorithms": found.record.fields.matchable().map(|print| print.algorithm().name()).collect::<Vec<_>>(),
-    })
 }
 
 async fn ingest(

@@ -14,6 +14,7 @@ use hashpact_protocol::psi::GroupId;
 use tokio::sync::{mpsc, oneshot};
 
 use super::docket::Docket;
+use super::people::People;
 use super::reach::Reach;
 use super::{Directory, Status};
 use crate::config::Checked;
@@ -50,6 +51,8 @@ pub struct Handle {
     pub(crate) ingesting: Arc<AtomicBool>,
     /// What waits for an answer of this centre.
     pub(crate) docket: Docket,
+    /// Counts and tells look-ups by people.
+    pub(crate) people: People,
     /// Private matching: how it stands, and a new epoch.
     pub(crate) matching: matching::Desk,
     /// Members over HTTP: their credentials and how the gateway stands.

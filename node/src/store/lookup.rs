@@ -6,6 +6,8 @@
 //! What is void or pending is answered and said to be so. In scope: what is stored here.
 //! Out of scope: who may ask, and what may be shown to whom.
 
+mod many;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 

@@ -9,7 +9,7 @@ use crate::daemon::{LaggingStatus, OpenStatus, OrderStatus};
 use crate::page::text::counted;
 
 /// What others say of an entry that was looked up; no line where nobody says anything.
-pub(super) fn of_entry(entry: &Value) -> String {
+pub(in super::super) fn of_entry(entry: &Value) -> String {
     let mut text = String::new();
     let count = |value: &Value| value.as_u64().unwrap_or(0);
     let attested = &entry["attested"];

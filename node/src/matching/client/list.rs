@@ -78,6 +78,19 @@ pub enum LineFault {
     Value(FingerprintError),
 }
 
+impl LineFault {
+    /// Whether the value is one that no list may hold: nobody can have it, so it is no mistake of the list.
+    #[must_use]
+    pub fn is_guarded(&self) -> bool {
+        match self {
+            Self::Value(
+                FingerprintError::Guarded { .. } | FingerprintError::LowInformation { .. },
+            ) => true,
+            Self::Value(_) | Self::TooLong | Self::NoType { .. } | Self::UnknownType => false,
+        }
+    }
+}
+
 /// Why a list is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
@@ -283,6 +296,43 @@ impl Items {
     }
 }
 
+/// The lines of a list, one by one, for whoever needs no list in memory.
+pub struct Lines<R> {
+    from: R,
+    line: Zeroizing<Vec<u8>>,
+    number: u32,
+}
+
+/// A line: its number from 1, and its value, or nothing if it is blank, or what is wrong with it.
+pub type NumberedLine = (u32, Result<Option<Fingerprint>, LineFault>);
+
+impl<R: BufRead> Lines<R> {
+    /// The lines of this file.
+    #[must_use]
+    pub fn new(from: R) -> Self {
+        Self {
+            from,
+            line: Zeroizing::new(Vec::with_capacity(LINE_BYTES_MAX + 2)),
+            number: 0,
+        }
+    }
+
+    /// The next line; `None` at the end. `bare` is the type of values without a name.
+    ///
+    /// # Errors
+    /// [`ListError::TooLong`] or [`ListError::Io`].
+    pub fn next(&mut self, bare: Option<&Algorithm>) -> Result<Option<NumberedLine>, ListError> {
+        if !read_line(&mut self.from, &mut self.line)? {
+            return Ok(None);
+        }
+        if self.number == LINES_MAX {
+            return Err(ListError::TooLong);
+        }
+        self.number += 1;
+        Ok(Some((self.number, parse(&self.line, bare))))
+    }
+}
+
 /// A list while it is read.
 struct Reading {
     list: List,
@@ -316,9 +366,7 @@ impl Reading {
                 return Ok(());
             }
             Ok(Some(print)) => print,
-            Err(LineFault::Value(
-                FingerprintError::Guarded { .. } | FingerprintError::LowInformation { .. },
-            )) => {
+            Err(fault) if fault.is_guarded() => {
                 let guarded = &mut self.list.guarded;
                 guarded.count += 1;
                 if guarded.first.len() < FAULTS_SHOWN {
