@@ -23,7 +23,8 @@ use crate::control::client::{Client, ClientError};
 use crate::control::matching::{MatchAsk, fault};
 use crate::control::{Line, Request};
 use crate::home::Home;
-use crate::matching::check::{CheckReport, Checker};
+use crate::matching::check::{CheckOrder, CheckReport, Checker};
+use crate::matching::client::list::List;
 use crate::matching::client::{Found, Hear};
 use crate::matching::member::{MemberError, MemberHome};
 use screen::Screen;
@@ -78,7 +79,10 @@ pub(super) fn run(home: &Home, args: &MatchArgs) -> Result<Answer, Failure> {
     }
     let member = MemberHome::new(home.path());
     let (value, found) = match member.is_made() {
-        true => by_itself(&member, args)?,
+        true => {
+            let order = |centre: &CentreId| ask(args, centre)?.order().map_err(Failure::input);
+            by_itself(&member, args.with.as_ref(), order, None)?
+        }
         false => by_the_node(home, args)?,
     };
     let report: CheckReport = serde_json::from_value(value.clone()).map_err(Failure::failed)?;
@@ -119,20 +123,21 @@ fn by_the_node(home: &Home, args: &MatchArgs) -> Result<(Value, Vec<Found>), Fai
     Ok((answer?, found))
 }
 
-/// Does it in this process, for a member.
-fn by_itself(home: &MemberHome, args: &MatchArgs) -> Result<(Value, Vec<Found>), Failure> {
+/// Does it in this process, for a member: with this list, or else the one in the order's file.
+pub(super) fn by_itself(
+    home: &MemberHome,
+    with: Option<&CentreId>,
+    order: impl FnOnce(&CentreId) -> Result<CheckOrder, Failure>,
+    list: Option<List>,
+) -> Result<(Value, Vec<Found>), Failure> {
     let member = home.open().map_err(member_failure)?;
-    if args
-        .with
-        .as_ref()
-        .is_some_and(|with| *with != member.centre)
-    {
+    if with.is_some_and(|with| *with != member.centre) {
         let own = &member.centre;
         return Err(Failure::input(format!(
             "this home is a member's of {own}, and of no other centre"
         )));
     }
-    let order = ask(args, &member.centre)?.order().map_err(Failure::input)?;
+    let order = order(&member.centre)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -156,7 +161,10 @@ fn by_itself(home: &MemberHome, args: &MatchArgs) -> Result<(Value, Vec<Found>),
             hear,
         };
         let mut take = |piece| found.push(piece);
-        let checked = checker.check(&order, &mut take).await;
+        let checked = match list {
+            Some(list) => checker.check_list(&order, list, &mut take).await,
+            None => checker.check(&order, &mut take).await,
+        };
         opener.net.shutdown().await;
         checked.map_err(|error| Failure::from(ClientError::Fault(fault(&error))))
     });

@@ -2,6 +2,7 @@
 //!
 //! A member is known to this centre alone. What it may match, the grants of this centre's policy say.
 
+mod check;
 mod export;
 mod sync;
 
@@ -51,6 +52,8 @@ pub(super) enum MemberCommand {
     /// The members, with their keys.
     #[command(after_help = "Example:\n  hashpact --home us member list --json")]
     List,
+    /// Check files, or hashes, against the synced copy of a subset; or privately against a centre.
+    Check(Box<check::CheckArgs>),
     /// Open, change and close this centre's gateway to a member.
     #[command(subcommand)]
     Credential(CredentialCommand),
@@ -107,6 +110,7 @@ pub(super) fn member(
             jurisdiction: args.jurisdiction.to_string(),
             sector: args.sector.clone(),
         },
+        MemberCommand::Check(args) => return check::check(home, args),
         MemberCommand::Credential(command) => return credential(home, command),
         MemberCommand::List => Request::Members,
         MemberCommand::Remove { name } => Request::MemberRemove { name: name.clone() },
@@ -117,6 +121,7 @@ pub(super) fn member(
         | MemberCommand::Rosters { .. }
         | MemberCommand::Sync(_)
         | MemberCommand::Export(_)
+        | MemberCommand::Check(_)
         | MemberCommand::Credential(_) => String::new(),
         MemberCommand::Add(args) => format!("{} is a member.", args.name),
         MemberCommand::List => table(&json),

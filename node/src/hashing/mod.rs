@@ -8,12 +8,14 @@
 //! |---|---|
 //! | [`folder`] | which files lie under a path |
 //! | [`digest`] | what their digests are, in one pass |
+//! | [`file`] | all of these of one file |
 //! | [`picture`] | which pixels a picture has, if it has not too many |
 //! | [`pdq`] | what the perceptual hash of pixels is |
 //!
 //! In scope: bytes to hashes. Out of scope: matching them (`near`), printing (`cli`). `PhotoDNA` is never computed here.
 
 pub mod digest;
+pub mod file;
 pub mod folder;
 pub mod pdq;
 pub mod picture;

@@ -133,6 +133,19 @@ impl<O: Opener> Checker<'_, O> {
         found: &mut (dyn FnMut(Found) + Send),
     ) -> Result<CheckReport, CheckError> {
         let list = self.read(order).await?;
+        self.check_list(order, list, found).await
+    }
+
+    /// As [`Checker::check`], with a list that is in memory already; the order's file is not looked at.
+    ///
+    /// # Errors
+    /// [`CheckError`].
+    pub async fn check_list(
+        &self,
+        order: &CheckOrder,
+        list: List,
+        found: &mut (dyn FnMut(Found) + Send),
+    ) -> Result<CheckReport, CheckError> {
         let mut report = CheckReport {
             centre: order.centre.to_string(),
             mode: hashpact_protocol::lists::ClosedList::name(order.mode).to_owned(),

@@ -8,11 +8,13 @@
 //! | [`file`] | how the index of a list rests in one file, `subset.idx` |
 //! | `table` | is this value in the list, exactly |
 //! | [`slots`] | which PDQ hashes are at most so many bits away |
+//! | [`known`] | in which tier a file matches a synced list |
 //! | [`live`] | the same over entries that come and go |
 //!
 //! In scope: values and places. Out of scope: who may ask, and what a match means (`cli`, `gateway`).
 
 pub mod file;
+pub mod known;
 pub mod live;
 pub mod slots;
 mod table;

@@ -7,10 +7,13 @@
 //! | `roster` | who may be on the network |
 //! | `members` | who may check lists with a centre |
 //! | `ingest` | what becomes of a list |
+//! | `check` | files and hashes against a synced list |
 //! | `entries` | looking up, retracting, status, and what is never printed |
+//! | `lookups` | looking many up, what it leaves, and how many a day |
 //! | `standing` | entries that are pending or void |
 //! | `export` | handing bodies to an auditor |
 
+mod check;
 #[path = "../common/mod.rs"]
 mod common;
 mod entries;
@@ -18,6 +21,7 @@ mod export;
 mod home;
 mod ingest;
 mod keys;
+mod lookups;
 mod members;
 mod roster;
 mod standing;

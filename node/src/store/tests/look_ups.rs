@@ -321,3 +321,28 @@ fn entries_of_a_log_that_was_closed_keep_their_answer() {
         );
     }
 }
+
+#[test]
+fn many_look_ups_answer_what_each_alone_does_in_the_order_of_the_asking() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = with_classes(dir.path());
+    let records =
+        |from: u64, to: u64| -> Vec<_> { (from..to).map(|n| (0, record(n, 1))).collect() };
+    commit(&store, vec![body(&us(), 0, &records(0, 60), &[])]);
+    commit(
+        &store,
+        vec![body(&us(), 1, &records(50, 80), &[retraction(7, 1)])],
+    );
+    commit(&store, vec![body(&eu(), 0, &records(10, 20), &[])]);
+    // Not in the order of the disk, some twice, some of nothing.
+    let asked = (0..100_u64).map(|n| n * 63 % 101).chain([5, 5, 7]);
+    let asked: Vec<Fingerprint> = asked.flat_map(prints).collect();
+    let many = store.lookup_many(&asked).unwrap();
+    assert_eq!(many.len(), asked.len());
+    for (print, found) in asked.iter().zip(&many) {
+        assert_eq!(*found, store.lookup(print).unwrap());
+    }
+    assert!(many.iter().any(|found| found.len() == 2));
+    assert!(many.iter().flatten().any(|found| found.retracted));
+    assert!(store.lookup_many(&[]).unwrap().is_empty());
+}
