@@ -149,7 +149,7 @@ impl<R: BufRead> Iterator for Requests<'_, R> {
                 }
             }
         }
-        (!fingerprints.is_empty()).then(|| Ok((Request::LookupMany { fingerprints }, numbers)))
+        (!fingerprints.is_empty()).then_some(Ok((Request::LookupMany { fingerprints }, numbers)))
     }
 }
 

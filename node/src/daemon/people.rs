@@ -15,12 +15,14 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashpact_keys::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::audit_trail::AuditTrail;
+use crate::config::Checked;
 
 /// Look-ups of one person in a UTC day, unless the configuration says otherwise: a long day's work by hand, and a small
 /// part of any list.
@@ -125,9 +127,16 @@ fn name_of(passwd: &str, uid: u32) -> Option<String> {
 }
 
 impl People {
+    /// Counts for a node whose data lies in this folder, as its configuration says.
+    #[must_use]
+    pub fn new(data: &Path, checked: &Checked) -> Self {
+        let trail = AuditTrail::new(data.join("audit"));
+        Self::of(trail, checked.lookups_per_person_day)
+    }
+
     /// Counts by this trail, up to `per_day` look-ups a person.
     #[must_use]
-    pub fn new(trail: AuditTrail, per_day: u64) -> Self {
+    pub fn of(trail: AuditTrail, per_day: u64) -> Self {
         Self {
             trail,
             per_day,
@@ -244,7 +253,7 @@ mod tests {
     }
 
     fn people(folder: &std::path::Path, per_day: u64) -> People {
-        People::new(AuditTrail::new(folder.to_owned()), per_day)
+        People::of(AuditTrail::new(folder.to_owned()), per_day)
     }
 
     fn lines(people: &People) -> Vec<Value> {

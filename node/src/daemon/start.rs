@@ -21,7 +21,6 @@ use super::reach::Reach;
 use super::submissions::Submissions;
 use super::waiting::Waiting;
 use super::{Daemon, Directory, Handle, Library, stock};
-use crate::audit_trail::AuditTrail;
 use crate::clock;
 use crate::config::{Checked, ConfigError};
 use crate::gateway::credentials::CredentialError;
@@ -281,15 +280,13 @@ impl Daemon {
         let signer = keys.signer(KeyUse::Manifest)?;
         let cursors = keys.cursor_key();
         let subset = subset::Idle::new(&home.data(), &store, (network, signer), cursors, &steps);
-        let trail = AuditTrail::new(home.data().join("audit"));
-        let per_person_day = checked.lookups_per_person_day;
         let handle = Handle {
             asks: asks_in,
             store: Arc::clone(&store),
             checked: Arc::clone(&checked),
             ingesting: Arc::default(),
             docket: Docket::begin(checked.origin.clone(), &store),
-            people: People::new(trail, per_person_day),
+            people: People::new(&home.data(), &checked),
             matching: parts.desk(),
             gateway: Desk::open(&home.data(), centre.members())?,
             log_signer: Arc::new(keys.signer(KeyUse::Log)?),

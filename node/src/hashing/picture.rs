@@ -75,10 +75,10 @@ pub fn hash(from: impl BufRead + Seek, bytes: u64) -> Result<Option<Pdq>, Pictur
     let decoded = catch_unwind(AssertUnwindSafe(|| decode(reader, limits)));
     let picture = decoded.map_err(|_| PictureError::Damaged)??;
     let columns = picture.width() as usize;
-    let luma = match picture {
-        DynamicImage::ImageRgb8(pixels) => Luma::of_rgb(pixels.pixels().map(|it| it.0), columns),
-        other => Luma::of_rgb(other.into_rgb8().pixels().map(|it| it.0), columns),
-    };
+    // Nothing is copied of what is in this form already.
+    let pixels = picture.into_rgb8();
+    let luma = Luma::of_rgb(pixels.pixels().map(|it| it.0), columns);
+    drop(pixels);
     Ok(Some(luma.hash()))
 }
 
@@ -189,29 +189,23 @@ mod tests {
 
     #[test]
     fn picture_that_was_cut_or_changed_anywhere_ends_nothing() {
-        for format in [
-            ImageFormat::Png,
-            ImageFormat::Jpeg,
-            ImageFormat::Gif,
-            ImageFormat::WebP,
-        ] {
-            let bytes = match format {
-                ImageFormat::Gif => gif(),
-                _ => file(format, 24),
-            };
+        let files = [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP];
+        let files = files.map(|format| file(format, 24)).into_iter();
+        for bytes in files.chain([gif()]) {
             for at in (0..bytes.len()).step_by(7) {
                 let _ = hash_of(&bytes[..at]);
                 let mut changed = bytes.clone();
                 changed[at] ^= 0x55;
                 let _ = hash_of(&changed);
             }
-            assert!(hash_of(&bytes[..bytes.len() / 2]).is_err(), "{format:?}");
+            assert!(hash_of(&bytes[..bytes.len() / 2]).is_err());
         }
     }
 
     fn gif() -> Vec<u8> {
-        let picture =
-            RgbImage::from_fn(24, 24, |x, y| image::Rgb([(x * 9) as u8, (y * 9) as u8, 0]));
+        let picture = RgbImage::from_fn(24, 24, |x, y| {
+            image::Rgb([x * 9, y * 9, 0].map(|it| u8::try_from(it).unwrap()))
+        });
         let mut bytes = Vec::new();
         let mut encoder = image::codecs::gif::GifEncoder::new(&mut bytes);
         let picture = DynamicImage::ImageRgb8(picture).into_rgba8();

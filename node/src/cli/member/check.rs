@@ -4,6 +4,7 @@ mod gather;
 mod private;
 mod words;
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -100,11 +101,12 @@ fn gather(args: &CheckArgs, each: &mut dyn FnMut(Subject)) -> Result<Gathered, F
 fn open(args: &CheckArgs) -> Result<Known, Failure> {
     let path = args.dir.join(FILE_NAME);
     let index = Index::open(&path).map_err(|error| {
-        let advice = match &error {
-            ReadIndexError::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                ": `hashpact member sync DIR` makes it"
-            }
-            _ => "",
+        let is_missing =
+            matches!(&error, ReadIndexError::Io(it) if it.kind() == ErrorKind::NotFound);
+        let advice = if is_missing {
+            ": `hashpact member sync DIR` makes it"
+        } else {
+            ""
         };
         Failure::failed(format!("{}: {error}{advice}", path.display()))
     })?;
