@@ -25,8 +25,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use hashpact_node::control::Request;
-use hashpact_node::control::client::Client;
+use hashpact_node::control::client::{Ahead, Client};
+use hashpact_node::control::{LOOKUPS_MAX, Line, Request};
 use sha2::{Digest as _, Sha256};
 
 use crate::cluster::{Cluster, Node};
@@ -35,6 +35,8 @@ use crate::outcome::Outcome;
 
 /// Look-ups that are timed.
 const LOOKUPS: u64 = 20_000;
+/// Requests of many look-ups.
+const LOOKUP_REQUESTS: u64 = 48;
 /// How long a catch-up may take.
 const CATCH_UP: Duration = Duration::from_secs(1_200);
 
@@ -156,6 +158,7 @@ fn lookups(
 ) -> Result<()> {
     let eu = cluster.node_mut("eu")?;
     eu.stop()?;
+    eu.raise_lookup_quota()?;
     let cold = Instant::now();
     eu.start_alone()?;
     let mut client = Client::connect(&eu.home)?;
@@ -182,7 +185,46 @@ fn lookups(
     figure("lookup", rate, "answers/s");
     figure("lookup_echo", echo, "answers/s");
     figure("lookup_ratio_to_echo", rate / echo, "x");
+    let many = lookups_ahead(&mut client, entries)?;
+    figure("lookup_many", many, "answers/s");
+    figure("lookup_many_ratio_to_echo", many / echo, "x");
     Ok(())
+}
+
+/// Look-ups a second, many in a request and requests sent ahead, as `hashpact lookup --file` does.
+fn lookups_ahead(client: &mut Client, entries: u64) -> Result<f64> {
+    let batch = LOOKUPS_MAX as u64;
+    let fingerprints = |first: u64| {
+        let each = (first..first + batch).map(|n| {
+            let within = n * 7_919 % entries;
+            let n = if n % 2 == 0 { within } else { entries + n };
+            let hash = Sha256::digest(format!("hashpact synthetic eu {n}"));
+            format!("sha256:{}", hex::encode(hash))
+        });
+        each.collect::<Vec<String>>()
+    };
+    // Made before the clock starts: hashing is the asker's work.
+    let requests: Vec<Vec<String>> = (0..LOOKUP_REQUESTS)
+        .map(|number| fingerprints(number * batch))
+        .collect();
+    let requests = requests.into_iter();
+    let requests =
+        requests.map(|fingerprints| anyhow::Ok((Request::LookupMany { fingerprints }, ())));
+    let mut matched = 0;
+    let started = Instant::now();
+    let done = client.ask_ahead(requests, |(), line| {
+        if let Line::Done(value) = line {
+            matched += value["matched"].as_u64().unwrap_or(0);
+        }
+    });
+    match done {
+        Ok(()) => {}
+        Err(Ahead::Client(error)) => return Err(error.into()),
+        Err(Ahead::Source(error)) => return Err(error),
+    }
+    let asked = LOOKUP_REQUESTS * batch;
+    ensure!(matched == asked / 2, "{matched} of {asked} found");
+    Ok(count(asked) / started.elapsed().as_secs_f64())
 }
 
 fn ask(client: &mut Client, n: u64) -> Result<u64> {
