@@ -123,6 +123,7 @@ fn describe(status: &Status) -> String {
     text.push_str(&witnessing::recalls(status));
     text.push_str(&said::open(&status.open));
     text.push_str(&witnessing::matching(status));
+    text.push_str(&witnessing::gateway(status));
     if status.roster_expires_at <= clock::now().get() {
         text.push_str(
             "The roster has expired: retractions act, records wait. Apply its successor.\n",

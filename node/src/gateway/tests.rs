@@ -4,6 +4,7 @@
 mod admitted;
 mod bodies;
 mod cut;
+mod streams;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -63,6 +64,7 @@ struct Settings {
     proxies: Vec<&'static str>,
     delayed: usize,
     clock: fn() -> Timestamp,
+    routes: Router,
 }
 
 impl Default for Settings {
@@ -73,6 +75,7 @@ impl Default for Settings {
             proxies: Vec::new(),
             delayed: 8,
             clock: now,
+            routes: routes(),
         }
     }
 }
@@ -173,9 +176,9 @@ impl Site {
             ..self.desk.admission(&config.trusted_proxies)
         };
         let open = Router::new().route("/open", get(|| async { "open" }));
-        let gateway = self
-            .runtime
-            .block_on(async { Gateway::open(&config, &self.desk, admission, routes(), open) });
+        let gateway = self.runtime.block_on(async {
+            Gateway::open(&config, &self.desk, admission, settings.routes, open)
+        });
         self.gateway = Some(gateway.unwrap());
     }
 

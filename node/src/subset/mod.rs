@@ -27,7 +27,7 @@ mod publish;
 mod reader;
 mod sections;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod window;
 
 pub use cursor::CursorKey;

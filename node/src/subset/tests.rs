@@ -30,15 +30,15 @@ use crate::store::Store;
 use crate::store::durable::Steps;
 use crate::store::tests::{admit, commit, delta_leaf, grown, sealed, with_classes};
 
-pub(super) use crate::store::tests::{eu, record, us};
+pub(crate) use crate::store::tests::{eu, record, us};
 
 /// What members may have, as the test says: by member, classes with and without the baseline.
 type Policy = Arc<Mutex<PublishAccess>>;
 
-pub(super) struct World {
+pub(crate) struct World {
     pub(super) dir: tempfile::TempDir,
-    pub(super) store: Arc<Store>,
-    pub(super) feed: Feed,
+    pub(crate) store: Arc<Store>,
+    pub(crate) feed: Feed,
     pub(super) signals: Arc<Signals>,
     pub(super) publisher: Publisher,
     pub(super) ledger: Arc<Ledger>,
@@ -65,7 +65,7 @@ pub(super) fn prompt() -> SubsetConfig {
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         drop(with_classes(dir.path()));
         let world = Self::open(dir, prompt(), Steps::default(), Arc::default());
@@ -160,7 +160,7 @@ impl World {
         self.clock.fetch_add(seconds, Ordering::SeqCst);
     }
 
-    pub(super) fn admit_member(&self, name: &str) {
+    pub(crate) fn admit_member(&self, name: &str) {
         self.keep(name, Some(vec![1]));
     }
 
@@ -175,7 +175,7 @@ impl World {
     }
 
     /// From now on a member may have these classes.
-    pub(super) fn allow(&self, member: &str, classes: &[(Origin, u16)]) {
+    pub(crate) fn allow(&self, member: &str, classes: &[(Origin, u16)]) {
         let released = classes.iter().map(|(origin, class)| Released {
             origin: origin.clone(),
             class: ClassId(*class),
@@ -188,7 +188,7 @@ impl World {
     }
 
     /// A delta of a log that is witnessed and applied.
-    pub(super) fn delta(&self, origin: &Origin, records: &[(u16, Record)], ends: &[Retraction]) {
+    pub(crate) fn delta(&self, origin: &Origin, records: &[(u16, Record)], ends: &[Retraction]) {
         let state = self.store.log(origin);
         let seq = state.next_seq;
         let Sealed { body, table } = sealed(origin, seq.0, records, ends);
@@ -207,7 +207,7 @@ impl World {
         commit(&self.store, writes);
     }
 
-    pub(super) fn round(&mut self) {
+    pub(crate) fn round(&mut self) {
         self.publisher.round().unwrap();
     }
 
@@ -362,7 +362,7 @@ impl Applied {
     }
 }
 
-pub(super) fn ended(record: &Record) -> Retraction {
+pub(crate) fn ended(record: &Record) -> Retraction {
     Retraction {
         entry: record.entry,
         revision: record.revision,
@@ -376,7 +376,7 @@ pub(super) fn placed(origin: &Origin, records: &[(u16, Record)]) -> Vec<(Origin,
         .collect()
 }
 
-pub(super) fn records(range: std::ops::Range<u64>, classes: u16) -> Vec<(u16, Record)> {
+pub(crate) fn records(range: std::ops::Range<u64>, classes: u16) -> Vec<(u16, Record)> {
     range
         .map(|n| (u16::try_from(n % u64::from(classes)).unwrap(), record(n, 1)))
         .collect()

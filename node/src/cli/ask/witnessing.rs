@@ -64,6 +64,21 @@ pub(super) fn matching(status: &Status) -> String {
     text
 }
 
+/// How members are served over HTTP.
+pub(super) fn gateway(status: &Status) -> String {
+    let gateway = &status.gateway;
+    let Some(address) = &gateway.listening else {
+        return String::new();
+    };
+    format!(
+        "Gateway: {address}, {} with {} in force; {}, {} of them refused.\n",
+        counted(gateway.members, "member|members"),
+        counted(gateway.credentials, "credential|credentials"),
+        counted(gateway.requests, "request|requests"),
+        gateway.refused
+    )
+}
+
 /// Of each log with policy documents, which of them count, and what is wrong with them.
 pub(super) fn policies(status: &Status) -> String {
     let logs = std::iter::once(&status.own).chain(&status.mirrored);

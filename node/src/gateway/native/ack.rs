@@ -12,13 +12,12 @@ use utoipa::ToSchema;
 use super::ask::{feed, json, problem};
 use crate::gateway::caller::Caller;
 use crate::gateway::problem::{Problem, ProblemBody};
-use crate::gateway::serve::GatewayState;
-use crate::subset::Cursor;
+use crate::subset::{Cursor, Feed};
 
 /// What is acknowledged.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Ack {
+pub(in crate::gateway) struct Ack {
     /// The cursor of the last `at` or `end` that was applied.
     cursor: String,
 }
@@ -36,14 +35,14 @@ pub(super) struct Ack {
         (status = 410, description = "The ledger was built again.", body = ProblemBody<'static>, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn ack(
-    State(state): State<GatewayState>,
+pub(in crate::gateway) async fn ack(
+    State(subsets): State<Feed>,
     caller: Caller,
     body: Bytes,
 ) -> Result<Response, Problem> {
     let Ack { cursor } = json(&body)?;
     let cursor: Cursor = cursor.parse().map_err(|error| problem(&error))?;
-    let done = feed(&state, move |feed| {
+    let done = feed(&subsets, move |feed| {
         feed.acknowledge(&caller.member, &cursor)
     });
     let done = done.await?;

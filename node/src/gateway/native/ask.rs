@@ -1,6 +1,7 @@
 //! Asking the feed from a route: on a thread that may block, with its faults as problems, and bodies of requests read
 //! strictly.
 
+use axum::extract::FromRef;
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 use tokio::task::spawn_blocking;
@@ -9,12 +10,19 @@ use crate::gateway::problem::Problem;
 use crate::gateway::serve::GatewayState;
 use crate::subset::{Feed, FeedError};
 
+/// Routes that need no more than the feed take it alone.
+impl FromRef<GatewayState> for Feed {
+    fn from_ref(state: &GatewayState) -> Self {
+        state.feed.clone()
+    }
+}
+
 /// Asks the feed.
 pub(in crate::gateway) async fn feed<T: Send + 'static>(
-    state: &GatewayState,
+    feed: &Feed,
     ask: impl FnOnce(&Feed) -> Result<T, FeedError> + Send + 'static,
 ) -> Result<T, Problem> {
-    let feed = state.feed.clone();
+    let feed = feed.clone();
     match spawn_blocking(move || ask(&feed)).await {
         Ok(answer) => answer.map_err(|error| problem(&error)),
         Err(_) => Err(Problem::failed()),

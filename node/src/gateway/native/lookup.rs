@@ -15,7 +15,6 @@ use utoipa::ToSchema;
 use super::ask::{feed, json};
 use crate::gateway::caller::Caller;
 use crate::gateway::problem::{Problem, ProblemBody};
-use crate::gateway::serve::GatewayState;
 use crate::store::FoundEntry;
 use crate::subset::{Feed, FeedError, MemberId};
 
@@ -83,8 +82,8 @@ struct Match {
         (status = 429, description = "Rate or quota: each fingerprint counts.", body = ProblemBody<'static>, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn lookup(
-    State(state): State<GatewayState>,
+pub(in crate::gateway) async fn lookup(
+    State(subsets): State<Feed>,
     caller: Caller,
     body: Bytes,
 ) -> Result<Response, Problem> {
@@ -99,7 +98,7 @@ pub(super) async fn lookup(
         .map(|(number, text)| read(number, text));
     let prints = prints.collect::<Result<Vec<_>, _>>()?;
     caller.charge(prints.len() as u64).await?;
-    let answers = feed(&state, move |feed| {
+    let answers = feed(&subsets, move |feed| {
         let each = prints.iter().map(|print| find(feed, &caller.member, print));
         each.collect::<Result<Vec<_>, FeedError>>()
     });

@@ -47,7 +47,7 @@ pub(super) async fn manifest(
         let signed = feed.manifest(&member, now)?;
         Ok(written(&store, &member, &signed))
     };
-    let (tag, body) = feed(&state, read).await?;
+    let (tag, body) = feed(&state.feed, read).await?;
     answer(&headers, &tag, &body)
 }
 

@@ -1,14 +1,14 @@
 //! The native API, `/v1/*`: manifest, snapshot, changes, acknowledgements, feedback, look-ups.
 
-mod ack;
+pub(in crate::gateway) mod ack;
 pub(in crate::gateway) mod ask;
 mod feedback;
 mod forms;
 mod health;
 mod labels;
-mod lookup;
+pub(in crate::gateway) mod lookup;
 mod manifest;
-mod stream;
+pub(in crate::gateway) mod stream;
 mod tags;
 
 use utoipa_axum::router::OpenApiRouter;

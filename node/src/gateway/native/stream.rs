@@ -28,7 +28,6 @@ use crate::gateway::allowance::StreamPlace;
 use crate::gateway::caller::Caller;
 use crate::gateway::problem::{Problem, ProblemBody};
 use crate::gateway::query::Query;
-use crate::gateway::serve::GatewayState;
 use crate::subset::{Bound, Change, Cursor, Feed, Page};
 
 /// What is read from the disk for one page: two of them are held for each reader.
@@ -59,14 +58,14 @@ const LEVEL: i32 = 1;
         (status = 503, description = "Not ready.", body = ProblemBody<'static>, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn snapshot(
-    State(state): State<GatewayState>,
+pub(in crate::gateway) async fn snapshot(
+    State(feed): State<Feed>,
     caller: Caller,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let asked = Asked::of(query.as_deref(), &headers)?;
-    answer(&state, caller, asked, &headers).await
+    answer(feed, caller, asked, &headers).await
 }
 
 /// What changed for the member behind a cursor.
@@ -88,8 +87,8 @@ pub(super) async fn snapshot(
         (status = 503, description = "Not ready.", body = ProblemBody<'static>, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn changes(
-    State(state): State<GatewayState>,
+pub(in crate::gateway) async fn changes(
+    State(feed): State<Feed>,
     caller: Caller,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -99,7 +98,7 @@ pub(super) async fn changes(
         let detail = "`after` is missing: the cursor of a snapshot or of changes";
         return Err(Problem::bad("query", detail));
     }
-    answer(&state, caller, asked, &headers).await
+    answer(feed, caller, asked, &headers).await
 }
 
 /// What a request asks for.
@@ -128,14 +127,14 @@ impl Asked {
 }
 
 async fn answer(
-    state: &GatewayState,
+    feed: Feed,
     caller: Caller,
     asked: Asked,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let place = caller.stream()?;
     let after = asked.after.clone();
-    let reader = Reader::new(state.feed.clone(), caller, place, &asked)?;
+    let reader = Reader::new(feed, caller, place, &asked)?;
     let first = spawn_blocking(move || reader.page());
     let (reader, page) = first.await.map_err(|_| Problem::failed())??;
     let held = headers.get_all(IF_NONE_MATCH);
