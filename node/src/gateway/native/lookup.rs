@@ -4,17 +4,22 @@
 //! the centre gave it. Nothing of what was asked is written down.
 
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
+use hashpact_keys::Timestamp;
 use hashpact_protocol::fingerprint::{Algorithm, Fingerprint};
 use hashpact_protocol::lists::ClosedList as _;
 use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
 
-use super::ask::{feed, json};
+use super::ask::{json, problem};
 use crate::gateway::caller::Caller;
+use crate::gateway::nearby::{Near, Nearby, NearbyError};
 use crate::gateway::problem::{Problem, ProblemBody};
+use crate::gateway::serve::GatewayState;
+use crate::near::slots::Threshold;
 use crate::store::FoundEntry;
 use crate::subset::{Feed, FeedError, MemberId};
 
@@ -27,6 +32,8 @@ const FINGERPRINTS: usize = 1000;
 pub(super) struct LookUp {
     /// At most 1,000, each `algorithm:value`: md5, sha1, sha256, blake3 and pdq in hexadecimal, photodna in base64.
     fingerprints: Vec<String>,
+    /// Bits, 0 to 31, that a PDQ hash may differ by; exact matches alone without it.
+    near: Option<u8>,
 }
 
 /// One answer for each fingerprint, in their order.
@@ -52,13 +59,13 @@ struct Match {
     rev: u32,
     /// The class, at its origin.
     class: u16,
-    /// T1 exact and cryptographic, T2 exact and perceptual.
+    /// T1 exact and cryptographic, T2 exact and perceptual, T3 near: a person looks before anything follows.
     tier: &'static str,
     /// MD5 and SHA-1 alone are weak: collisions can be made.
     weak: bool,
     /// The algorithm that matched.
     algorithm: String,
-    /// Bits that differ: 0.
+    /// Bits that differ.
     distance: u8,
     /// The origin's statement.
     state: &'static str,
@@ -83,12 +90,14 @@ struct Match {
     ),
 )]
 pub(in crate::gateway) async fn lookup(
-    State(subsets): State<Feed>,
+    State(lists): State<Lists>,
     caller: Caller,
     body: Bytes,
 ) -> Result<Response, Problem> {
     caller.may_look_up()?;
-    let LookUp { fingerprints } = json(&body)?;
+    let LookUp { fingerprints, near } = json(&body)?;
+    let within = near.map(Threshold::new).transpose();
+    let within = within.map_err(|_| Problem::bad("near", "`near` is from 0 to 31 bits"))?;
     if fingerprints.len() > FINGERPRINTS {
         let detail = format!("at most {FINGERPRINTS} fingerprints a request");
         return Err(Problem::bad("fingerprints", detail));
@@ -98,11 +107,15 @@ pub(in crate::gateway) async fn lookup(
         .map(|(number, text)| read(number, text));
     let prints = prints.collect::<Result<Vec<_>, _>>()?;
     caller.charge(prints.len() as u64).await?;
-    let answers = feed(&subsets, move |feed| {
-        let each = prints.iter().map(|print| find(feed, &caller.member, print));
-        each.collect::<Result<Vec<_>, FeedError>>()
-    });
-    let answers = answers.await?;
+    let answers = spawn_blocking(move || lists.answers(&caller.member, &prints, within)).await;
+    let answers = answers.map_err(|_| Problem::failed())?;
+    let answers = answers.map_err(|error| match error {
+        NearbyError::Feed(error) => problem(&error),
+        NearbyError::Full(error) => {
+            tracing::error!(%error, "a member's near matches were not looked up");
+            Problem::failed()
+        }
+    })?;
     let body = serde_json::to_vec(&Answers { answers }).map_err(|_| Problem::failed())?;
     let headers = [
         (CONTENT_TYPE, "application/json"),
@@ -122,34 +135,85 @@ fn read(number: usize, text: &str) -> Result<Fingerprint, Problem> {
     Fingerprint::from_text(algorithm, value).map_err(|error| bad(&error.to_string()))
 }
 
-fn find(feed: &Feed, member: &MemberId, print: &Fingerprint) -> Result<Answer, FeedError> {
-    let found = feed.find(member, print)?;
-    let matches = found
-        .iter()
-        .map(|found| one(feed, found, print.algorithm()));
-    Ok(Answer {
-        matches: matches.collect::<Result<_, _>>()?,
-    })
+/// What look-ups read.
+#[derive(Clone)]
+pub(in crate::gateway) struct Lists {
+    pub(in crate::gateway) feed: Feed,
+    pub(in crate::gateway) nearby: Nearby,
+    pub(in crate::gateway) clock: fn() -> Timestamp,
 }
 
-fn one(feed: &Feed, found: &FoundEntry, algorithm: &Algorithm) -> Result<Match, FeedError> {
-    let marks = feed.marks(&found.origin, found.record.entry)?;
-    let (tier, weak) = match algorithm {
-        Algorithm::Md5 | Algorithm::Sha1 => ("T1", true),
-        Algorithm::Sha256 | Algorithm::Blake3 => ("T1", false),
-        Algorithm::Pdq | Algorithm::PhotoDna | Algorithm::Other(_) => ("T2", false),
-    };
-    Ok(Match {
-        origin: found.origin.to_string(),
-        entry: found.record.entry.to_string(),
-        rev: found.record.revision.0,
-        class: found.class.0,
-        tier,
-        weak,
-        algorithm: algorithm.name().to_owned(),
-        distance: 0,
-        state: found.labels.state.name(),
-        disputed: marks.disputed,
-        flagged: marks.flagged,
-    })
+impl FromRef<GatewayState> for Lists {
+    fn from_ref(state: &GatewayState) -> Self {
+        Self {
+            feed: state.feed.clone(),
+            nearby: state.nearby.clone(),
+            clock: state.clock,
+        }
+    }
+}
+
+impl Lists {
+    /// One answer for each fingerprint. Blocks.
+    fn answers(
+        &self,
+        member: &MemberId,
+        prints: &[Fingerprint],
+        within: Option<Threshold>,
+    ) -> Result<Vec<Answer>, NearbyError> {
+        let exact = prints.iter().map(|print| self.exact(member, print));
+        let mut answers = exact.collect::<Result<Vec<_>, FeedError>>()?;
+        let Some(within) = within else {
+            return Ok(answers);
+        };
+        let now = (self.clock)();
+        let near = self.nearby.find(&self.feed, member, prints, within, now)?;
+        for (answer, near) in answers.iter_mut().zip(near) {
+            // What is equal stands there already.
+            for Near { distance, found } in near.into_iter().filter(|near| near.distance > 0) {
+                let tier = ("T3", false);
+                let one = self.one(&found, &Algorithm::Pdq, tier, distance)?;
+                answer.matches.push(one);
+            }
+        }
+        Ok(answers)
+    }
+
+    fn exact(&self, member: &MemberId, print: &Fingerprint) -> Result<Answer, FeedError> {
+        let tier = match print.algorithm() {
+            Algorithm::Md5 | Algorithm::Sha1 => ("T1", true),
+            Algorithm::Sha256 | Algorithm::Blake3 => ("T1", false),
+            Algorithm::Pdq | Algorithm::PhotoDna | Algorithm::Other(_) => ("T2", false),
+        };
+        let found = self.feed.find(member, print)?;
+        let matches = found
+            .iter()
+            .map(|found| self.one(found, print.algorithm(), tier, 0));
+        Ok(Answer {
+            matches: matches.collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn one(
+        &self,
+        found: &FoundEntry,
+        algorithm: &Algorithm,
+        (tier, weak): (&'static str, bool),
+        distance: u8,
+    ) -> Result<Match, FeedError> {
+        let marks = self.feed.marks(&found.origin, found.record.entry)?;
+        Ok(Match {
+            origin: found.origin.to_string(),
+            entry: found.record.entry.to_string(),
+            rev: found.record.revision.0,
+            class: found.class.0,
+            tier,
+            weak,
+            algorithm: algorithm.name().to_owned(),
+            distance,
+            state: found.labels.state.name(),
+            disputed: marks.disputed,
+            flagged: marks.flagged,
+        })
+    }
 }
