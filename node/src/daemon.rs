@@ -137,6 +137,9 @@ impl Daemon {
         let subset = self.subset.take();
         let subset = subset.map(|idle| idle.start(self.handle()));
         let ended = self.follow_inputs(&mut stop).await;
+        // Whoever asks from now on, or has asked, is told that nobody answers: the parts that are waited for below ask too.
+        self.asks.close();
+        while self.asks.recv().await.is_some() {}
         if let Some(matching) = matching {
             matching.stop().await;
         }
