@@ -20,7 +20,7 @@ use utoipa_axum::routes;
 
 use super::serve::GatewayState;
 
-pub(crate) use refuse::detailed;
+pub(crate) use refuse::{detailed, is_unread};
 
 /// The route that asks for a credential.
 pub(crate) fn routes() -> OpenApiRouter<GatewayState> {

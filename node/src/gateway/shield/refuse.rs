@@ -13,6 +13,11 @@ use crate::gateway::problem::Problem;
 /// Paths of this shape, with or without the slash at their end.
 const PATHS: [&str; 3] = ["/v1/pdq", "/v1/media", "/v1/url"];
 
+/// Whether a body sent to this path is never read, so that its length does not matter.
+pub(crate) fn is_unread(path: &str) -> bool {
+    matches!(path, "/v1/media/" | "/v1/url/")
+}
+
 /// The body of a refusal.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Detail<'a> {
