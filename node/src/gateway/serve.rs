@@ -82,7 +82,8 @@ impl Gateway {
         let (closed, _) = routes().split_for_parts();
         let (open, _) = open_routes().split_for_parts();
         let closed = closed.with_state(state.clone());
-        let open = open.with_state(state).merge(described());
+        let open = open.with_state(state);
+        let open = open.merge(described()).merge(shield::unread());
         let config = config.clone().in_home(home);
         let admission = desk.admission(&config.trusted_proxies);
         Self::open(&config, desk, admission, closed, open)
@@ -143,7 +144,7 @@ fn routes() -> OpenApiRouter<GatewayState> {
 }
 
 fn open_routes() -> OpenApiRouter<GatewayState> {
-    native::open_routes().merge(shield::open_routes())
+    native::open_routes()
 }
 
 /// The gateway's description of itself: OpenAPI 3.1.

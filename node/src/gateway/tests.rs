@@ -4,6 +4,7 @@
 mod admitted;
 mod bodies;
 mod cut;
+mod shapes;
 mod streams;
 mod tls;
 
@@ -138,6 +139,7 @@ fn routes() -> Router {
         .route("/long", get(long))
         .route("/look", get(look))
         .route("/read", post(read))
+        .route("/v1/pdq/", post(read))
 }
 
 impl Site {
@@ -176,6 +178,7 @@ impl Site {
             ..self.desk.admission(&config.trusted_proxies)
         };
         let open = Router::new().route("/open", get(|| async { "open" }));
+        let open = open.merge(super::shield::unread());
         let gateway = self.runtime.block_on(async {
             Gateway::open(&config, &self.desk, admission, settings.routes, open)
         });
