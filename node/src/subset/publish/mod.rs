@@ -124,7 +124,8 @@ impl Publisher {
 
     /// Goes round until the node stops.
     pub(super) fn run(mut self, wakes: &Receiver<()>) {
-        loop {
+        // Whoever stops the node wakes this, also where there is nothing to do.
+        while !self.signals.is_stopping() {
             let wait = match self.round() {
                 Ok(wait) => {
                     self.signals.fault(None);
