@@ -11,6 +11,7 @@ mod audit;
 mod credential;
 mod dispute;
 mod gateway;
+mod ingest;
 mod init;
 mod key;
 mod lookup;
@@ -93,7 +94,7 @@ enum Command {
     /// What the running node holds, mirrors and has seen.
     Status,
     /// Take a hash list in: check it, sign it, log it.
-    Ingest(ask::IngestArgs),
+    Ingest(ingest::IngestArgs),
     /// Retract entries of this centre's own; every centre applies it.
     Retract(ask::RetractArgs),
     /// Attest entries: what an assessor of this centre says of them.
@@ -261,7 +262,7 @@ fn dispatch(cli: Cli) -> Result<Answer, Failure> {
         Command::Enrol(args) => init::enrol(&home, &source, &args),
         Command::Run(args) => run::run(home, &source, &args),
         Command::Status => ask::status(&home),
-        Command::Ingest(args) => ask::ingest(&home, &args, json),
+        Command::Ingest(args) => ingest::ingest(&home, &args, json),
         Command::Retract(args) => ask::retract(&home, &args),
         Command::Attest(args) => attest::run(&home, &args),
         Command::Dispute(args) => dispute::dispute(&home, args),

@@ -55,6 +55,9 @@ pub enum Request {
         strict: bool,
         /// How many bad rows are confirmed.
         accept_bad: Option<u64>,
+        /// What is asked besides.
+        #[serde(default)]
+        more: crate::daemon::IngestMore,
     },
     /// Retract entries of this centre's own.
     Retract {

@@ -58,7 +58,7 @@ use crate::subset;
 pub(crate) use docket::Case;
 pub(crate) use handle::{Ask, Pending};
 pub use handle::{AskError, Handle, Stopped};
-pub use ingest::{IngestOrder, IngestPhase, IngestProgress, IngestRun, IngestRunError};
+pub use ingest::{IngestMore, IngestOrder, IngestPhase, IngestProgress, IngestRun, IngestRunError};
 pub use library::Library;
 pub use peers::Directory;
 pub use start::{RunError, centre_keys, command_offline, mark_begun, open_store, roster_in_force};

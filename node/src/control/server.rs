@@ -24,6 +24,7 @@ use crate::armor::Kind;
 use crate::clock;
 use crate::daemon::people::Person;
 use crate::daemon::{AskError, Handle, IngestOrder, IngestRunError};
+use crate::ingest::SourceError;
 use crate::store::LookupError;
 
 /// Connections served at once: operators and their scripts, not the world.
@@ -102,6 +103,7 @@ async fn converse(stream: UnixStream, handle: Handle) -> io::Result<()> {
                 profile_path,
                 strict,
                 accept_bad,
+                more,
             }) => {
                 let order = IngestOrder {
                     file,
@@ -109,6 +111,7 @@ async fn converse(stream: UnixStream, handle: Handle) -> io::Result<()> {
                     profile_path,
                     strict,
                     accept_bad,
+                    more,
                 };
                 ingest(&handle, order, &mut write).await?
             }
@@ -346,6 +349,9 @@ fn ingest_fault(error: IngestRunError) -> Fault {
         IngestRunError::Ingest(error) => error.summary().map(|summary| json!(summary)),
         IngestRunError::Profile(_)
         | IngestRunError::Open { .. }
+        | IngestRunError::Crosswalk(_)
+        | IngestRunError::Source(_)
+        | IngestRunError::Guard
         | IngestRunError::Busy
         | IngestRunError::Ask(_)
         | IngestRunError::Draft(_)
@@ -354,7 +360,12 @@ fn ingest_fault(error: IngestRunError) -> Fault {
         | IngestRunError::Abandoned => None,
     };
     let kind = match &error {
-        IngestRunError::Profile(_) | IngestRunError::Open { .. } => FaultKind::Input,
+        IngestRunError::Source(SourceError::Disk(_)) => FaultKind::Failed,
+        IngestRunError::Profile(_)
+        | IngestRunError::Open { .. }
+        | IngestRunError::Crosswalk(_)
+        | IngestRunError::Source(_)
+        | IngestRunError::Guard => FaultKind::Input,
         IngestRunError::Ingest(error) if error.summary().is_some() => FaultKind::Input,
         IngestRunError::Busy => FaultKind::No,
         IngestRunError::Ask(AskError::Refused(_)) => FaultKind::No,

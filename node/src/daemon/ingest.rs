@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hashpact_protocol::centre::{Command, Outcome};
-use hashpact_protocol::delta::{Draft, DraftError};
+use hashpact_protocol::delta::{Draft, DraftError, Retraction};
 use hashpact_protocol::labels::ClassId;
 use hashpact_protocol::limits;
 use hashpact_protocol::record::{EntryId, Record, Revision};
@@ -17,11 +17,15 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
 use super::{AskError, Handle, Pending, Stopped};
+use crate::clock;
 use crate::ingest::{
-    IngestError, NewRow, Phase, Profile, ProfileError, Progress, ReportLine, Resolved,
-    StageContext, stage,
+    Crosswalk, CrosswalkError, Held, IngestError, NewRow, Phase, Profile, ProfileError, Progress,
+    ReportLine, Resolved, Role, SourceError, SourceState, StageContext, Wishes, stage,
 };
 use crate::store::LookupError;
+
+/// Retractions in one delta of those that a file takes back.
+const RETRACTED_AT_ONCE: usize = 20_000;
 
 /// What to ingest.
 #[derive(Clone, Debug)]
@@ -36,6 +40,22 @@ pub struct IngestOrder {
     pub strict: bool,
     /// How many bad rows are confirmed.
     pub accept_bad: Option<u64>,
+    /// What is asked besides.
+    pub more: IngestMore,
+}
+
+/// What may be asked of an ingest besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IngestMore {
+    /// Path and text of a crosswalk, in place of the one that comes with the program.
+    pub crosswalk: Option<(String, String)>,
+    /// The name of the edition, of a file that is all that its source has.
+    pub edition: Option<String>,
+    /// How many missing entries may be retracted.
+    pub confirm_missing: Option<u64>,
+    /// Whether what was retracted is brought back under a higher revision.
+    pub reissue: bool,
 }
 
 /// How far an ingest is.
@@ -81,6 +101,17 @@ pub enum IngestRunError {
     /// The file.
     #[error(transparent)]
     Ingest(#[from] IngestError),
+    /// The crosswalk.
+    #[error(transparent)]
+    Crosswalk(#[from] CrosswalkError),
+    /// What came before it from the same source.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The list says what must never be an entry.
+    #[error(
+        "this profile says that the list is a guard list: its values must never become entries"
+    )]
+    Guard,
     /// The file cannot be opened.
     #[error("{path}: {source}", path = path.display())]
     Open {
@@ -146,24 +177,63 @@ impl Handle {
         report: &mut dyn FnMut(&ReportLine<'_>),
     ) -> Result<IngestRun, IngestRunError> {
         let _place = Place::take(&self.ingesting)?;
-        let resolved = self.resolve(order, progress, report)?;
+        let profile = self.profile(order)?;
+        let folder = self.store.sources_dir();
+        let mut state = SourceState::read(&folder, profile.name())?;
+        let before = state.clone();
+        if let Some(walk) = profile.crosswalk() {
+            let (scheme, got) = (walk.scheme().to_owned(), walk.version());
+            if let Some(used) = state.crosswalk.filter(|used| *used > got) {
+                return Err(CrosswalkError::Older { scheme, used, got }.into());
+            }
+            state.crosswalk = Some(got);
+        }
+        state.advance(None, order.more.edition.as_deref())?;
+        let resolved = self.resolve(order, &profile, &mut state, progress, report)?;
         let summary = resolved.summary().clone();
         let classes = self.define(&resolved)?;
-        let mut cutter = Cutter::new(self, classes, summary.accepted)?;
+        let total = summary.accepted + summary.updated + summary.reissued;
+        let mut cutter = Cutter::new(self, classes, total)?;
         for row in resolved.rows()? {
             cutter.add(&row?, progress)?;
         }
-        let deltas = cutter.finish(progress)?;
+        let mut deltas = cutter.finish(progress)?;
+        for part in resolved.withdrawn().chunks(RETRACTED_AT_ONCE) {
+            let command = Command::Retract(part.to_vec());
+            self.command_later(command)?.wait()?;
+            deltas += 1;
+        }
+        // Behind the last delta: a file that was half taken may come again.
+        if state != before {
+            state.write(&folder)?;
+        }
         Ok(IngestRun { summary, deltas })
+    }
+
+    /// The profile with its crosswalk, which must be one that may be used today.
+    fn profile(&self, order: &IngestOrder) -> Result<Profile, IngestRunError> {
+        let given = order.more.crosswalk.as_ref();
+        let given = given.map(|(path, text)| Crosswalk::from_toml(text, path));
+        let given = given.transpose()?;
+        let profile = Profile::with_crosswalk(&order.profile, &order.profile_path, given)?;
+        if let Some(walk) = profile.crosswalk() {
+            let today = u32::try_from(clock::now().get() / 86_400).unwrap_or(u32::MAX);
+            walk.check_use(today, self.reach.is_demo())?;
+        }
+        match profile.role() {
+            Role::List => Ok(profile),
+            Role::Guard => Err(IngestRunError::Guard),
+        }
     }
 
     fn resolve(
         &self,
         order: &IngestOrder,
+        profile: &Profile,
+        state: &mut SourceState,
         progress: &mut dyn FnMut(IngestProgress) -> bool,
         report: &mut dyn FnMut(&ReportLine<'_>),
     ) -> Result<Resolved, IngestRunError> {
-        let profile = Profile::from_toml(&order.profile, &order.profile_path)?;
         let open = |source| IngestRunError::Open {
             path: order.file.clone(),
             source,
@@ -184,6 +254,13 @@ impl Handle {
         let mut context = StageContext::new(self.store.index_key(), &staging, &name, jurisdiction);
         context.strict = order.strict;
         context.accept_bad = order.accept_bad;
+        let whole = order.more.edition.is_some();
+        context.wishes = Wishes {
+            reissue: order.more.reissue,
+            replace: whole,
+            whole,
+            confirm_missing: order.more.confirm_missing,
+        };
         let mut told = |step: Progress| {
             // Nothing is lost by going on unheard: the file is committed only behind this point.
             progress(IngestProgress {
@@ -196,14 +273,20 @@ impl Handle {
                 total: step.total,
             });
         };
-        let staged = stage(file, &profile, &context, &mut told, report)?;
+        let staged = stage(file, profile, &context, &mut told, report)?;
+        state.advance(staged.cursor(), None)?;
         let own = self.store.own_lines();
-        Ok(staged.resolve(&self.store.index(), own, &mut told, report)?)
+        let judged = staged.judge(&self.store.index(), own, &mut told, report)?;
+        let held = Held {
+            store: &self.store,
+            profile,
+        };
+        Ok(judged.settle(Some(held), report)?)
     }
 
     /// Class numbers for the label tuples of the file, logged before their first use.
     fn define(&self, resolved: &Resolved) -> Result<Vec<ClassId>, IngestRunError> {
-        if resolved.summary().accepted == 0 {
+        if resolved.labels().is_empty() {
             return Ok(Vec::new());
         }
         let labels = resolved.labels().to_vec();
@@ -221,6 +304,8 @@ struct Cutter<'a> {
     rng: ChaCha20Rng,
     rows: Vec<(ClassId, EntryId, usize)>,
     records: Vec<u8>,
+    /// Revisions that end by the records of this delta.
+    ends: Vec<Retraction>,
     under_way: Option<(Pending, u64)>,
     done: u64,
     total: u64,
@@ -237,6 +322,7 @@ impl<'a> Cutter<'a> {
             rng: ChaCha20Rng::from_seed(seed),
             rows: Vec::with_capacity(limits::RECORDS_PER_DELTA),
             records: Vec::new(),
+            ends: Vec::new(),
             under_way: None,
             done: 0,
             total,
@@ -254,11 +340,18 @@ impl<'a> Cutter<'a> {
         if full {
             self.cut(progress)?;
         }
-        let mut entry = EntryId([0; 16]);
-        self.rng.fill_bytes(&mut entry.0);
+        let (mut entry, mut revision) = (EntryId([0; 16]), Revision(1));
+        match row.target {
+            None => self.rng.fill_bytes(&mut entry.0),
+            Some(target) => {
+                (entry, revision) = (target.entry, target.revision);
+                let ends = target.ends.map(|revision| Retraction { entry, revision });
+                self.ends.extend(ends);
+            }
+        }
         let class = self.classes.get(usize::from(row.labels)).ok_or(Stopped)?;
         self.rows.push((*class, entry, self.records.len()));
-        Record::assemble_into(&mut self.records, entry, Revision(1), &row.fields);
+        Record::assemble_into(&mut self.records, entry, revision, &row.fields);
         Ok(())
     }
 
@@ -275,7 +368,7 @@ impl<'a> Cutter<'a> {
         let records = self.rows.iter().zip(ends);
         let records =
             records.map(|((class, entry, at), end)| (*class, *entry, &self.records[*at..end]));
-        let draft = Draft::new(records, Vec::new(), &mut self.rng)?;
+        let draft = Draft::new(records, std::mem::take(&mut self.ends), &mut self.rng)?;
         let count = self.rows.len() as u64;
         self.rows.clear();
         self.records.clear();

@@ -66,6 +66,11 @@ impl Reach {
         ids.filter(|id| *id != self.own).collect()
     }
 
+    /// Whether the roster in force is of a demonstration; without a roster it is not.
+    pub(crate) fn is_demo(&self) -> bool {
+        self.directory.roster().is_some_and(|roster| roster.demo)
+    }
+
     /// The place for a check, unless one is under way.
     pub(crate) fn place(&self) -> Option<MatchPlace<'_>> {
         let taken = self.busy.swap(true, Ordering::AcqRel);

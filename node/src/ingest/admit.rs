@@ -11,32 +11,37 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::iter::Peekable;
+use std::path::PathBuf;
+
+use hashpact_protocol::labels::Labels;
 
 use super::IngestError;
 use super::evidence::{Evidence, Verdict, hit, repetition};
+use super::profile::Identity;
 use super::report::{Action, Code, ReportLine, Summary};
 use super::resolved::Resolved;
+use super::row::Asked;
 use super::spool::{Head, Spool};
-use super::stage::{PROGRESS_ROWS, Phase, Progress, Report, Staged};
+use super::stage::{PROGRESS_ROWS, Phase, Progress, Report, Staged, Staging, Wishes};
 use crate::store::index::{Index, Probe, RowKind, SortedProbes, SpillRuns, Value};
 
 impl Staged {
-    /// Looks every row up and decides about it. `own` are the lines of the centre that takes the file in; what other centres
-    /// have is no duplicate.
+    /// Looks every row up and decides about it, as far as the index alone can say. `own` are the lines of the centre that
+    /// takes the file in; what other centres have is no duplicate.
     ///
     /// # Errors
-    /// [`IngestError::Strict`] and [`IngestError::TooManyBad`] by the refusal policy, [`IngestError::Disk`] if a disk or the
-    /// index fails.
-    pub fn resolve(
+    /// [`IngestError::Disk`] if a disk or the index fails.
+    pub fn judge(
         self,
         index: &Index,
         own: impl Into<OwnLines>,
         progress: &mut dyn FnMut(Progress),
         report: &mut dyn FnMut(&ReportLine<'_>),
-    ) -> Result<Resolved, IngestError> {
+    ) -> Result<Judged, IngestError> {
         let Self {
             spool,
             probes,
+            identities,
             labels,
             hashes,
             summary,
@@ -52,35 +57,128 @@ impl Staged {
         let events = look_up
             .run(index, probes, events)
             .map_err(IngestError::Disk)?;
+        let taken_over = SpillRuns::new(staging.path(), self.buffer_bytes);
+        let taken_over = taken_over_rows(identities, taken_over).map_err(IngestError::Disk)?;
         let mut judge = Judge {
             file: &self.file_name,
             hashes: &hashes,
+            wishes: self.wishes,
+            identity: self.identity,
             summary,
             report,
             progress,
             events: events.peekable(),
-            used: vec![false; labels.len()],
+            taken_over: taken_over.peekable(),
         };
         let verdicts = staging.path().join("verdicts");
         judge.run(&spool, &verdicts).map_err(IngestError::Disk)?;
-        let Judge {
-            mut summary, used, ..
-        } = judge;
-        if self.strict && summary.refused > 0 {
-            summary.stopped = Some("strict");
-            return Err(IngestError::Strict {
-                summary: Box::new(summary),
-            });
-        }
-        let confirmed = self.accept_bad.is_some_and(|n| n >= summary.refused);
-        if summary.is_mostly_bad() && !confirmed {
-            summary.stopped = Some("too_many_bad");
-            return Err(IngestError::TooManyBad {
-                summary: Box::new(summary),
-            });
-        }
-        Ok(Resolved::new(spool, labels, &used, summary, staging))
+        let Judge { summary, .. } = judge;
+        Ok(Judged {
+            spool,
+            verdicts,
+            labels,
+            hashes,
+            summary,
+            file_name: self.file_name,
+            wishes: self.wishes,
+            strict: self.strict,
+            accept_bad: self.accept_bad,
+            buffer_bytes: self.buffer_bytes,
+            staging,
+        })
     }
+
+    /// As [`Staged::judge`] and [`Judged::settle`], for a list of which the index alone can decide.
+    ///
+    /// # Errors
+    /// [`IngestError::Strict`] and [`IngestError::TooManyBad`] by the refusal policy, [`IngestError::Disk`] if a disk or the
+    /// index fails.
+    pub fn resolve(
+        self,
+        index: &Index,
+        own: impl Into<OwnLines>,
+        progress: &mut dyn FnMut(Progress),
+        report: &mut dyn FnMut(&ReportLine<'_>),
+    ) -> Result<Resolved, IngestError> {
+        self.judge(index, own, progress, report)?
+            .settle(None, report)
+    }
+}
+
+/// What the index alone says of each row of a file.
+pub struct Judged {
+    // Dropped before the folder that it lies in.
+    pub(super) spool: Spool,
+    /// A [`Ruling`] for each spooled row.
+    pub(super) verdicts: PathBuf,
+    pub(super) labels: Vec<Labels>,
+    pub(super) hashes: Vec<String>,
+    pub(super) summary: Summary,
+    pub(super) file_name: String,
+    pub(super) wishes: Wishes,
+    pub(super) strict: bool,
+    pub(super) accept_bad: Option<u64>,
+    pub(super) buffer_bytes: usize,
+    pub(super) staging: Staging,
+}
+
+impl std::fmt::Debug for Judged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Judged")
+            .field("summary", &self.summary)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is to be done with a row: decided, or to be decided by what the store holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Ruling {
+    /// Nothing.
+    Skip = 0,
+    /// It becomes an entry.
+    New = 1,
+    /// It may be a new revision of the entry that has its hash.
+    Update = 2,
+    /// It may bring back what was retracted.
+    Reissue = 3,
+    /// What it names is retracted.
+    Remove = 4,
+    /// Its entry is known by the source's name for it.
+    Named = 5,
+    /// The same, and a hash of it was retracted and is in force nowhere.
+    NamedEnded = 6,
+}
+
+impl Ruling {
+    pub(super) fn of(byte: u8) -> io::Result<Self> {
+        Ok(match byte {
+            0 => Self::Skip,
+            1 => Self::New,
+            2 => Self::Update,
+            3 => Self::Reissue,
+            4 => Self::Remove,
+            5 => Self::Named,
+            6 => Self::NamedEnded,
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        })
+    }
+}
+
+/// The rows whose place a later row of the file takes, by their numbers.
+fn taken_over_rows(identities: SpillRuns, mut out: SpillRuns) -> io::Result<SortedProbes> {
+    let mut last: Option<Probe> = None;
+    for probe in identities.finish()? {
+        let probe = probe?;
+        // Sorted by row within one identity: whichever is followed by another is not the last.
+        if let Some(earlier) = last.filter(|last| last.key == probe.key) {
+            let mut key = [0; 16];
+            key[8..].copy_from_slice(&earlier.tag.to_be_bytes());
+            out.push(Probe { key, tag: 0 })?;
+        }
+        last = Some(probe);
+    }
+    out.finish()
 }
 
 /// The logs that one centre has written, by their numbers in index rows: of one that was forked only what stands.
@@ -117,6 +215,12 @@ impl OwnLines {
         line.is_some_and(|line| line.void_from.is_none_or(|seq| u64::from(value.seq) < seq))
     }
 }
+
+/// Why a row does not bring its entry back.
+pub(super) const RETRACTED: &str =
+    "its entry was retracted: bringing it back takes an explicit decision (--reissue)";
+/// Why a row contradicts an entry.
+pub(super) const OTHER_ENTRY: &str = "an entry of this centre has this hash with other content";
 
 struct LookUp<'a> {
     own: OwnLines,
@@ -172,28 +276,31 @@ impl LookUp<'_> {
 struct Judge<'a> {
     file: &'a str,
     hashes: &'a [String],
+    wishes: Wishes,
+    identity: Identity,
     summary: Summary,
     report: Report<'a>,
     progress: &'a mut dyn FnMut(Progress),
     events: Peekable<SortedProbes>,
-    /// Which labels a new row has.
-    used: Vec<bool>,
+    taken_over: Peekable<SortedProbes>,
 }
 
 impl Judge<'_> {
-    /// Judges every spooled row and writes a bit for each: whether it is new.
+    /// Judges every spooled row and writes a byte for each.
     fn run(&mut self, spool: &Spool, verdicts: &std::path::Path) -> io::Result<()> {
         let mut out = BufWriter::new(File::create_new(verdicts)?);
         let mut rows = spool.read()?;
-        let (mut done, mut byte) = (0_u64, 0_u8);
+        let mut done = 0_u64;
         while let Some((head, _)) = rows.next_row()? {
-            let verdict = Evidence::of(&head, &mut self.events)?.verdict(head.hashes);
-            self.count(&head, verdict);
-            byte |= u8::from(verdict == Verdict::New) << (done % 8);
+            let evidence = Evidence::of(&head, &mut self.events)?;
+            let ruling = if self.is_taken_over(head.row)? {
+                self.summary.unchanged += 1;
+                Ruling::Skip
+            } else {
+                self.rule(&head, &evidence)
+            };
+            out.write_all(&[ruling as u8])?;
             done += 1;
-            if done.is_multiple_of(8) {
-                out.write_all(&[std::mem::take(&mut byte)])?;
-            }
             if done.is_multiple_of(PROGRESS_ROWS) || done == spool.rows() {
                 let (phase, total) = (Phase::Decide, Some(spool.rows()));
                 let refused = self.summary.refused;
@@ -206,45 +313,75 @@ impl Judge<'_> {
                 });
             }
         }
-        out.write_all(&[byte])?;
         out.flush()
     }
 
-    fn count(&mut self, head: &Head, verdict: Verdict) {
+    fn is_taken_over(&mut self, row: u64) -> io::Result<bool> {
+        let mut key = [0; 16];
+        key[8..].copy_from_slice(&row.to_be_bytes());
+        let is_it =
+            |probe: &io::Result<Probe>| probe.as_ref().map_or(true, |probe| probe.key <= key);
+        let mut found = false;
+        while let Some(probe) = self.taken_over.next_if(is_it) {
+            found |= probe?.key == key;
+        }
+        Ok(found)
+    }
+
+    fn rule(&mut self, head: &Head, evidence: &Evidence) -> Ruling {
+        if head.asked == Asked::Remove {
+            return Ruling::Remove;
+        }
+        let named = self.identity == Identity::Reference && head.identity != [0; 16];
+        if named {
+            return match evidence.is_ended_only() {
+                true => Ruling::NamedEnded,
+                false => Ruling::Named,
+            };
+        }
+        // Where a hash tells rows apart, the last row with it stands, and those before it were passed over.
+        let verdict = match self.identity {
+            Identity::Hash if evidence.repeats_first(head.hashes) => evidence.verdict_in_index(),
+            Identity::Hash | Identity::Reference | Identity::None => evidence.verdict(head.hashes),
+        };
+        self.follow(head, verdict)
+    }
+
+    fn follow(&mut self, head: &Head, verdict: Verdict) -> Ruling {
         match verdict {
             Verdict::New => {
                 self.summary.accepted += 1;
-                if let Some(used) = self.used.get_mut(usize::from(head.labels)) {
-                    *used = true;
-                }
+                Ruling::New
             }
-            Verdict::Unchanged => self.summary.unchanged += 1,
+            Verdict::Unchanged => {
+                self.summary.unchanged += 1;
+                Ruling::Skip
+            }
+            Verdict::Retracted { .. } if self.wishes.reissue => Ruling::Reissue,
             Verdict::Retracted { hash } => {
                 self.summary.retracted += 1;
-                let detail = "its entry was retracted: bringing it back takes an explicit decision";
-                self.line(head.row, hash, Code::Retracted, detail, Action::NotReAdded);
+                self.line(
+                    head.row,
+                    hash,
+                    Code::Retracted,
+                    RETRACTED,
+                    Action::NotReAdded,
+                );
+                Ruling::Skip
             }
             Verdict::OtherRow { row, hash } => {
                 self.summary.refused += 1;
                 let detail = format!("row {row} has this hash with other content");
-                self.line(
-                    head.row,
-                    hash,
-                    Code::DuplicateConflict,
-                    &detail,
-                    Action::Refused,
-                );
+                let (code, action) = (Code::DuplicateConflict, Action::Refused);
+                self.line(head.row, hash, code, &detail, action);
+                Ruling::Skip
             }
+            Verdict::OtherEntry { .. } if self.wishes.replace => Ruling::Update,
             Verdict::OtherEntry { hash } => {
                 self.summary.refused += 1;
-                let detail = "an entry of this centre has this hash with other content";
-                self.line(
-                    head.row,
-                    hash,
-                    Code::DuplicateConflict,
-                    detail,
-                    Action::Refused,
-                );
+                let (code, action) = (Code::DuplicateConflict, Action::Refused);
+                self.line(head.row, hash, code, OTHER_ENTRY, action);
+                Ruling::Skip
             }
         }
     }

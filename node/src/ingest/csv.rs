@@ -37,6 +37,13 @@ impl<R: Read> CsvRows<R> {
         columns: &[String],
         bytes_max: u64,
     ) -> Result<Self, ReadFault> {
+        let mut rows = Self::begin(reader, delimiter, bytes_max)?;
+        rows.positions = find(&rows.record, columns)?;
+        Ok(rows)
+    }
+
+    /// Reads the header, whose cells are [`CsvRows::record`] until the first row.
+    pub(super) fn begin(reader: R, delimiter: u8, bytes_max: u64) -> Result<Self, ReadFault> {
         let end = format!("{:016x}{:016x}", random_u64()?, random_u64()?).into_bytes();
         let mark = [b"\n", &end[..], b"\n"].concat();
         let input = Input::new(reader, Encoding::Utf8, bytes_max, mark);
@@ -51,16 +58,21 @@ impl<R: Read> CsvRows<R> {
         if record.is_empty() || (record.len() == 1 && &record[0] == end.as_slice()) {
             return Err(bad_header("the file is empty".to_owned()).into());
         }
-        let positions = find(&record, columns)?;
+        refuse_repeated(&record)?;
         let width = record.len();
         Ok(Self {
             reader,
             record,
-            positions,
+            positions: Vec::new(),
             width,
             end,
             row: 0,
         })
+    }
+
+    /// The cells of the row, or of the header before the first.
+    pub(super) fn record(&self) -> &ByteRecord {
+        &self.record
     }
 }
 
@@ -84,7 +96,7 @@ impl<R: Read> Container for CsvRows<R> {
             .into());
         }
         if self.reader.position().byte() - before > ROW_BYTES_MAX {
-            return Err(row_too_large().into());
+            return Err(row_too_large(ROW_BYTES_MAX).into());
         }
         if self.record.len() == 1 && self.record[0] == *self.end {
             return Ok(false);
@@ -134,13 +146,6 @@ impl<R: Read> Container for CsvRows<R> {
 /// Which column of the file each of `columns` is. Cells of the header are never shown: without a header they are data.
 fn find(header: &ByteRecord, columns: &[String]) -> Result<Vec<usize>, FileFault> {
     let names: Vec<&[u8]> = header.iter().map(<[u8]>::trim_ascii).collect();
-    for (second, name) in names.iter().enumerate() {
-        if let Some(first) = names[..second].iter().position(|earlier| earlier == name) {
-            let (first, second) = (first + 1, second + 1);
-            let detail = format!("columns {first} and {second} of the header have the same name");
-            return Err(bad_header(detail));
-        }
-    }
     let place = |column: &String| names.iter().position(|name| *name == column.as_bytes());
     let found: Vec<Option<usize>> = columns.iter().map(place).collect();
     let missing: Vec<&str> = columns
@@ -158,7 +163,19 @@ fn find(header: &ByteRecord, columns: &[String]) -> Result<Vec<usize>, FileFault
     Ok(found.into_iter().flatten().collect())
 }
 
-fn bad_header(detail: String) -> FileFault {
+fn refuse_repeated(header: &ByteRecord) -> Result<(), FileFault> {
+    let names: Vec<&[u8]> = header.iter().map(<[u8]>::trim_ascii).collect();
+    for (second, name) in names.iter().enumerate() {
+        if let Some(first) = names[..second].iter().position(|earlier| earlier == name) {
+            let (first, second) = (first + 1, second + 1);
+            let detail = format!("columns {first} and {second} of the header have the same name");
+            return Err(bad_header(detail));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn bad_header(detail: String) -> FileFault {
     FileFault {
         code: Code::BadHeader,
         row: None,

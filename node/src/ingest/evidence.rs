@@ -194,11 +194,30 @@ impl Evidence {
         {
             return Verdict::OtherRow { row, hash };
         }
+        let verdict = self.verdict_in_index();
+        if verdict == Verdict::New && self.earlier.is_some() {
+            return Verdict::Unchanged;
+        }
+        verdict
+    }
+
+    /// Whether an earlier row has the first hash of this one.
+    pub(super) fn repeats_first(&self, hashes: u16) -> bool {
+        let first = hashes & hashes.wrapping_neg();
+        (self.earlier_same | self.earlier_other) & first != 0
+    }
+
+    /// Whether a hash of it was retracted, and none is in force.
+    pub(super) fn is_ended_only(&self) -> bool {
+        self.ended.is_some() && self.live.is_none()
+    }
+
+    /// What becomes of a row by what the index has, whatever other rows of the file say.
+    pub(super) fn verdict_in_index(&self) -> Verdict {
         match (self.same, self.live, self.ended) {
             (true, _, _) => Verdict::Unchanged,
             (false, Some(hash), _) => Verdict::OtherEntry { hash },
             (false, None, Some(hash)) => Verdict::Retracted { hash },
-            (false, None, None) if self.earlier.is_some() => Verdict::Unchanged,
             (false, None, None) => Verdict::New,
         }
     }

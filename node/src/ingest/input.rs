@@ -28,6 +28,8 @@ pub(super) struct Input<R> {
     encoding: Encoding,
     bytes: u64,
     bytes_max: u64,
+    /// Most bytes of a row.
+    row_bytes_max: u64,
     /// Bytes handed out since the last row began.
     since_row: u64,
     /// The beginning of a character whose rest is still to come.
@@ -45,12 +47,19 @@ impl<R: Read> Input<R> {
             encoding,
             bytes: 0,
             bytes_max,
+            row_bytes_max: ROW_BYTES_MAX,
             since_row: 0,
             partial: ([0; 4], 0),
             head: None,
             end,
             ended: 0,
         }
+    }
+
+    /// The same with rows of at most `bytes`.
+    pub(super) fn with_rows_of(mut self, bytes: u64) -> Self {
+        self.row_bytes_max = bytes;
+        self
     }
 
     /// Bytes of the file read so far.
@@ -162,18 +171,17 @@ impl<R: Read> Read for Input<R> {
             return Err(fault(Code::TooLarge, detail));
         }
         self.since_row += n as u64;
-        if self.since_row > ROW_BYTES_MAX + CHUNK as u64 {
-            return Err(io::Error::other(row_too_large()));
+        if self.since_row > self.row_bytes_max + CHUNK as u64 {
+            return Err(io::Error::other(row_too_large(self.row_bytes_max)));
         }
         if n == 0 { self.end(out) } else { Ok(n) }
     }
 }
 
-/// A row that does not end within [`ROW_BYTES_MAX`].
-pub(super) fn row_too_large() -> FileFault {
-    let detail = format!(
-        "a row of more than {ROW_BYTES_MAX} bytes: is a quote never closed, or a file in it?"
-    );
+/// A row that does not end within `max` bytes.
+pub(super) fn row_too_large(max: u64) -> FileFault {
+    let detail =
+        format!("a row of more than {max} bytes: is a quote never closed, or a file in it?");
     FileFault {
         code: Code::TooLarge,
         row: None,

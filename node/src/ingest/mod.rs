@@ -22,27 +22,46 @@
 //! snapshot. Out of scope: classes, entry ids, signing, the network.
 
 mod admit;
+mod crosswalk;
 mod csv;
+mod edition;
 mod evidence;
 mod input;
+mod json;
+mod local_file;
+mod media;
+mod ncmec;
 mod number;
+mod parts;
 mod profile;
 mod report;
 mod resolved;
 mod row;
+mod settle;
+mod source;
 mod spool;
 mod stage;
+mod stopncii;
 mod sums;
+mod table;
 #[cfg(test)]
 mod tests;
+mod value;
+mod vics;
+mod xml;
 
 use std::io;
 
-pub use admit::{OwnLine, OwnLines};
-pub use profile::{EXAMPLE, Problem, Profile, ProfileError};
+use crate::store::LookupError;
+
+pub use admit::{Judged, OwnLine, OwnLines};
+pub use crosswalk::{Crosswalk, CrosswalkError, Fate};
+pub use profile::{EXAMPLE, Problem, Profile, ProfileError, Role, example, formats};
 pub use report::{Action, Code, ReportLine, Summary};
-pub use resolved::{NewRow, NewRows, Resolved};
-pub use stage::{FILE_BYTES_MAX, Phase, Progress, StageContext, Staged, stage};
+pub use resolved::{NewRow, NewRows, Resolved, Target};
+pub use settle::Held;
+pub use source::{SourceError, SourceState};
+pub use stage::{FILE_BYTES_MAX, Phase, Progress, StageContext, Staged, Wishes, stage};
 
 /// Why the whole file was refused. Says where and what, never with bytes of the file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -80,6 +99,19 @@ pub enum IngestError {
         /// What was read.
         summary: Box<Summary>,
     },
+    /// More than one in a hundred entries of the source is missing in this edition, or more than were confirmed.
+    #[error(
+        "{} of {held} entries of this source are not in this edition; is the file complete? Read the report, then confirm this number", .summary.missing
+    )]
+    TooManyMissing {
+        /// Entries of the source that are in force.
+        held: u64,
+        /// What was read.
+        summary: Box<Summary>,
+    },
+    /// What this centre holds could not be read.
+    #[error(transparent)]
+    LookUp(#[from] LookupError),
     /// The staging folder or the index failed.
     #[error("staging and looking up rows")]
     Disk(#[source] io::Error),
@@ -95,8 +127,9 @@ impl IngestError {
         match self {
             Self::File { summary, .. }
             | Self::Strict { summary }
-            | Self::TooManyBad { summary } => Some(summary),
-            Self::Disk(_) | Self::Read(_) => None,
+            | Self::TooManyBad { summary }
+            | Self::TooManyMissing { summary, .. } => Some(summary),
+            Self::LookUp(_) | Self::Disk(_) | Self::Read(_) => None,
         }
     }
 }

@@ -68,6 +68,12 @@ codes! {
     DuplicateConflict = "duplicate_conflict",
     /// Row: its entry was retracted; a file does not bring it back.
     Retracted = "retracted",
+    /// Row: the crosswalk says that entries with its label are not listed.
+    NotListed = "not_listed",
+    /// Entry: it is not in the new edition of its source.
+    Missing = "missing",
+    /// File: an edition or a page that is older than one that was taken.
+    OutOfOrder = "out_of_order",
 }
 
 impl fmt::Display for Code {
@@ -101,6 +107,15 @@ pub enum Action {
     /// The row was left out.
     #[serde(rename = "refused")]
     Refused,
+    /// The row says nothing that is listed here.
+    #[serde(rename = "left out")]
+    LeftOut,
+    /// A retraction is proposed.
+    #[serde(rename = "retraction proposed")]
+    Proposed,
+    /// The entry was retracted.
+    #[serde(rename = "retracted")]
+    Withdrawn,
     /// The row stays retracted.
     #[serde(rename = "not re-added")]
     NotReAdded,
@@ -135,7 +150,8 @@ impl ReportLine<'_> {
     }
 }
 
-/// Counts over one file. Each row is counted once among accepted, unchanged, retracted and refused.
+/// Counts over one file. Each row is counted once among accepted, updated, reissued, removed, unchanged, retracted, left out
+/// and refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// Rows read.
@@ -146,11 +162,29 @@ pub struct Summary {
     pub unchanged: u64,
     /// Rows whose entries were retracted.
     pub retracted: u64,
+    /// Rows that become a new revision of an entry of the same source.
+    pub updated: u64,
+    /// Rows that bring a retracted entry back under a higher revision, as the operator said.
+    pub reissued: u64,
+    /// Rows by which the source takes entries back.
+    pub removed: u64,
+    /// Rows whose label is not listed, as the crosswalk says.
+    pub left_out: u64,
     /// Rows left out for a fault.
     pub refused: u64,
+    /// Rows taken whose label the crosswalk does not know: it stays local.
+    pub unmapped: u64,
+    /// Entries that a new edition does not have any more.
+    pub missing: u64,
+    /// Entries retracted: those that rows took back, and missing ones that the operator confirmed.
+    pub withdrawn: u64,
+    /// What was dropped at parse and how often, by the format's own names.
+    pub dropped: BTreeMap<&'static str, u64>,
+    /// Columns of the file that its format does not have.
+    pub ignored_columns: Vec<String>,
     /// Report lines by code.
     pub by_code: BTreeMap<Code, u64>,
-    /// Why nothing was taken, if so: `strict`, `too_many_bad` or the file's code.
+    /// Why nothing was taken, if so: `strict`, `too_many_bad`, `too_many_missing` or the file's code.
     pub stopped: Option<&'static str>,
 }
 

@@ -3,14 +3,79 @@
 //! In scope: reading them back from the staging folder, in the order of the file. Out of scope: what they become.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read as _};
+use std::io::{self, BufReader};
 
+use hashpact_protocol::delta::Retraction;
 use hashpact_protocol::labels::Labels;
+use hashpact_protocol::record::{EntryId, Revision};
 
 use super::IngestError;
+use super::admit::Judged;
 use super::report::Summary;
 use super::spool::{Spool, SpoolReader};
 use super::stage::Staging;
+
+/// What becomes of a spooled row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Act {
+    /// Nothing.
+    Skip,
+    /// An entry with an id of its own.
+    New,
+    /// A revision of this entry.
+    Target(Target),
+}
+
+/// Which revision of which entry a row becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The entry.
+    pub entry: EntryId,
+    /// The revision, from 1.
+    pub revision: Revision,
+    /// The revision that ends by it, if one is in force.
+    pub ends: Option<Revision>,
+}
+
+impl Act {
+    /// One byte, and 24 more for a target.
+    pub(super) fn to_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Skip => vec![0],
+            Self::New => vec![1],
+            Self::Target(target) => {
+                let mut bytes = vec![2];
+                bytes.extend_from_slice(&target.entry.0);
+                bytes.extend_from_slice(&target.revision.0.to_be_bytes());
+                let ends = target.ends.map_or(0, |ends| ends.0);
+                bytes.extend_from_slice(&ends.to_be_bytes());
+                bytes
+            }
+        }
+    }
+
+    fn read(from: &mut impl io::Read) -> io::Result<Self> {
+        let mut kind = [0];
+        from.read_exact(&mut kind)?;
+        match kind[0] {
+            0 => Ok(Self::Skip),
+            1 => Ok(Self::New),
+            2 => {
+                let (mut entry, mut revision, mut ends) = ([0; 16], [0; 4], [0; 4]);
+                from.read_exact(&mut entry)?;
+                from.read_exact(&mut revision)?;
+                from.read_exact(&mut ends)?;
+                let ends = Revision(u32::from_be_bytes(ends));
+                Ok(Self::Target(Target {
+                    entry: EntryId(entry),
+                    revision: Revision(u32::from_be_bytes(revision)),
+                    ends: (ends.0 > 0).then_some(ends),
+                }))
+            }
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+}
 
 /// A file that may be taken: its new rows, in the order of the file.
 pub struct Resolved {
@@ -20,6 +85,7 @@ pub struct Resolved {
     /// The number among `labels` of what the spool numbers otherwise.
     renumbered: Vec<u16>,
     summary: Summary,
+    withdraw: Vec<Retraction>,
     staging: Staging,
 }
 
@@ -40,6 +106,8 @@ pub struct NewRow {
     pub check: u64,
     /// Its encoded fields, for [`hashpact_protocol::record::Record::assemble`].
     pub fields: Vec<u8>,
+    /// Which revision of which entry it becomes; none for an entry with an id of its own.
+    pub target: Option<Target>,
 }
 
 impl std::fmt::Debug for NewRow {
@@ -53,11 +121,10 @@ impl std::fmt::Debug for NewRow {
 impl Resolved {
     /// Keeps only the labels that are `used`: a class, once defined, stays in the log for good.
     pub(super) fn new(
-        spool: Spool,
-        labels: Vec<Labels>,
-        used: &[bool],
+        judged: Judged,
         summary: Summary,
-        staging: Staging,
+        used: &[bool],
+        withdraw: Vec<Retraction>,
     ) -> Self {
         let mut renumbered = Vec::with_capacity(used.len());
         let mut next = 0;
@@ -65,15 +132,23 @@ impl Resolved {
             renumbered.push(next);
             next += u16::from(*used);
         }
-        let labels = labels.into_iter().zip(used).filter(|(_, used)| **used);
+        let labels = judged.labels.into_iter().zip(used);
+        let labels = labels.filter(|(_, used)| **used);
         let labels = labels.map(|(labels, _)| labels).collect();
         Self {
-            spool,
+            spool: judged.spool,
             labels,
             renumbered,
             summary,
-            staging,
+            withdraw,
+            staging: judged.staging,
         }
+    }
+
+    /// What the file takes back, sorted by entry.
+    #[must_use]
+    pub fn withdrawn(&self) -> &[Retraction] {
+        &self.withdraw
     }
 
     /// The label tuples of the new rows, each once.
@@ -94,13 +169,11 @@ impl Resolved {
     /// [`IngestError::Disk`].
     pub fn rows(&self) -> Result<NewRows<'_>, IngestError> {
         let rows = self.spool.read().map_err(IngestError::Disk)?;
-        let file = File::open(self.staging.path().join("verdicts")).map_err(IngestError::Disk)?;
+        let file = File::open(self.staging.path().join("acts")).map_err(IngestError::Disk)?;
         Ok(NewRows {
             rows,
             renumbered: &self.renumbered,
-            verdicts: BufReader::new(file),
-            byte: 0,
-            done: 0,
+            acts: BufReader::new(file),
         })
     }
 }
@@ -109,30 +182,25 @@ impl Resolved {
 pub struct NewRows<'a> {
     rows: SpoolReader<'a>,
     renumbered: &'a [u16],
-    verdicts: BufReader<File>,
-    byte: u8,
-    done: u64,
+    acts: BufReader<File>,
 }
 
 impl NewRows<'_> {
     fn step(&mut self) -> io::Result<Option<NewRow>> {
         while let Some((head, fields)) = self.rows.next_row()? {
-            if self.done.is_multiple_of(8) {
-                let mut byte = [0];
-                self.verdicts.read_exact(&mut byte)?;
-                self.byte = byte[0];
-            }
-            let new = self.byte >> (self.done % 8) & 1 == 1;
-            self.done += 1;
-            if new {
-                let labels = self.renumbered.get(usize::from(head.labels));
-                let labels = labels.ok_or(io::ErrorKind::InvalidData)?;
-                return Ok(Some(NewRow {
-                    labels: *labels,
-                    check: head.check,
-                    fields: fields.to_vec(),
-                }));
-            }
+            let target = match Act::read(&mut self.acts)? {
+                Act::Skip => continue,
+                Act::New => None,
+                Act::Target(target) => Some(target),
+            };
+            let labels = self.renumbered.get(usize::from(head.labels));
+            let labels = labels.ok_or(io::ErrorKind::InvalidData)?;
+            return Ok(Some(NewRow {
+                labels: *labels,
+                check: head.check,
+                fields: fields.to_vec(),
+                target,
+            }));
         }
         Ok(None)
     }

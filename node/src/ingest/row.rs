@@ -9,16 +9,19 @@ use std::collections::{BTreeMap, HashMap};
 use ::csv::ByteRecord;
 use hashpact_keys::Jurisdiction;
 use hashpact_protocol::fingerprint::{Algorithm, Fingerprint};
-use hashpact_protocol::labels::Labels;
+use hashpact_protocol::labels::{Labels, State};
 use hashpact_protocol::limits;
 use hashpact_protocol::record::{Fields, Print};
 
 use super::FileFault;
+use super::crosswalk::Fate;
 use super::input::ReadFault;
 use super::number::{day, number};
-use super::profile::Profile;
+use super::profile::{Identity, Profile};
 use super::report::Code;
-use crate::store::index::keys::{content_check, fingerprint_key, labels_digest};
+use crate::store::index::keys::{
+    content_check, fingerprint_key, labels_digest, reference_key, series_key,
+};
 use crate::store::index::{IndexKey, Key};
 
 /// Combinations of labels kept at once; a list whose local label differs in every row must not fill the memory.
@@ -27,7 +30,7 @@ const REMEMBERED: usize = 4096;
 const HASH_CHARS_MAX: usize = limits::OPAQUE_BYTES * 2 + 64;
 
 /// What is wrong with a row.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct RowFault {
     /// The profile's number of the column.
     pub(super) column: Option<usize>,
@@ -58,6 +61,48 @@ pub(super) trait Container {
 
     /// Whether a cell of [`Container::all_cells`] is of one of these columns of the profile.
     fn is_hash(&self, cell: usize, hashes: &[usize]) -> bool;
+
+    /// What the row asks for.
+    fn asked(&self) -> Asked {
+        Asked::Add
+    }
+
+    /// What the source itself calls the thing, where it names its things. It stays at this node.
+    fn reference(&self) -> Option<&str> {
+        None
+    }
+
+    /// What was learned of the file besides its rows; asked once, after the last row.
+    fn tail(&self) -> Tail {
+        Tail::default()
+    }
+}
+
+/// What a row asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// That its hashes are listed.
+    Add,
+    /// That they are listed no more.
+    Remove,
+}
+
+/// What a container learned of its file besides rows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tail {
+    /// What was dropped at parse and how often, by the format's own name for it.
+    pub(super) dropped: BTreeMap<&'static str, u64>,
+    /// Columns that the file has and the format does not.
+    pub(super) ignored: Vec<String>,
+    /// How far the source says this is.
+    pub(super) cursor: Option<i64>,
+}
+
+/// A row as its container gives it.
+pub(super) struct Row<'a> {
+    pub(super) cells: Cells<'a>,
+    pub(super) asked: Asked,
+    pub(super) reference: Option<&'a str>,
 }
 
 /// The cells of a row, by the profile's numbers of its columns.
@@ -68,6 +113,8 @@ pub(super) enum Cells<'a> {
         positions: &'a [usize],
     },
     Digest(&'a [u8]),
+    /// One for each column of the profile.
+    Listed(&'a [Vec<u8>]),
 }
 
 impl<'a> Cells<'a> {
@@ -79,6 +126,7 @@ impl<'a> Cells<'a> {
                 .and_then(|at| record.get(*at))
                 .unwrap_or_default(),
             Self::Digest(digest) => digest,
+            Self::Listed(cells) => cells.get(column).map(Vec::as_slice).unwrap_or_default(),
         }
     }
 
@@ -134,12 +182,18 @@ pub(super) struct Accepted {
     pub(super) keys: Vec<(u8, Key)>,
     /// 40 bits over labels and fields.
     pub(super) check: u64,
+    /// What tells it apart from other rows of its source; none where nothing does.
+    pub(super) identity: Option<Key>,
+    /// Whether the crosswalk knows its label.
+    pub(super) fate: Option<Fate>,
 }
 
 /// Why a row is not accepted.
 #[derive(Debug)]
 pub(super) enum Refusal {
     Row(RowFault),
+    /// The crosswalk says that such entries are not listed.
+    LeftOut(RowFault),
     File(FileFault),
 }
 
@@ -153,6 +207,7 @@ impl From<RowFault> for Refusal {
 struct Common {
     labels: u16,
     fields: Fields,
+    fate: Option<Fate>,
 }
 
 /// The labels that occurred, each once.
@@ -200,15 +255,27 @@ impl<'a> RowReader<'a> {
     }
 
     /// Reads one row into `out`, which is overwritten.
-    pub(super) fn read(&mut self, cells: Cells<'_>, out: &mut Accepted) -> Result<(), Refusal> {
-        let profile = self.profile;
+    pub(super) fn read(&mut self, row: &Row<'_>, out: &mut Accepted) -> Result<(), Refusal> {
+        let (profile, cells) = (self.profile, row.cells);
         self.hashes(cells, out)?;
+        self.identify(row, out)?;
+        if row.asked == Asked::Remove {
+            return Ok(self.removal(out)?);
+        }
+        self.refuse_unlisted(out)?;
         let byte_length = number(cells, profile.byte_length, u64::MAX)?;
         let entered_on = day(cells, profile.entered_on)?;
         let assessed_on = day(cells, profile.assessed_on)?;
         let review_on = day(cells, profile.review_on)?;
         let at = self.common(cells)?;
-        let Common { labels, fields } = &mut self.common[at];
+        let series = self.series(cells)?;
+        let Common {
+            labels,
+            fields,
+            fate,
+        } = &mut self.common[at];
+        fields.series_id = series;
+        out.fate = *fate;
         fields.byte_length = byte_length;
         fields.entered_on = entered_on;
         fields.assessed_on = assessed_on;
@@ -248,6 +315,58 @@ impl<'a> RowReader<'a> {
             }
             self.prints.push(print);
         }
+        Ok(())
+    }
+
+    /// What tells the row apart, and what is known by.
+    fn identify(&self, row: &Row<'_>, out: &mut Accepted) -> Result<(), RowFault> {
+        out.identity = match self.profile.identity() {
+            Identity::None => None,
+            Identity::Hash => out.keys.first().map(|(_, key)| *key),
+            Identity::Reference => {
+                let column = self.profile.source_ref;
+                let cell = column.map(|column| row.cells.text(column)).transpose()?;
+                let name = row.reference.or(cell).map(str::trim);
+                let issuer = self.profile.label.issuer.as_bytes();
+                let name = name.filter(|name| !name.is_empty());
+                name.map(|name| reference_key(self.key, issuer, name.as_bytes()))
+            }
+        };
+        Ok(())
+    }
+
+    /// A row that only names what is to be removed; its labels are not read.
+    fn removal(&mut self, out: &mut Accepted) -> Result<(), RowFault> {
+        if out.keys.is_empty() && out.identity.is_none() {
+            return self.refuse_unlisted(out);
+        }
+        out.fields.clear();
+        (out.labels, out.check, out.fate) = (0, 0, None);
+        // Known by its name alone: fields without a hash are none.
+        if self.prints.is_empty() {
+            return Ok(());
+        }
+        let fields = Fields {
+            prints: std::mem::take(&mut self.prints),
+            local_labels: vec![self.profile.label.blank()],
+            ..Fields::default()
+        };
+        fields.encode_into(&mut out.fields);
+        self.prints = fields.prints;
+        Ok(())
+    }
+
+    /// A series is known here by a number of this node's own, and by none elsewhere: the source's name for it stays out.
+    fn series(&self, cells: Cells<'_>) -> Result<Option<[u8; 16]>, RowFault> {
+        let Some(column) = self.profile.series else {
+            return Ok(None);
+        };
+        let name = cells.text(column)?.trim();
+        let issuer = self.profile.label.issuer.as_bytes();
+        Ok((!name.is_empty()).then(|| series_key(self.key, issuer, name.as_bytes())))
+    }
+
+    fn refuse_unlisted(&self, out: &Accepted) -> Result<(), RowFault> {
         let fault = |code, detail: &str| {
             let (column, detail) = (None, detail.to_owned());
             Err(RowFault {
@@ -293,17 +412,47 @@ impl<'a> RowReader<'a> {
     }
 
     fn remember(&mut self, cells: Cells<'_>) -> Result<usize, Refusal> {
-        let fields = self.profile.fields(cells)?;
-        let labels = self.profile.labels.read(cells, self.own)?;
+        let mut fields = self.profile.fields(cells)?;
+        let mut labels = self.profile.labels.read(cells, self.own)?;
+        let fate = self.derive(&mut labels, &mut fields)?;
+        if let Some(column) = self.profile.suspected
+            && cells.text(column)?.trim() == "yes"
+        {
+            labels.state = State::Suspected;
+        }
         let labels = self.intern(labels)?;
         if self.common.len() == REMEMBERED {
             self.common.clear();
             self.remembered.clear();
         }
         let at = self.common.len();
-        self.common.push(Common { labels, fields });
+        self.common.push(Common {
+            labels,
+            fields,
+            fate,
+        });
         self.remembered.insert(self.scratch.as_slice().into(), at);
         Ok(at)
+    }
+
+    /// What the crosswalk says of the local label.
+    fn derive(&self, labels: &mut Labels, fields: &mut Fields) -> Result<Option<Fate>, Refusal> {
+        let Some(walk) = &self.profile.crosswalk else {
+            return Ok(None);
+        };
+        let Some(value) = fields.local_labels.first().map(|label| label.value.clone()) else {
+            return Ok(None);
+        };
+        let fate = walk.fate(&value);
+        if fate == Fate::LeftOut {
+            return Err(Refusal::LeftOut(RowFault {
+                column: self.profile.label.value.as_ref().ok().copied(),
+                code: Code::NotListed,
+                detail: "the crosswalk leaves such entries out".to_owned(),
+            }));
+        }
+        walk.derive(&value, labels, fields);
+        Ok(Some(fate))
     }
 
     fn intern(&mut self, labels: Labels) -> Result<u16, Refusal> {

@@ -12,11 +12,14 @@ use std::path::PathBuf;
 use chacha20poly1305::{AeadInOut as _, ChaCha20Poly1305, KeyInit as _, Nonce};
 use zeroize::Zeroizing;
 
+use super::row::Asked;
+use crate::store::index::Key;
+
 /// Bytes of rows that are sealed together.
 const BLOCK: usize = 128 << 10;
 const TAG: usize = 16;
-/// Length 4, labels 2, row 5, check 5, hashes 2.
-const HEAD: usize = 18;
+/// Length 4, labels 2, row 5, check 5, hashes 2, what is asked 1, identity 16.
+const HEAD: usize = 35;
 
 /// What stands before the fields of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +31,9 @@ pub(super) struct Head {
     pub(super) check: u64,
     /// Which hashes of the profile it has that can be matched, one bit each.
     pub(super) hashes: u16,
+    pub(super) asked: Asked,
+    /// What tells it apart from other rows of its source; none if all are zero.
+    pub(super) identity: Key,
 }
 
 /// Seals blocks under a key that no file ever holds.
@@ -84,6 +90,8 @@ impl SpoolWriter {
         self.block.extend_from_slice(&head.row.to_be_bytes()[3..]);
         self.block.extend_from_slice(&head.check.to_be_bytes()[3..]);
         self.block.extend_from_slice(&head.hashes.to_be_bytes());
+        self.block.push(u8::from(head.asked == Asked::Remove));
+        self.block.extend_from_slice(&head.identity);
         self.block.extend_from_slice(fields);
         self.rows += 1;
         if self.block.len() >= BLOCK {
@@ -176,6 +184,11 @@ impl SpoolReader<'_> {
             row: number(6..11),
             check: number(11..16),
             hashes: u16::from_be_bytes([head[16], head[17]]),
+            asked: match head[18] {
+                0 => Asked::Add,
+                _ => Asked::Remove,
+            },
+            identity: head[19..HEAD].try_into().map_err(|_| corrupt())?,
         };
         let start = self.at + HEAD;
         self.at = start + length;

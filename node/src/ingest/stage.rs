@@ -14,13 +14,19 @@ use std::path::{Path, PathBuf};
 use hashpact_keys::Jurisdiction;
 use hashpact_protocol::labels::Labels;
 
+use super::crosswalk::Fate;
 use super::csv::CsvRows;
 use super::input::ReadFault;
-use super::profile::{Format, Profile};
+use super::local_file::LocalRows;
+use super::ncmec::NcmecRows;
+use super::profile::{Format, Identity, Profile};
 use super::report::{Action, Code, ReportLine, Summary};
-use super::row::{Accepted, Container, Refusal, RowFault, RowReader, refuse_media};
+use super::row::{Accepted, Asked, Container, Refusal, Row, RowFault, RowReader, refuse_media};
 use super::spool::{Head, Spool, SpoolWriter};
+use super::stopncii::StopNciiRows;
 use super::sums::SumsRows;
+use super::table::TableRows;
+use super::vics::VicsRows;
 use super::{FileFault, IngestError};
 use crate::store::index::spill::BUFFER_BYTES;
 use crate::store::index::{IndexKey, Probe, SpillRuns};
@@ -45,6 +51,8 @@ pub struct StageContext<'a> {
     pub strict: bool,
     /// How many bad rows the operator has confirmed.
     pub accept_bad: Option<u64>,
+    /// What the operator wishes besides.
+    pub wishes: Wishes,
     /// Most bytes of the file.
     pub file_bytes_max: u64,
     /// Memory for each external sort, in bytes.
@@ -67,10 +75,24 @@ impl<'a> StageContext<'a> {
             jurisdiction,
             strict: false,
             accept_bad: None,
+            wishes: Wishes::default(),
             file_bytes_max: FILE_BYTES_MAX,
             buffer_bytes: BUFFER_BYTES,
         }
     }
+}
+
+/// What the operator wishes of an ingest besides that good rows are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Whether a row may bring back what this centre retracted, under a higher revision.
+    pub reissue: bool,
+    /// Whether a row may take the place of an entry of the same source that has its hash.
+    pub replace: bool,
+    /// Whether the file is all that the source has: what is not in it is missing.
+    pub whole: bool,
+    /// How many missing entries may be retracted.
+    pub confirm_missing: Option<u64>,
 }
 
 /// What is being done.
@@ -129,6 +151,10 @@ pub struct Staged {
     // Dropped before the folder that it lies in.
     pub(super) spool: Spool,
     pub(super) probes: SpillRuns,
+    /// What tells rows apart, each with its row.
+    pub(super) identities: SpillRuns,
+    pub(super) identity: Identity,
+    pub(super) cursor: Option<i64>,
     pub(super) labels: Vec<Labels>,
     /// The headers of the columns with hashes.
     pub(super) hashes: Vec<String>,
@@ -136,11 +162,18 @@ pub struct Staged {
     pub(super) file_name: String,
     pub(super) strict: bool,
     pub(super) accept_bad: Option<u64>,
+    pub(super) wishes: Wishes,
     pub(super) buffer_bytes: usize,
     pub(super) staging: Staging,
 }
 
 impl Staged {
+    /// How far the source says this is, where it says so.
+    #[must_use]
+    pub fn cursor(&self) -> Option<i64> {
+        self.cursor
+    }
+
     /// Rows read and rows refused so far; duplicates are not known yet.
     #[must_use]
     pub fn summary(&self) -> &Summary {
@@ -191,6 +224,7 @@ pub fn stage(
         summary: Summary::default(),
         report,
         progress,
+        cursor: None,
     };
     let max = context.file_bytes_max;
     let staged = match &profile.format {
@@ -198,11 +232,34 @@ pub fn stage(
             .map_err(Stop::from)
             .and_then(|rows| pass.run(rows)),
         Format::Sums { algorithm } => pass.run(SumsRows::open(reader, algorithm, max)),
+        Format::LocalFile { only } => {
+            pass.run(LocalRows::open(reader, *only, &profile.columns, max))
+        }
+        Format::Table(table) => TableRows::open(reader, table, &profile.columns, max)
+            .map_err(Stop::from)
+            .and_then(|rows| pass.run(rows)),
+        Format::Vics { cases } => VicsRows::open(reader, &profile.columns, *cases, max)
+            .map_err(Stop::from)
+            .and_then(|rows| pass.run(rows)),
+        Format::StopNcii => StopNciiRows::open(reader, &profile.columns, max)
+            .map_err(Stop::from)
+            .and_then(|rows| pass.run(rows)),
+        Format::Ncmec => NcmecRows::open(reader, &profile.columns, max)
+            .map_err(Stop::from)
+            .and_then(|rows| pass.run(rows)),
     };
-    let (staging, spool, probes) = staged.map_err(|stop| pass.stopped(stop))?;
+    let Sunk {
+        spool,
+        probes,
+        identities,
+        staging,
+    } = staged.map_err(|stop| pass.stopped(stop))?;
     Ok(Staged {
         spool,
         probes,
+        identities,
+        identity: profile.identity(),
+        cursor: pass.cursor,
         labels: pass.rows.into_labels(),
         hashes: profile
             .hashes
@@ -213,6 +270,10 @@ pub fn stage(
         file_name: context.file_name.to_owned(),
         strict: context.strict,
         accept_bad: context.accept_bad,
+        wishes: Wishes {
+            replace: context.wishes.replace || profile.replaces(),
+            ..context.wishes
+        },
         buffer_bytes: context.buffer_bytes,
         staging,
     })
@@ -243,14 +304,20 @@ struct Pass<'a> {
     summary: Summary,
     report: Report<'a>,
     progress: &'a mut dyn FnMut(Progress),
+    cursor: Option<i64>,
 }
 
 impl Pass<'_> {
-    fn run(&mut self, mut rows: impl Container) -> Result<(Staging, Spool, SpillRuns), Stop> {
+    fn run(&mut self, mut rows: impl Container) -> Result<Sunk, Stop> {
         let staging = Staging::create(self.context.staging_dir).map_err(Stop::Disk)?;
         let spool = SpoolWriter::create(staging.path().join("rows")).map_err(Stop::Disk)?;
         let probes = SpillRuns::new(staging.path(), self.context.buffer_bytes);
-        let mut sinks = Sinks { spool, probes };
+        let identities = SpillRuns::new(staging.path(), self.context.buffer_bytes);
+        let mut sinks = Sinks {
+            spool,
+            probes,
+            identities,
+        };
         let hashes: Vec<usize> = self
             .profile
             .hashes
@@ -262,12 +329,24 @@ impl Pass<'_> {
             refuse_media(&rows, &hashes)?;
             self.summary.rows += 1;
             let read = match rows.cells() {
-                Ok(cells) => self.rows.read(cells, &mut accepted),
+                Ok(cells) => {
+                    let row = Row {
+                        cells,
+                        asked: rows.asked(),
+                        reference: rows.reference(),
+                    };
+                    self.rows.read(&row, &mut accepted)
+                }
                 Err(fault) => Err(fault.into()),
             };
             match read {
-                Ok(()) => sinks.push(rows.row(), &accepted).map_err(Stop::Disk)?,
+                Ok(()) => {
+                    let (row, asked) = (rows.row(), rows.asked());
+                    sinks.push(row, asked, &accepted).map_err(Stop::Disk)?;
+                    self.summary.unmapped += u64::from(accepted.fate == Some(Fate::Unmapped));
+                }
                 Err(Refusal::Row(fault)) => self.refuse(rows.row(), &fault),
+                Err(Refusal::LeftOut(fault)) => self.leave_out(rows.row(), &fault),
                 Err(Refusal::File(fault)) => {
                     return Err(FileFault {
                         row: Some(rows.row()),
@@ -281,8 +360,18 @@ impl Pass<'_> {
             }
         }
         self.tell(rows.bytes());
+        let tail = rows.tail();
+        self.summary.dropped = tail.dropped;
+        self.summary.ignored_columns = tail.ignored;
+        self.cursor = tail.cursor;
         let spool = sinks.spool.finish().map_err(Stop::Disk)?;
-        Ok((staging, spool, sinks.probes))
+        let (probes, identities) = (sinks.probes, sinks.identities);
+        Ok(Sunk {
+            spool,
+            probes,
+            identities,
+            staging,
+        })
     }
 
     fn tell(&mut self, bytes: u64) {
@@ -299,6 +388,15 @@ impl Pass<'_> {
 
     fn refuse(&mut self, row: u64, fault: &RowFault) {
         self.summary.refused += 1;
+        self.row_line(row, fault, Action::Refused);
+    }
+
+    fn leave_out(&mut self, row: u64, fault: &RowFault) {
+        self.summary.left_out += 1;
+        self.row_line(row, fault, Action::LeftOut);
+    }
+
+    fn row_line(&mut self, row: u64, fault: &RowFault, action: Action) {
         let column = fault
             .column
             .and_then(|column| self.profile.columns.get(column));
@@ -307,7 +405,7 @@ impl Pass<'_> {
             column.map(String::as_str),
             fault.code,
             &fault.detail,
-            Action::Refused,
+            action,
         );
     }
 
@@ -355,16 +453,31 @@ impl Pass<'_> {
 struct Sinks {
     spool: SpoolWriter,
     probes: SpillRuns,
+    /// What tells rows apart, each with its row.
+    identities: SpillRuns,
+}
+
+/// All that the first pass leaves.
+struct Sunk {
+    spool: Spool,
+    probes: SpillRuns,
+    identities: SpillRuns,
+    staging: Staging,
 }
 
 impl Sinks {
-    fn push(&mut self, row: u64, accepted: &Accepted) -> io::Result<()> {
+    fn push(&mut self, row: u64, asked: Asked, accepted: &Accepted) -> io::Result<()> {
         let Accepted {
             labels,
             fields,
             keys,
             check,
+            identity,
+            fate: _,
         } = accepted;
+        if let Some(key) = *identity {
+            self.identities.push(Probe { key, tag: row })?;
+        }
         let mut hashes = 0;
         for (hash, key) in keys {
             self.probes.push(Probe {
@@ -379,6 +492,8 @@ impl Sinks {
                 row,
                 check: *check,
                 hashes,
+                asked,
+                identity: identity.unwrap_or_default(),
             },
             fields,
         )

@@ -60,7 +60,7 @@ impl<R: Read> Container for SumsRows<R> {
                 .take(limit)
                 .read_until(b'\n', &mut self.line)?;
             if n as u64 == limit {
-                return Err(row_too_large().into());
+                return Err(row_too_large(ROW_BYTES_MAX).into());
             }
             if n == 0 {
                 return Ok(false);

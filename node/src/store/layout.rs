@@ -11,6 +11,7 @@
 //! bodies/<origin>/<seq / 1000>/<seq>.ends      the retractions of a delta whose body is not here
 //! index/<id>.seg                               segments
 //! control.redb                                 what is in force
+//! sources/<hash of its name>.json               what is remembered of a source of lists
 //! staging/                                     files in the making
 //! ```
 //!
@@ -53,6 +54,10 @@ impl Layout {
 
     pub(super) fn control(&self) -> PathBuf {
         self.root.join("control.redb")
+    }
+
+    pub(super) fn sources(&self) -> PathBuf {
+        self.root.join("sources")
     }
 
     pub(super) fn staging(&self) -> PathBuf {

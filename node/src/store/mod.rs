@@ -295,6 +295,12 @@ impl Store {
         self.layout.staging().join("ingest")
     }
 
+    /// The folder of what is remembered of sources of lists.
+    #[must_use]
+    pub fn sources_dir(&self) -> std::path::PathBuf {
+        self.layout.sources()
+    }
+
     /// The folder that a log server serves: `<origin with _ for />/checkpoint` and `tile/`.
     #[must_use]
     pub fn logs_folder(&self) -> std::path::PathBuf {

@@ -6,18 +6,19 @@
 //! fingerprints of own records. Out of scope: whom they may be matched with (policy), points
 //! (`matching`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hashpact_keys::Origin;
 use hashpact_protocol::delta::{RETRACTION_SECTION, Seq};
 use hashpact_protocol::fingerprint::Fingerprint;
-use hashpact_protocol::labels::ClassId;
+use hashpact_protocol::labels::{ClassId, Labels};
 use hashpact_protocol::record::{EntryId, Record, Revision};
 use hashpact_protocol::view::View as _;
 
 use super::bodies::{BodyFault, DamagedBody};
 use super::index::keys::fingerprint_key;
 use super::index::{Index, Key, RowKind, Value};
+use super::lines::continues;
 use super::lookup::{LookupError, Standing, each_value, places_of};
 use super::sections::{cut, decode_retractions, records_within};
 use super::{FoundEntry, Store};
@@ -102,6 +103,75 @@ impl Store {
         Ok(counts.collect())
     }
 
+    /// The stored records of this centre, of any of its lines, that hold a fingerprint, whatever became of them.
+    ///
+    /// # Errors
+    /// [`LookupError`].
+    pub fn own_matches(&self, fingerprint: &Fingerprint) -> Result<Vec<FoundEntry>, LookupError> {
+        let mut found = self.lookup(fingerprint)?;
+        found.retain(|entry| continues(&self.own, &entry.origin));
+        Ok(found)
+    }
+
+    /// Every record of this centre, of any of its lines, that is neither retracted nor void, with its labels: one body in
+    /// memory at a time.
+    ///
+    /// # Errors
+    /// [`LookupError`]; whatever `take` fails with.
+    pub fn each_own_entry<E: From<LookupError>>(
+        &self,
+        mut take: impl FnMut(Labels, Record) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let lines: Vec<Origin> = {
+            let live = self.live();
+            let lines = live.origins.iter();
+            lines
+                .filter(|line| continues(&self.own, line))
+                .cloned()
+                .collect()
+        };
+        for line in lines {
+            let state = self.log(&line);
+            let mut classes: BTreeMap<ClassId, Labels> = BTreeMap::new();
+            for seq in (0..state.next_seq.0).map(Seq) {
+                if matches!(
+                    Standing::of(seq, &state, line == self.own),
+                    Standing::Void { .. }
+                ) {
+                    break;
+                }
+                for (class, record) in self.records_of(&line, seq)? {
+                    if self.is_retracted(&line, record.entry, record.revision)? {
+                        continue;
+                    }
+                    let labels = match classes.get(&class) {
+                        Some(labels) => labels.clone(),
+                        None => {
+                            let labels = self.control.class(&line, class);
+                            let labels = labels.map_err(LookupError::from)?;
+                            let origin = line.clone();
+                            let labels = labels.ok_or(LookupError::Class { origin, class })?;
+                            classes.insert(class, labels.clone());
+                            labels
+                        }
+                    };
+                    take(labels, record)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The records of a delta whose body is here.
+    fn records_of(&self, origin: &Origin, seq: Seq) -> Result<Vec<(ClassId, Record)>, LookupError> {
+        let mut records = Vec::new();
+        self.each_record(origin, seq, |class, record| {
+            records.push((class, record));
+            Ok(())
+        })?;
+        Ok(records)
+    }
+
     /// The stored revisions of an own entry up to one.
     fn own_revisions(
         &self,
@@ -149,9 +219,18 @@ impl Store {
     fn each_own_record(
         &self,
         seq: Seq,
+        take: impl FnMut(ClassId, Record) -> Result<(), LookupError>,
+    ) -> Result<(), LookupError> {
+        self.each_record(&self.own, seq, take)
+    }
+
+    fn each_record(
+        &self,
+        origin: &Origin,
+        seq: Seq,
         mut take: impl FnMut(ClassId, Record) -> Result<(), LookupError>,
     ) -> Result<(), LookupError> {
-        let Some(body) = self.own_body(seq)? else {
+        let Some(body) = self.served_body(origin, seq)? else {
             return Ok(());
         };
         for number in body.sections() {
@@ -160,14 +239,14 @@ impl Store {
             };
             let section = body.section(number).map(zeroize::Zeroizing::new);
             let section =
-                section.map_err(|fault| self.own_damaged(seq, BodyFault::Sealed(fault)))?;
-            let malformed = || self.own_damaged(seq, BodyFault::Section { class: number });
+                section.map_err(|fault| damaged(origin, seq, BodyFault::Sealed(fault)))?;
+            let malformed = || damaged(origin, seq, BodyFault::Section { class: number });
             let within = records_within(&section).ok_or_else(malformed)?;
             for item in cut(&section[within]) {
                 let (at, bytes) = item.ok_or_else(malformed)?;
                 let record = Record::from_bytes(bytes).map_err(|source| {
                     let offset = u32::try_from(at).unwrap_or(u32::MAX);
-                    self.own_damaged(seq, BodyFault::Record { offset, source })
+                    damaged(origin, seq, BodyFault::Record { offset, source })
                 })?;
                 take(class, record)?;
             }
@@ -176,9 +255,13 @@ impl Store {
     }
 
     fn own_damaged(&self, seq: Seq, fault: BodyFault) -> LookupError {
-        let origin = self.own.clone();
-        DamagedBody { origin, seq, fault }.into()
+        damaged(&self.own, seq, fault)
     }
+}
+
+fn damaged(origin: &Origin, seq: Seq, fault: BodyFault) -> LookupError {
+    let origin = origin.clone();
+    DamagedBody { origin, seq, fault }.into()
 }
 
 /// The places of an entry.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use hashpact_node::control::client::Client;
 use hashpact_node::control::{Line, Request};
-use hashpact_node::daemon::{IngestPhase, IngestProgress, Status};
+use hashpact_node::daemon::{IngestMore, IngestPhase, IngestProgress, Status};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use serde_json::json;
@@ -274,6 +274,7 @@ fn a_kill_between_two_deltas_of_one_list_loses_none_that_was_acknowledged() -> R
         profile_path,
         strict: true,
         accept_bad: None,
+        more: IngestMore::default(),
     };
     let mut client = Client::connect(&eu.home)?;
     let (mut signed, mut killed) = (0, None);

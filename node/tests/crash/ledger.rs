@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use hashpact_node::control::client::{Client, ClientError};
 use hashpact_node::control::{Line, Request};
-use hashpact_node::daemon::{IngestPhase, IngestProgress};
+use hashpact_node::daemon::{IngestMore, IngestPhase, IngestProgress};
 use hashpact_node::home::Home;
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng as _;
@@ -94,6 +94,7 @@ fn ingest(client: &mut Client, folder: &Path, ledger: &mut Ledger) -> Result<()>
         profile_path: "list.toml".to_owned(),
         strict: true,
         accept_bad: None,
+        more: IngestMore::default(),
     };
     let (before, mut signed) = (ledger.signed, ledger.signed);
     let answer = client.ask(&request, |line| {

@@ -10,6 +10,7 @@
 //! | `check` | files and hashes against a synced list |
 //! | `entries` | looking up, retracting, status, and what is never printed |
 //! | `lookups` | looking many up, what it leaves, and how many a day |
+//! | `sources` | editions, names, withdrawals, and what was retracted |
 //! | `standing` | entries that are pending or void |
 //! | `export` | handing bodies to an auditor |
 
@@ -24,6 +25,7 @@ mod keys;
 mod lookups;
 mod members;
 mod roster;
+mod sources;
 mod standing;
 
 use std::path::Path;

@@ -4,9 +4,11 @@ use hashpact_protocol::fingerprint::Algorithm;
 use hashpact_protocol::limits;
 use toml::Spanned;
 
-use super::raw::{RawColumns, RawProfile, RawSums};
+use super::raw::{RawColumns, RawProfile, RawSource, RawSums, Stated};
 use super::{Format, Problem};
+use crate::ingest::parts::Shape;
 use crate::ingest::sums::bsd_name;
+use crate::ingest::{local_file, ncmec, stopncii, table, vics};
 
 /// A problem and the byte at which it stands.
 pub(super) struct Fault {
@@ -25,6 +27,8 @@ pub(super) struct Columns {
     pub(super) names: Vec<String>,
     /// Whether the container has columns.
     pub(super) allowed: bool,
+    /// What the container has, where its format says so.
+    pub(super) shape: Option<&'static Shape>,
 }
 
 impl Columns {
@@ -44,6 +48,10 @@ impl Columns {
                 },
             );
         }
+        if let Some(shape) = self.shape.filter(|shape| !shape.parts.contains(&text)) {
+            let (format, parts) = (shape.name, shape.parts.join(", "));
+            return fault(name.span().start, Problem::Part { format, parts });
+        }
         let found = self.names.iter().position(|known| known == text);
         Ok(found.unwrap_or_else(|| {
             self.names.push(text.to_owned());
@@ -56,13 +64,15 @@ impl Columns {
 pub(super) type Container = (Format, Vec<(Algorithm, usize)>);
 
 pub(super) fn container(raw: &RawProfile, columns: &mut Columns) -> Compiled<Container> {
-    let format = &raw.source.format;
-    let at = format.span().start;
+    let format = raw.source.format.as_ref();
+    let at = format.map_or(0, |format| format.span().start);
+    let format = format.map_or("csv", |format| format.get_ref().as_str());
+    only_for(&raw.source, format)?;
     let bad = |name, allowed: &str| Problem::Value {
         name,
         allowed: allowed.to_owned(),
     };
-    match (format.get_ref().as_str(), &raw.columns, &raw.sums) {
+    match (format, &raw.columns, &raw.sums) {
         ("csv", Some(stated), None) => {
             let delimiter = match &raw.source.delimiter {
                 None => b',',
@@ -106,8 +116,110 @@ pub(super) fn container(raw: &RawProfile, columns: &mut Columns) -> Compiled<Con
                 excludes: "columns",
             },
         ),
-        _ => fault(at, bad("format", "\"csv\" or \"sums\"")),
+        (name, stated, sums) => {
+            let Some(format) = shaped(&raw.source, name)? else {
+                return fault(at, bad("format", FORMATS));
+            };
+            if stated.is_some() || sums.is_some() {
+                return fault(at, Problem::Shaped);
+            }
+            let hashes = shape_hashes(format.shape(), columns);
+            Ok((format, hashes))
+        }
     }
+}
+
+/// Every format, for messages.
+const FORMATS: &str =
+    "\"csv\", \"sums\", \"local_file\", \"iwf\", \"icse\", \"vics\", \"stopncii\" or \"ncmec\"";
+
+/// A format that knows its own columns.
+fn shaped(source: &RawSource, name: &str) -> Compiled<Option<Format>> {
+    Ok(Some(match name {
+        "local_file" => {
+            let only = source.signal_type.as_ref();
+            let only = only.map(|stated| {
+                let known = local_file::signal_type(stated.get_ref());
+                known.ok_or_else(|| Fault {
+                    at: stated.span().start,
+                    problem: Problem::Value {
+                        name: "signal_type",
+                        allowed: "\"pdq\", \"video_md5\" or \"video_sha256\"".to_owned(),
+                    },
+                })
+            });
+            Format::LocalFile {
+                only: only.transpose()?,
+            }
+        }
+        "iwf" => Format::Table(&table::IWF),
+        "icse" => Format::Table(&table::ICSE),
+        "vics" => Format::Vics {
+            cases: source.cases.as_ref().is_some_and(|cases| *cases.get_ref()),
+        },
+        "stopncii" => Format::StopNcii,
+        "ncmec" => Format::Ncmec,
+        _ => return Ok(None),
+    }))
+}
+
+impl Format {
+    /// What the format has by itself; a list whose profile names its columns has nothing.
+    pub(in crate::ingest) fn shape(&self) -> Option<&'static Shape> {
+        match self {
+            Self::Csv { .. } | Self::Sums { .. } => None,
+            Self::LocalFile { .. } => Some(&local_file::SHAPE),
+            Self::Table(table) => Some(&table.shape),
+            Self::Vics { .. } => Some(&vics::SHAPE),
+            Self::StopNcii => Some(&stopncii::SHAPE),
+            Self::Ncmec => Some(&ncmec::SHAPE),
+        }
+    }
+}
+
+fn shape_hashes(shape: Option<&'static Shape>, columns: &mut Columns) -> Vec<(Algorithm, usize)> {
+    columns.shape = shape;
+    let hashes = shape.map_or(&[][..], |shape| shape.hashes).iter();
+    let known = hashes.filter_map(|(name, part)| Some((Algorithm::from_name(name)?, *part)));
+    known
+        .map(|(algorithm, part)| {
+            columns.names.push(part.to_owned());
+            (algorithm, columns.names.len() - 1)
+        })
+        .collect()
+}
+
+/// Keys that go with some formats only.
+fn only_for(source: &RawSource, format: &str) -> Compiled<()> {
+    fn at<T>(stated: &Stated<T>) -> Option<usize> {
+        stated.as_ref().map(|stated| stated.span().start)
+    }
+    let keys: [(&'static str, Option<usize>, &[&str]); 6] = [
+        ("delimiter", at(&source.delimiter), &["csv", "sums"]),
+        ("header", at(&source.header), &["csv"]),
+        ("national", at(&source.national), &["vics"]),
+        ("cases", at(&source.cases), &["vics"]),
+        ("signal_type", at(&source.signal_type), &["local_file"]),
+        ("grant", at(&source.grant), &["icse"]),
+    ];
+    for (name, at, formats) in keys {
+        if let Some(at) = at.filter(|_| !formats.contains(&format)) {
+            let allowed = format!("it for {} only", formats[0]);
+            return fault(at, Problem::Value { name, allowed });
+        }
+    }
+    let encoding = source.encoding.as_ref();
+    let other = |text: &&Spanned<String>| !text.get_ref().eq_ignore_ascii_case("utf-8");
+    if let Some(encoding) = encoding.filter(other) {
+        let (name, allowed) = ("encoding", "\"utf-8\": convert the list first".to_owned());
+        return fault(encoding.span().start, Problem::Value { name, allowed });
+    }
+    if let Some(header) = source.header.as_ref().filter(|header| !*header.get_ref()) {
+        let allowed = "true: give the list a header, so that a shifted column shows".to_owned();
+        let name = "header";
+        return fault(header.span().start, Problem::Value { name, allowed });
+    }
+    Ok(())
 }
 
 fn sums_algorithm(raw: &RawSums) -> Compiled<Algorithm> {

@@ -20,15 +20,49 @@ use hashpact_protocol::labels::{
 };
 use hashpact_protocol::lists::Set;
 use hashpact_protocol::record::{
-    AgeBand, Fields, LocalLabel, Priority, PubertalStage, Retention, SourceContext, VictimStatus,
+    AgeBand, Fields, Flag, LocalLabel, Priority, PubertalStage, Retention, SourceContext,
+    VictimStatus,
 };
 
 use self::rule::Rule;
+use super::crosswalk::{Crosswalk, CrosswalkError};
 use super::report::Code;
 use super::row::{Cells, RowFault};
+use super::table::{self, Table};
+
+/// How names become values, for whatever else is written with them.
+pub(in crate::ingest) mod kinds {
+    pub(in crate::ingest) use super::raw::RawNames;
+    pub(in crate::ingest) use super::rule::{certain, known, legal_statuses, one, uncertain};
+}
 
 /// A complete profile with a comment on each line, to begin from.
 pub const EXAMPLE: &str = include_str!("example.toml");
+
+/// The formats, each with a complete profile to begin from.
+const EXAMPLES: [(&str, &str); 8] = [
+    ("csv", EXAMPLE),
+    ("sums", EXAMPLE),
+    ("local_file", include_str!("example-local_file.toml")),
+    ("iwf", include_str!("example-iwf.toml")),
+    ("icse", include_str!("example-icse.toml")),
+    ("vics", include_str!("example-vics.toml")),
+    ("stopncii", include_str!("example-stopncii.toml")),
+    ("ncmec", include_str!("example-ncmec.toml")),
+];
+
+/// A complete profile with comments for a format, to begin from.
+#[must_use]
+pub fn example(format: &str) -> Option<&'static str> {
+    let found = EXAMPLES.iter().find(|(name, _)| *name == format);
+    found.map(|(_, text)| *text)
+}
+
+/// The names of the formats.
+#[must_use]
+pub fn formats() -> Vec<&'static str> {
+    EXAMPLES.iter().map(|(name, _)| *name).collect()
+}
 
 /// Why a profile cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +105,56 @@ pub enum Problem {
     /// `otherwise` would widen what may be done with an entry.
     #[error("tlp: an unknown value must not widen; `otherwise` can only be \"RED\"")]
     Widening,
+    /// A part that the format does not have.
+    #[error("{format} has no such part; it has {parts}")]
+    Part {
+        /// The format.
+        format: &'static str,
+        /// What it has.
+        parts: String,
+    },
+    /// Columns for a format that knows its own.
+    #[error("this format knows its own columns: it takes no [columns] and no [sums]")]
+    Shaped,
+    /// What a list is for is not said.
+    #[error(
+        "role: say \"list\" or \"guard\"; files of harmless media have the same form as those of abuse"
+    )]
+    Role,
+    /// Which country's categories they are is not said.
+    #[error("national: say whose categories these are, such as \"US\", and `scheme` as {scheme}")]
+    National {
+        /// What the scheme must be.
+        scheme: String,
+    },
+    /// Wider than such a source allows.
+    #[error(
+        "{name}: such a source allows {allowed}, unless `grant` in [source] names the document that allows more"
+    )]
+    Ungranted {
+        /// The label.
+        name: &'static str,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// The crosswalk.
+    #[error(transparent)]
+    Crosswalk(#[from] CrosswalkError),
+    /// A label that the crosswalk decides is stated too, or the other way round.
+    #[error("{name}: crosswalk {scheme} decides {decides}; {write}")]
+    Governed {
+        /// The label.
+        name: &'static str,
+        /// The crosswalk.
+        scheme: String,
+        /// What it decides.
+        decides: String,
+        /// What to do.
+        write: &'static str,
+    },
+    /// `labels` and `constants`.
+    #[error("one of [labels] and [constants] is needed, and not both")]
+    Labels,
     /// A column where there are none.
     #[error("a list of checksums has no columns: write a constant")]
     NoColumns,
@@ -118,12 +202,38 @@ pub enum Problem {
 pub(super) enum Format {
     Csv { delimiter: u8 },
     Sums { algorithm: Algorithm },
+    LocalFile { only: Option<&'static str> },
+    Table(&'static Table),
+    Vics { cases: bool },
+    StopNcii,
+    Ncmec,
+}
+
+/// What a list is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Its rows become entries.
+    List,
+    /// Its values must never become entries.
+    Guard,
+}
+
+/// What tells two rows of a source apart, so that a later one takes the place of an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Identity {
+    /// Nothing: two rows with one hash are in conflict unless they say the same.
+    None,
+    /// Its first hash.
+    Hash,
+    /// The source's own name for it.
+    Reference,
 }
 
 /// A compiled profile.
 #[derive(Clone, Debug)]
 pub struct Profile {
     pub(super) name: String,
+    pub(super) role: Role,
     pub(super) format: Format,
     /// Every column that is read, by its header; the rules count in this list.
     pub(super) columns: Vec<String>,
@@ -134,6 +244,11 @@ pub struct Profile {
     pub(super) entered_on: Option<usize>,
     pub(super) assessed_on: Option<usize>,
     pub(super) review_on: Option<usize>,
+    /// The column with the source's own name for a row, of a list with columns.
+    pub(super) source_ref: Option<usize>,
+    pub(super) series: Option<usize>,
+    pub(super) suspected: Option<usize>,
+    pub(super) crosswalk: Option<Crosswalk>,
     pub(super) label: LabelRule,
     pub(super) labels: LabelRules,
     pub(super) fields: FieldRules,
@@ -147,7 +262,20 @@ impl Profile {
     /// # Errors
     /// [`ProfileError`] with the line and what to do.
     pub fn from_toml(text: &str, path: &str) -> Result<Self, ProfileError> {
-        compile::compile(text).map_err(|fault| ProfileError {
+        Self::with_crosswalk(text, path, None)
+    }
+
+    /// As [`Profile::from_toml`]; where the profile asks for a crosswalk it is this one, or else the one that comes with the
+    /// program.
+    ///
+    /// # Errors
+    /// [`ProfileError`] with the line and what to do.
+    pub fn with_crosswalk(
+        text: &str,
+        path: &str,
+        crosswalk: Option<Crosswalk>,
+    ) -> Result<Self, ProfileError> {
+        compile::compile(text, crosswalk).map_err(|fault| ProfileError {
             path: path.to_owned(),
             line: text.as_bytes()[..fault.at.min(text.len())]
                 .iter()
@@ -163,6 +291,58 @@ impl Profile {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// The name of its format.
+    #[must_use]
+    pub fn format_name(&self) -> &'static str {
+        match &self.format {
+            Format::Csv { .. } => "csv",
+            Format::Sums { .. } => "sums",
+            Format::LocalFile { .. }
+            | Format::Table(_)
+            | Format::Vics { .. }
+            | Format::StopNcii
+            | Format::Ncmec => self.format.shape().map_or("csv", |shape| shape.name),
+        }
+    }
+
+    /// What the list is for.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// What says what the local labels mean, if the profile asks for it.
+    #[must_use]
+    pub fn crosswalk(&self) -> Option<&Crosswalk> {
+        self.crosswalk.as_ref()
+    }
+
+    /// Scheme and issuer of the local labels: what entries of this source are known by.
+    #[must_use]
+    pub fn issue(&self) -> (&str, &str) {
+        (&self.label.scheme, &self.label.issuer)
+    }
+
+    /// Whether each row is a whole statement that takes the place of an earlier one about the same thing.
+    #[must_use]
+    pub fn replaces(&self) -> bool {
+        self.identity() != Identity::None
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        match &self.format {
+            Format::Csv { .. } if self.source_ref.is_some() => Identity::Reference,
+            Format::Ncmec => Identity::Reference,
+            Format::StopNcii => Identity::Hash,
+            Format::Table(table) if table.shape.name == table::IWF.shape.name => Identity::Hash,
+            Format::Csv { .. }
+            | Format::Sums { .. }
+            | Format::LocalFile { .. }
+            | Format::Table(_)
+            | Format::Vics { .. } => Identity::None,
+        }
+    }
 }
 
 /// The label that the source gave, byte-exact.
@@ -173,13 +353,29 @@ pub(super) struct LabelRule {
     pub(super) scheme: String,
     pub(super) version: String,
     pub(super) issuer: String,
+    /// What stands for an empty cell.
+    pub(super) otherwise: Option<String>,
 }
 
 impl LabelRule {
+    /// A label that says nothing, for rows that only name hashes.
+    pub(super) fn blank(&self) -> LocalLabel {
+        LocalLabel {
+            scheme: self.scheme.clone(),
+            version: self.version.clone(),
+            issuer: self.issuer.clone(),
+            value: "-".to_owned(),
+        }
+    }
+
     fn read(&self, cells: Cells<'_>) -> Result<LocalLabel, RowFault> {
         let (value, column) = match &self.value {
             Ok(column) => (cells.text(*column)?, Some(*column)),
             Err(value) => (value.as_str(), None),
+        };
+        let value = match &self.otherwise {
+            Some(otherwise) if value.trim().is_empty() => otherwise,
+            Some(_) | None => value,
         };
         if value.trim().is_empty() {
             let detail = "an entry needs the label of its source".to_owned();
@@ -287,6 +483,7 @@ pub(super) struct FieldRules {
     source_context: Rule<Set<SourceContext>>,
     priority: Rule<Priority>,
     retention: Rule<Retention>,
+    features: [Rule<Flag>; 7],
 }
 
 impl FieldRules {
@@ -299,7 +496,8 @@ impl FieldRules {
             self.priority.column(),
             self.retention.column(),
         ];
-        columns.into_iter().flatten()
+        let features = self.features.iter().map(Rule::column);
+        columns.into_iter().chain(features).flatten()
     }
 }
 
@@ -314,7 +512,16 @@ impl Profile {
             source_context: self.fields.source_context.read(cells)?,
             priority: self.fields.priority.read(cells)?,
             retention: self.fields.retention.read(cells)?,
+            features: self.features(cells)?,
             ..Fields::default()
         })
+    }
+
+    fn features(&self, cells: Cells<'_>) -> Result<[Flag; 7], RowFault> {
+        let mut features = [Flag::Unknown; 7];
+        for (feature, rule) in features.iter_mut().zip(&self.fields.features) {
+            *feature = rule.read(cells)?;
+        }
+        Ok(features)
     }
 }

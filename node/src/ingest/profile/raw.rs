@@ -21,7 +21,9 @@ pub(super) struct RawProfile {
     pub(super) columns: Stated<RawColumns>,
     pub(super) sums: Stated<RawSums>,
     pub(super) label: Spanned<RawLabel>,
-    pub(super) labels: Spanned<RawLabels>,
+    pub(super) labels: Stated<RawLabels>,
+    /// In place of `labels`: what is not stated here is not stated at all.
+    pub(super) constants: Stated<RawLabels>,
     #[serde(default)]
     pub(super) fields: RawFields,
 }
@@ -30,8 +32,15 @@ pub(super) struct RawProfile {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSource {
     pub(super) name: String,
-    pub(super) format: Spanned<String>,
+    pub(super) format: Stated<String>,
     pub(super) delimiter: Stated<String>,
+    pub(super) role: Stated<String>,
+    pub(super) header: Stated<bool>,
+    pub(super) encoding: Stated<String>,
+    pub(super) national: Stated<String>,
+    pub(super) cases: Stated<bool>,
+    pub(super) signal_type: Stated<String>,
+    pub(super) grant: Stated<String>,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +65,7 @@ pub(super) struct RawColumns {
     pub(super) entered_on: Stated<String>,
     pub(super) assessed_on: Stated<String>,
     pub(super) review_on: Stated<String>,
+    pub(super) source_ref: Stated<String>,
 }
 
 #[derive(Deserialize)]
@@ -66,9 +76,14 @@ pub(super) struct RawLabel {
     pub(super) scheme: String,
     pub(super) version: String,
     pub(super) issuer: String,
+    /// What stands for an empty cell.
+    pub(super) otherwise: Stated<String>,
+    /// Whether the crosswalk of the scheme says what the values mean.
+    #[serde(default)]
+    pub(super) crosswalk: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawLabels {
     pub(super) media_kind: Stated<RawValue>,
@@ -98,6 +113,13 @@ pub(super) struct RawFields {
     pub(super) source_context: Stated<RawValue>,
     pub(super) priority: Stated<RawValue>,
     pub(super) retention: Stated<RawValue>,
+    pub(super) activity: Stated<RawValue>,
+    pub(super) penetrative: Stated<RawValue>,
+    pub(super) animal: Stated<RawValue>,
+    pub(super) violence: Stated<RawValue>,
+    pub(super) focus: Stated<RawValue>,
+    pub(super) pose: Stated<RawValue>,
+    pub(super) nudity: Stated<RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -117,7 +139,7 @@ pub(super) struct RawRule {
 }
 
 /// One name, one small number, or an array of names.
-pub(super) struct RawNames(pub(super) Vec<String>);
+pub(in crate::ingest) struct RawNames(pub(in crate::ingest) Vec<String>);
 
 /// What a label may be given as.
 pub(super) enum RawValue {

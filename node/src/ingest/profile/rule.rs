@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hashpact_keys::Jurisdiction;
+use hashpact_protocol::fingerprint::Algorithm;
+use hashpact_protocol::labels::LegalStatus;
 use hashpact_protocol::lists::{ClosedList, Set};
 
 use crate::ingest::report::Code;
@@ -16,13 +18,13 @@ use crate::ingest::row::{Cells, RowFault};
 const CODES_MAX: usize = 63;
 
 /// How one label or field is read from names.
-pub(super) struct Kind<T> {
+pub(in crate::ingest) struct Kind<T> {
     /// The value of these names; `None` if they are not allowed.
-    pub(super) read: fn(&[&str]) -> Option<T>,
+    pub(in crate::ingest) read: fn(&[&str]) -> Option<T>,
     /// The value where nothing is stated: always the strictest.
-    pub(super) not_stated: T,
+    pub(in crate::ingest) not_stated: T,
     /// The names, for messages.
-    pub(super) allowed: String,
+    pub(in crate::ingest) allowed: String,
 }
 
 fn listed<T: ClosedList>(more: &[&str]) -> String {
@@ -42,7 +44,7 @@ fn all<T: ClosedList>(names: &[&str]) -> Option<Set<T>> {
 }
 
 /// A set of what could be true: "unknown" is all of it, and it is never empty.
-pub(super) fn uncertain<T: ClosedList>() -> Kind<Set<T>> {
+pub(in crate::ingest) fn uncertain<T: ClosedList>() -> Kind<Set<T>> {
     let read = |names: &[&str]| match names {
         ["unknown"] => Some(Set::full()),
         names => all(names).filter(|set| !set.is_empty()),
@@ -55,7 +57,7 @@ pub(super) fn uncertain<T: ClosedList>() -> Kind<Set<T>> {
 }
 
 /// A set of what is granted: "unknown" is nothing.
-pub(super) fn granted<T: ClosedList>() -> Kind<Set<T>> {
+pub(in crate::ingest) fn granted<T: ClosedList>() -> Kind<Set<T>> {
     let read = |names: &[&str]| match names {
         ["unknown"] => Some(Set::empty()),
         names => all(names),
@@ -68,7 +70,7 @@ pub(super) fn granted<T: ClosedList>() -> Kind<Set<T>> {
 }
 
 /// A set of what is known to hold.
-pub(super) fn known<T: ClosedList>() -> Kind<Set<T>> {
+pub(in crate::ingest) fn known<T: ClosedList>() -> Kind<Set<T>> {
     Kind {
         read: all,
         not_stated: Set::empty(),
@@ -77,7 +79,7 @@ pub(super) fn known<T: ClosedList>() -> Kind<Set<T>> {
 }
 
 /// One value.
-pub(super) fn one<T: ClosedList>(not_stated: T) -> Kind<T> {
+pub(in crate::ingest) fn one<T: ClosedList>(not_stated: T) -> Kind<T> {
     let read = |names: &[&str]| match names {
         [name] => T::from_name(name),
         _ => None,
@@ -90,7 +92,7 @@ pub(super) fn one<T: ClosedList>(not_stated: T) -> Kind<T> {
 }
 
 /// Yes or no.
-pub(super) fn certain() -> Kind<bool> {
+pub(in crate::ingest) fn certain() -> Kind<bool> {
     let read = |names: &[&str]| match names {
         ["yes"] => Some(true),
         ["no"] => Some(false),
@@ -104,7 +106,7 @@ pub(super) fn certain() -> Kind<bool> {
 }
 
 /// 0 to 3.
-pub(super) fn hops() -> Kind<u8> {
+pub(in crate::ingest) fn hops() -> Kind<u8> {
     let read = |names: &[&str]| match names {
         [name] => name
             .parse()
@@ -120,7 +122,7 @@ pub(super) fn hops() -> Kind<u8> {
 }
 
 /// Jurisdictions that are granted: "unknown" is none.
-pub(super) fn granted_codes() -> Kind<BTreeSet<Jurisdiction>> {
+pub(in crate::ingest) fn granted_codes() -> Kind<BTreeSet<Jurisdiction>> {
     let read = |names: &[&str]| match names {
         ["unknown"] => Some(BTreeSet::new()),
         names => (known_codes().read)(names),
@@ -132,7 +134,7 @@ pub(super) fn granted_codes() -> Kind<BTreeSet<Jurisdiction>> {
 }
 
 /// Jurisdictions.
-pub(super) fn known_codes() -> Kind<BTreeSet<Jurisdiction>> {
+pub(in crate::ingest) fn known_codes() -> Kind<BTreeSet<Jurisdiction>> {
     let read = |names: &[&str]| {
         let codes: Option<BTreeSet<_>> = names.iter().map(|name| name.parse().ok()).collect();
         codes.filter(|codes| codes.len() <= CODES_MAX)
@@ -143,6 +145,42 @@ pub(super) fn known_codes() -> Kind<BTreeSet<Jurisdiction>> {
         not_stated: BTreeSet::new(),
         allowed,
     }
+}
+
+/// What the laws of countries say, each as `CA illegal body`.
+pub(in crate::ingest) fn legal_statuses() -> Kind<Vec<LegalStatus>> {
+    let read = |names: &[&str]| {
+        let list: Option<Vec<LegalStatus>> = names.iter().map(|name| legal_status(name)).collect();
+        let mut list = list.filter(|list| list.len() <= 16)?;
+        list.sort_unstable();
+        let repeated = list
+            .windows(2)
+            .any(|w| w[0].jurisdiction == w[1].jurisdiction);
+        (!repeated).then_some(list)
+    };
+    Kind {
+        read,
+        not_stated: Vec::new(),
+        allowed: "\"CA illegal body\" or \"CA not_illegal body\", at most 16 countries".to_owned(),
+    }
+}
+
+fn legal_status(text: &str) -> Option<LegalStatus> {
+    let mut words = text.split(' ');
+    let jurisdiction = words.next()?.parse().ok()?;
+    let illegal = match words.next()? {
+        "illegal" => true,
+        "not_illegal" => false,
+        _ => return None,
+    };
+    let body = words.next()?;
+    // A body's name follows the rules of an algorithm's that goes by name.
+    let is_name = Algorithm::from_name(body).is_some() && words.next().is_none();
+    is_name.then(|| LegalStatus {
+        jurisdiction,
+        illegal,
+        body: body.to_owned(),
+    })
 }
 
 /// A compiled label or field.
@@ -161,10 +199,10 @@ pub(in crate::ingest) struct ColumnRule<T> {
     /// `None`: the cell is the name itself.
     pub(super) map: Option<BTreeMap<String, T>>,
     pub(super) otherwise: Option<T>,
-    pub(super) read: fn(&[&str]) -> Option<T>,
-    pub(super) not_stated: T,
+    pub(in crate::ingest) read: fn(&[&str]) -> Option<T>,
+    pub(in crate::ingest) not_stated: T,
     /// The code of a value that means nothing.
-    pub(super) code: Code,
+    pub(in crate::ingest) code: Code,
 }
 
 impl<T: Clone> Rule<T> {
@@ -177,7 +215,7 @@ impl<T: Clone> Rule<T> {
     }
 
     /// The column that the value comes from.
-    pub(super) fn column(&self) -> Option<usize> {
+    pub(in crate::ingest) fn column(&self) -> Option<usize> {
         match self {
             Self::Constant(_) => None,
             Self::Column(rule) => Some(rule.column),

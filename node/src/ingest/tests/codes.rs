@@ -294,7 +294,11 @@ fn report_lines_have_the_documented_form() {
     );
     assert_eq!(
         outcome.summary().to_json(),
-        r#"{"summary":{"rows":1,"accepted":0,"unchanged":0,"retracted":0,"refused":1,"by_code":{"bad_alphabet":1},"stopped":null}}"#
+        concat!(
+            r#"{"summary":{"rows":1,"accepted":0,"unchanged":0,"retracted":0,"updated":0,"reissued":0,"removed":0,"left_out":0,"#,
+            r#""refused":1,"unmapped":0,"missing":0,"withdrawn":0,"dropped":{},"ignored_columns":[],"#,
+            r#""by_code":{"bad_alphabet":1},"stopped":null}}"#
+        )
     );
     let names: std::collections::BTreeSet<_> = Code::ALL.iter().map(|code| code.name()).collect();
     assert_eq!(names.len(), Code::ALL.len());

@@ -128,6 +128,8 @@ fn checks_that_agree_by_chance_do_not_hide_a_missing_hash() {
         row: 2,
         check: 5 << 16,
         hashes: 0b11,
+        asked: super::super::row::Asked::Add,
+        identity: [0; 16],
     };
     let verdict = Evidence::of(&head, &mut events)
         .unwrap()

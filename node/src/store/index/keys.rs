@@ -20,6 +20,10 @@ const ENTRY: u8 = 2;
 const LABELS: u8 = 3;
 /// Domain of a content check.
 const CONTENT: u8 = 4;
+/// Domain of the names that a source has for its things.
+const REFERENCE: u8 = 5;
+/// Domain of the names that a source has for series.
+const SERIES: u8 = 6;
 
 /// The key of a fingerprint; `None` for an algorithm without a code, which is never matched.
 #[must_use]
@@ -47,6 +51,19 @@ pub fn labels_digest(key: &IndexKey, labels: &Labels) -> Key {
 pub fn content_check(key: &IndexKey, labels: &Key, fields: &[u8]) -> u64 {
     let [a, b, c, d, e, ..] = key.key(CONTENT, &[labels, fields]);
     u64::from_be_bytes([0, 0, 0, a, b, c, d, e])
+}
+
+/// What a thing is known by here that its source names: the id of its entry. Meaningless without the key, and nothing of it
+/// comes from a fingerprint.
+#[must_use]
+pub fn reference_key(key: &IndexKey, issuer: &[u8], name: &[u8]) -> Key {
+    key.key(REFERENCE, &[issuer, name])
+}
+
+/// What a series is known by that a source names.
+#[must_use]
+pub fn series_key(key: &IndexKey, issuer: &[u8], name: &[u8]) -> Key {
+    key.key(SERIES, &[issuer, name])
 }
 
 #[cfg(test)]
