@@ -11,6 +11,7 @@ mod own;
 mod proofs;
 mod published;
 mod rebuilding;
+mod sharing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -73,7 +73,12 @@ impl View for Store {
         entry: EntryId,
         revision: Option<Revision>,
     ) -> Option<(Seq, ClassId)> {
-        self.fail_closed(self.lookup_place(origin, entry, revision))
+        // A body that is damaged is no reason to stop: what is said of its records goes to fewer centres until it is mended.
+        self.lookup_place(origin, entry, revision)
+            .unwrap_or_else(|error| {
+                tracing::error!(%error, "where an entry stands cannot be read");
+                None
+            })
     }
 
     fn kept(&self, shelf: Shelf, key: &[u8]) -> Option<Vec<u8>> {
