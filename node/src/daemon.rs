@@ -270,8 +270,7 @@ impl Daemon {
                 self.handle.matching.change_members();
                 self.handle.subset.change();
             }
-            // Facts of entries are asked for when they are needed; nothing here keeps them.
-            Output::EvidenceChanged(_) => {}
+            Output::EvidenceChanged(changed) => self.handle.subset.change_evidence(changed),
             Output::RosterChanged => {
                 self.handle.subset.change();
                 self.admitted.set(self.centre.roster(), clock::now());

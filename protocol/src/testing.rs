@@ -19,6 +19,7 @@
 pub mod attestations;
 pub mod disclosed;
 pub mod documents;
+pub mod evidence;
 pub mod forge;
 pub mod fuzz;
 pub mod keys;

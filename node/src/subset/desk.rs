@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hashpact_keys::{NetworkId, Origin, Signer};
+use hashpact_protocol::evidence::Changed;
 use hashpact_protocol::record::EntryId;
 use tokio::task::spawn_blocking;
 
@@ -45,13 +46,31 @@ pub struct Progress {
     pub capped: Vec<Capped>,
 }
 
+/// What is to be judged again.
+#[derive(Default)]
+pub(super) struct ToJudge {
+    pub(super) entries: BTreeSet<(Origin, EntryId)>,
+    /// Every entry of these logs.
+    pub(super) logs: BTreeSet<Origin>,
+    /// Every entry: which ones are of a series only records say.
+    pub(super) all: bool,
+}
+
+impl ToJudge {
+    pub(super) fn extend(&mut self, other: Self) {
+        self.entries.extend(other.entries);
+        self.logs.extend(other.logs);
+        self.all |= other.all;
+    }
+}
+
 /// What the rest of the node and the publisher tell each other.
 #[derive(Default)]
 pub(super) struct Signals {
     stopping: AtomicBool,
     /// Changes of roster and members.
     changes: AtomicU64,
-    evidence: Mutex<BTreeSet<(Origin, EntryId)>>,
+    evidence: Mutex<ToJudge>,
     progress: Mutex<(Progress, Option<String>)>,
 }
 
@@ -68,8 +87,21 @@ impl Signals {
         self.changes.load(Ordering::Acquire)
     }
 
-    pub(super) fn take_evidence(&self) -> BTreeSet<(Origin, EntryId)> {
+    pub(super) fn take_evidence(&self) -> ToJudge {
         std::mem::take(&mut lock(&self.evidence))
+    }
+
+    pub(super) fn judge(&self, changed: Changed) {
+        let Changed {
+            entries,
+            series,
+            logs,
+        } = changed;
+        lock(&self.evidence).extend(ToJudge {
+            entries: entries.into_iter().collect(),
+            logs: logs.into_iter().collect(),
+            all: !series.is_empty(),
+        });
     }
 
     pub(super) fn show(&self, progress: Progress) {
@@ -102,9 +134,9 @@ impl Desk {
         self.wake();
     }
 
-    /// Something is said anew of these entries.
-    pub(crate) fn change_evidence(&self, entries: impl IntoIterator<Item = (Origin, EntryId)>) {
-        lock(&self.signals.evidence).extend(entries);
+    /// Something is said anew of entries.
+    pub(crate) fn change_evidence(&self, changed: Changed) {
+        self.signals.judge(changed);
         self.wake();
     }
 

@@ -2,6 +2,8 @@
 //! decides, and a member that applies what it is told.
 
 mod changes;
+mod judging;
+mod measure;
 mod publishing;
 mod windows;
 
@@ -9,12 +11,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use hashpact_keys::{Origin, SignedRoster, Signer};
+use hashpact_keys::{KeyUse, Origin, SignedRoster, Signer, Timestamp};
 use hashpact_protocol::centre::{PublishAccess, Released};
 use hashpact_protocol::delta::{Retraction, Sealed, Seq};
+use hashpact_protocol::evidence::{By, Code, Object, Order, OrderBy, Reason};
 use hashpact_protocol::labels::ClassId;
 use hashpact_protocol::record::{EntryId, Record, Revision};
 use hashpact_protocol::subset::SignedDelta;
+use hashpact_protocol::testing::attestations::DAY;
+use hashpact_protocol::testing::evidence;
 use hashpact_protocol::testing::keys::{CentreSetup, START, network};
 use hashpact_protocol::view::{Shelf, View as _, Write};
 
@@ -45,6 +50,35 @@ pub(crate) struct World {
     pub(super) policy: Policy,
     pub(super) clock: Arc<AtomicU64>,
     pub(super) roster: SignedRoster,
+}
+
+/// A centre, on the day on which tests begin.
+pub(super) fn by(centre: usize) -> By {
+    let setup = CentreSetup::numbered(centre);
+    By {
+        network: network(2, true).0.roster().network,
+        centre: setup.id,
+        country: setup.jurisdiction,
+        day: DAY,
+    }
+}
+
+/// An order of two people of the first centre.
+pub(super) fn ordered(order: &Order) -> Vec<u8> {
+    let keys = [5, 6].map(|n| Signer::from_seed(&[n; 32]));
+    order.sign(&[&keys[0], &keys[1]]).unwrap()
+}
+
+pub(super) fn by_order(time: u64) -> OrderBy {
+    let By {
+        network, centre, ..
+    } = by(0);
+    let time = Timestamp::new(time);
+    OrderBy {
+        network,
+        centre,
+        time,
+    }
 }
 
 pub(super) fn acme() -> MemberId {
@@ -185,6 +219,24 @@ impl World {
         let released: BTreeSet<Released> = released.collect();
         policy.members.insert(member.to_owned(), Arc::new(released));
         self.signals.change();
+    }
+
+    /// An origin says that a revision of its own took the place of the one before.
+    pub(super) fn supersede(&self, record: &Record) {
+        let before = Revision(record.revision.0 - 1);
+        let reason = Reason {
+            by: by(0),
+            entry: (eu(), record.entry, before),
+            code: Code::Superseded,
+        };
+        self.say(&Object::Reason(reason), 0);
+    }
+
+    /// A centre says something, which came here.
+    pub(super) fn say(&self, object: &Object, centre: usize) {
+        let signer = CentreSetup::numbered(centre).signer(KeyUse::Attest);
+        let signed = evidence::sign(object, &signer).unwrap();
+        commit(&self.store, evidence::kept(&signed).unwrap());
     }
 
     /// A delta of a log that is witnessed and applied.

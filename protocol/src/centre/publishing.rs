@@ -135,7 +135,7 @@ impl Centre {
         };
         let mut access = PublishAccess {
             members: BTreeMap::new(),
-            until: changes(&law, self.time(now)),
+            until: self.until(&law, now),
             policy: self.policy_index(&self.origin),
             closed,
             expired: self.roster().is_expired(now),
@@ -158,6 +158,15 @@ impl Centre {
             access.members.insert(member.id.clone(), released);
         }
         Ok(access)
+    }
+
+    fn until(&self, law: &InForce, now: Timestamp) -> Option<Timestamp> {
+        let expires = self.roster().expires_at;
+        let expires = (now < expires).then_some(expires);
+        changes(law, self.time(now))
+            .into_iter()
+            .chain(expires)
+            .min()
     }
 
     /// Every class of every log whose centre is on the roster, own ones too; no entry of the others is ever released.

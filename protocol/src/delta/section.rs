@@ -11,7 +11,7 @@ use minicbor::{Decoder, Encoder};
 
 use super::opening::{Opening, StreamError};
 use super::table::encode_retractions;
-use super::{ClassEntry, RETRACTION_SECTION, Retraction, Seq, class_root};
+use super::{ClassEntry, RETRACTION_SECTION, Retraction, Seq, class_root, record_leaf};
 use crate::b3::Hash;
 use crate::labels::ClassId;
 use crate::record::EntryId;
@@ -198,6 +198,22 @@ impl<'a> ClassSection<'a> {
         let items = self.opening()?.map_or_else(Vec::new, |(_, items)| items);
         let entries = items.into_iter().map(|item| Some((entry_of(item)?, item)));
         entries.collect::<Option<_>>().ok_or(SectionError::Shape)
+    }
+
+    /// The salted hashes of the records that are here, each with its entry: what attestations name. O(n) hashes.
+    ///
+    /// # Errors
+    /// [`SectionError`].
+    pub fn leaves(&self) -> Result<Vec<(EntryId, Hash)>, SectionError> {
+        let Some((opening, items)) = self.opening()? else {
+            return Ok(Vec::new());
+        };
+        let leaves = usize::try_from(self.count).unwrap_or(usize::MAX);
+        let mut salts = Vec::with_capacity(items.len());
+        opening.for_each_salt(0, leaves, &mut |_, salt| salts.push(salt));
+        let hashes = items.iter().zip(&salts);
+        let hashes = hashes.map(|(item, salt)| Some((entry_of(item)?, record_leaf(salt, item))));
+        hashes.collect::<Option<_>>().ok_or(SectionError::Shape)
     }
 
     /// What the class's origin signed for: its root follows from the records, O(n) hashes, or stands in a withheld section.

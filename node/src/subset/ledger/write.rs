@@ -363,15 +363,16 @@ impl Writing {
         Ok(())
     }
 
-    /// Entries of an origin that were published on a day.
+    /// Of an origin so many more new entries were published on a day.
     pub(in crate::subset) fn spend(
         &self,
         origin: OriginNumber,
         day: u64,
-        used: u64,
+        more: u64,
     ) -> Result<(), LedgerError> {
         let mut table = self.transaction.open_table(DAYS)?;
-        table.insert((origin, day), used)?;
+        let before = table.get((origin, day))?.map_or(0, |used| used.value());
+        table.insert((origin, day), before.saturating_add(more))?;
         Ok(())
     }
 }

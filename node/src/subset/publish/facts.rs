@@ -1,11 +1,12 @@
-//! What is computed of one entry before it is published.
+//! What is computed of one entry before it is published: out of what others say of it, and of whose word is enough here.
 
-use std::num::NonZeroU8;
-
-use hashpact_keys::{Jurisdiction, Origin};
-use hashpact_protocol::assess::{EntryFacts, Evidence, Quorum, Stated, Subject};
+use hashpact_keys::{Jurisdiction, Origin, Timestamp};
+use hashpact_protocol::Hash;
+use hashpact_protocol::assess::{EntryFacts, ReleaseRule, Stated, Subject};
+use hashpact_protocol::evidence;
 use hashpact_protocol::labels::{ClassId, Labels, State};
 use hashpact_protocol::record::Record;
+use hashpact_protocol::view::View;
 
 use super::super::feed::Marks;
 
@@ -28,41 +29,63 @@ pub(super) struct About<'a> {
     pub(super) record: &'a Record,
 }
 
-/// Judges one record, at a centre under the law `home`; `of` is that of its origin's.
-pub(super) fn judge(about: &About<'_>, home: &Jurisdiction, of: Option<&Jurisdiction>) -> Judged {
+/// Whose word is enough for entries of a class, at a centre under the law `home`; `of` is that of their origin's. Nobody's,
+/// if no centre of the roster writes their log.
+pub(super) fn rule(
+    view: &impl View,
+    (origin, class): (&Origin, ClassId),
+    (home, of): (&Jurisdiction, Option<&Jurisdiction>),
+    now: Timestamp,
+) -> Option<ReleaseRule> {
+    let of = of?;
+    let opted_in = home != of && evidence::opted_in(view, origin, class, now);
+    Some(ReleaseRule::of(home, of, opted_in))
+}
+
+/// Judges one record. `leaf` is its salted hash, which attestations name: asked for only if there are any.
+pub(super) fn judge(
+    view: &impl View,
+    about: &About<'_>,
+    rule: ReleaseRule,
+    now: Timestamp,
+    leaf: impl FnOnce() -> Option<Hash>,
+) -> Judged {
     let About {
         origin,
         labels,
         record,
         ..
     } = *about;
+    let asked = evidence::About {
+        origin,
+        entry: record.entry,
+        revision: record.revision,
+        series: record.fields.series_id,
+    };
+    let known = evidence::known(view, &asked, now);
+    let leaf = match known.attestations.is_empty() {
+        true => None,
+        false => leaf(),
+    };
     let subject = Subject {
         origin: origin.clone(),
         entry: record.entry,
         revision: record.revision,
-        leaf: [0; 32],
+        // No attestation is about the hash that nothing has.
+        leaf: leaf.unwrap_or_default(),
     };
     let stated = Stated {
         subject: &subject,
         labels,
         fields: &record.fields,
     };
-    let facts = EntryFacts::of(
-        &stated,
-        &Evidence {
-            attestations: &[],
-            disputes: &[],
-            hold: false,
-            quorum: Quorum {
-                assessors: NonZeroU8::MIN,
-                centres: NonZeroU8::MIN,
-                countries: NonZeroU8::MIN,
-            },
-        },
-    );
+    let facts = EntryFacts::at_release(&stated, &known, rule);
     Judged {
-        released: facts.state == State::Assessed && of == Some(home),
+        released: facts.state == State::Assessed && facts.quorum && !facts.hold,
         baseline: facts.baseline,
-        marks: Marks::default(),
+        marks: Marks {
+            disputed: !known.disputes.is_empty(),
+            flagged: !known.flagged.is_empty(),
+        },
     }
 }

@@ -9,6 +9,7 @@
 //! | `access` | who may see what, from now on |
 //! | `follow` | what the logs and bodies took back, and what is new |
 //! | `facts` | what is computed of one entry |
+//! | `judge` | what becomes of entries of which something is said anew |
 //! | `release` | which entries of a delta are published, and as what |
 //!
 //! In scope: when something is published. Out of scope: what members are told (`reader`, `changes`, `window`).
@@ -16,6 +17,7 @@
 mod access;
 mod facts;
 mod follow;
+mod judge;
 mod release;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,11 +27,11 @@ use std::time::Duration;
 
 use hashpact_keys::{Jurisdiction, Origin, Roster};
 use hashpact_protocol::centre::PublishAccess;
+use hashpact_protocol::delta::Seq;
 use hashpact_protocol::policy::EngineError;
-use hashpact_protocol::record::EntryId;
 use hashpact_protocol::view::View as _;
 
-use super::desk::{Capped, Progress, Signals};
+use super::desk::{Capped, Progress, Signals, ToJudge};
 use super::ledger::{Ledger, LedgerError};
 use super::reader::Shared;
 use crate::clock;
@@ -93,14 +95,16 @@ pub(super) struct Publisher {
     shared: Arc<Shared>,
     ledger: Arc<Ledger>,
     signals: Arc<Signals>,
-    sources: Sources,
+    pub(super) sources: Sources,
     /// What the last answer about access rests on.
     asked: Option<access::Asked>,
     /// Rewrites of bodies that were looked after.
     rewrites: Option<u64>,
     /// Entries about which something is said anew.
-    evidence: BTreeSet<(Origin, EntryId)>,
+    evidence: ToJudge,
     capped: BTreeMap<Origin, Capped>,
+    /// Deltas that did not fit under the cap when they were judged last.
+    left: BTreeSet<(Origin, Seq)>,
 }
 
 impl Publisher {
@@ -117,8 +121,9 @@ impl Publisher {
             sources,
             asked: None,
             rewrites: None,
-            evidence: BTreeSet::new(),
+            evidence: ToJudge::default(),
             capped: BTreeMap::new(),
+            left: BTreeSet::new(),
         }
     }
 

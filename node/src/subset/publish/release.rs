@@ -4,19 +4,19 @@
 //! into, floods no provider overnight; the rest waits for the next day, or for two people who say how many more. Own entries
 //! have no cap: their operators entered them here, and a large import is what they mean to do.
 
-use std::collections::BTreeSet;
+use std::cell::LazyCell;
 
-use hashpact_keys::{Jurisdiction, Origin};
+use hashpact_keys::{Jurisdiction, Origin, Timestamp};
 use hashpact_protocol::centre::Released;
 use hashpact_protocol::delta::{ClassSection, Seq};
+use hashpact_protocol::evidence;
 use hashpact_protocol::labels::{ClassId, State as Assessment};
-use hashpact_protocol::record::{EntryId, Record};
+use hashpact_protocol::record::Record;
 use hashpact_protocol::view::View as _;
 
 use super::super::desk::Capped;
-use super::super::ledger::{End, OriginNumber, Put, Row, State};
-use super::super::reader::found;
-use super::facts::{About, Judged, judge};
+use super::super::ledger::{End, OriginNumber, Put, State};
+use super::facts::{About, Judged, judge, rule};
 use super::{PublishError, Publisher};
 use crate::store::ServedBody;
 
@@ -36,7 +36,15 @@ struct Delta<'a> {
 }
 
 /// An entry, with the kind that it is of.
-type Placed = (Released, Put);
+pub(super) type Placed = (Released, Put);
+
+/// What becomes of the entries of one class of a delta.
+#[derive(Default)]
+pub(super) struct Verdicts {
+    pub(super) puts: Vec<Placed>,
+    /// What may not be published, and ends if it was.
+    pub(super) ends: Vec<End>,
+}
 
 impl Publisher {
     /// Publishes the deltas of an origin that have waited long enough; says when the next one will have.
@@ -49,9 +57,13 @@ impl Publisher {
         drop(reading);
         let law = self.law_of(origin);
         let mut next = None;
+        let tomorrow = (self.now() / DAY_S + 1) * DAY_S;
+        if waiting.is_empty() || self.is_expired() {
+            return Ok(None);
+        }
         for (seq, seen) in waiting {
             let due = seen.saturating_add(self.sources.config.quarantine_s);
-            if due > self.now() || self.is_expired() {
+            if due > self.now() {
                 next = [next, Some(due)].into_iter().flatten().min();
                 continue;
             }
@@ -62,9 +74,16 @@ impl Publisher {
                 seq,
                 law,
             };
-            if !self.release(delta)? {
-                let day = self.now() / DAY_S;
-                return Ok(Some((day + 1) * DAY_S));
+            // What is judged again may have to go, room or not.
+            let is_new = seen > 0 || self.left.contains(&(origin.clone(), seq));
+            if is_new && self.room(origin)? == 0 {
+                next = [next, Some(tomorrow)].into_iter().flatten().min();
+                continue;
+            }
+            if self.release(delta)? {
+                self.left.remove(&(origin.clone(), seq));
+            } else {
+                self.left.insert((origin.clone(), seq));
             }
             self.go_on()?;
         }
@@ -92,8 +111,9 @@ impl Publisher {
                 let Ok(class) = u16::try_from(class).map(ClassId) else {
                     break;
                 };
-                let puts = self.puts_of(delta, &body, class)?;
-                for puts in puts.chunks(PUTS_A_WRITE) {
+                let verdicts = self.verdicts(delta, &body, class)?;
+                self.end(origin, verdicts.ends)?;
+                for puts in verdicts.puts.chunks(PUTS_A_WRITE) {
                     left_out += self.put(origin, puts)?;
                     self.go_on()?;
                 }
@@ -111,27 +131,31 @@ impl Publisher {
         Ok(is_all)
     }
 
-    /// The entries of one class of a delta that may be published.
-    fn puts_of(
+    /// Which entries of one class of a delta may be published.
+    fn verdicts(
         &self,
         delta: Delta<'_>,
         body: &ServedBody,
         class: ClassId,
-    ) -> Result<Vec<Placed>, PublishError> {
+    ) -> Result<Verdicts, PublishError> {
         let Delta { origin, seq, .. } = delta;
-        let store = &self.shared.store;
+        let (store, now) = (&*self.shared.store, Timestamp::new(self.now()));
         let labels = store.class(origin, class);
-        let Some(labels) = labels.filter(|labels| labels.state == Assessment::Assessed) else {
-            return Ok(Vec::new());
+        let labels = labels.filter(|labels| labels.state == Assessment::Assessed);
+        let laws = (&self.sources.home, delta.law);
+        let (Some(labels), Some(rule)) = (labels, rule(store, (origin, class), laws, now)) else {
+            return Ok(Verdicts::default());
         };
         let bytes = store.section_of(origin, seq, body, class.0.into())?;
         let malformed = || self.malformed(origin, seq);
         let section = ClassSection::read(&bytes).map_err(|_| malformed())?;
         let entries = section.entries().map_err(|_| malformed())?;
-        let mut puts = Vec::with_capacity(entries.len());
-        for (entry, bytes) in entries {
+        let leaves = LazyCell::new(|| section.leaves().unwrap_or_default());
+        let mut verdicts = Verdicts::default();
+        for (place, (entry, bytes)) in entries.into_iter().enumerate() {
             let record = Record::from_bytes(bytes).map_err(|_| malformed())?;
-            if store.is_retracted(origin, entry, record.revision)? {
+            let revision = record.revision;
+            if store.is_retracted(origin, entry, revision)? {
                 continue;
             }
             let about = About {
@@ -140,50 +164,74 @@ impl Publisher {
                 labels: &labels,
                 record: &record,
             };
-            let judged = judge(&about, &self.sources.home, delta.law);
-            if judged.released {
-                puts.push(placed(&about, seq, &judged));
-            }
+            let leaf = || leaves.get(place).map(|(_, leaf)| *leaf);
+            let judged = judge(store, &about, rule, now, leaf);
+            verdicts.add(&about, seq, &judged);
         }
-        Ok(puts)
+        Ok(verdicts)
     }
 
-    /// Writes entries, as many new ones as the day still has room for, and says how many were left out.
-    fn put(&self, origin: &Origin, puts: &[Placed]) -> Result<u64, PublishError> {
-        let now = self.now();
-        let day = now / DAY_S;
+    /// Withdraws entries, as far as they are published.
+    pub(super) fn end(&self, origin: &Origin, ends: Vec<End>) -> Result<(), PublishError> {
+        let reading = self.ledger.read()?;
+        let mut live = Vec::new();
+        for end in ends {
+            let row = reading.entry(origin, end.entry)?;
+            live.extend(row.filter(|row| row.state == State::Live).map(|_| end));
+        }
+        if live.is_empty() {
+            return Ok(());
+        }
+        drop(reading);
+        self.ledger.write(self.now(), |writing| {
+            let number = writing.origin(origin)?;
+            writing.end(number, live.into_iter()).map(drop)
+        })?;
+        Ok(())
+    }
+
+    /// How many new entries of an origin may still come today.
+    fn room(&self, origin: &Origin) -> Result<u64, PublishError> {
+        let day = self.now() / DAY_S;
         let reading = self.ledger.read()?;
         let spent = match reading.names.number(origin) {
             Some(number) => reading.spent(number, day)?,
             None => 0,
         };
-        drop(reading);
-        let cap = self.cap(origin, day);
+        Ok(self.cap(origin, day).saturating_sub(spent))
+    }
+
+    /// Writes entries, as many new ones as the day still has room for, and says how many were left out.
+    pub(super) fn put(&self, origin: &Origin, puts: &[Placed]) -> Result<u64, PublishError> {
+        let now = self.now();
+        let room = self.room(origin)?;
         self.ledger.write(now, |writing| {
             let number = writing.origin(origin)?;
-            let mut budget = cap.saturating_sub(spent);
-            let before = budget;
             let mut rows = Vec::with_capacity(puts.len());
             for (released, put) in puts {
                 let kind = writing.kind(released)?;
                 rows.push(Put { kind, ..*put });
             }
-            let left_out = writing.put(number, rows.into_iter(), &mut budget)?;
-            writing.spend(number, day, spent + (before - budget))?;
+            let mut left = room;
+            let left_out = writing.put(number, rows.into_iter(), &mut left)?;
+            writing.spend(number, now / DAY_S, room - left)?;
             Ok(left_out)
         })
     }
 
-    /// New entries of an origin on one day.
-    fn cap(&self, origin: &Origin, _day: u64) -> u64 {
-        match self.is_own(origin) {
-            true => u64::MAX,
-            false => self.sources.config.cap_per_origin_day,
+    /// New entries of an origin on one day: the cap, or what two people said for this day.
+    fn cap(&self, origin: &Origin, day: u64) -> u64 {
+        if self.is_own(origin) {
+            return u64::MAX;
         }
+        let surge = u32::try_from(day).ok();
+        let surge = surge.and_then(|day| evidence::surge(&*self.shared.store, origin, day));
+        let cap = self.sources.config.cap_per_origin_day;
+        surge.map_or(cap, |up_to| cap.max(up_to))
     }
 
     /// An alarm, once for each origin and day.
-    fn tell_capped(&mut self, origin: &Origin, left_out: u64) {
+    pub(super) fn tell_capped(&mut self, origin: &Origin, left_out: u64) {
         let day = self.now() / DAY_S;
         self.capped.retain(|_, capped| capped.day == day);
         if left_out == 0 || self.capped.contains_key(origin) {
@@ -203,85 +251,24 @@ impl Publisher {
         self.capped.insert(origin.clone(), capped);
     }
 
-    fn law_of(&self, origin: &Origin) -> Option<Jurisdiction> {
+    pub(super) fn law_of(&self, origin: &Origin) -> Option<Jurisdiction> {
         let roster = (self.sources.roster)()?;
         let centre = roster.centre(origin.centre());
         let centre = centre.filter(|centre| centre.origin == *origin)?;
         Some(centre.jurisdiction.clone())
     }
+}
 
-    /// Judges entries again about which something is said anew: some go, some come, some are marked.
-    pub(super) fn judge_again(&mut self) -> Result<(), PublishError> {
-        let entries: Vec<(Origin, EntryId)> = self.evidence.iter().cloned().collect();
-        for chunk in entries.chunks(PUTS_A_WRITE) {
-            let origins: BTreeSet<&Origin> = chunk.iter().map(|(origin, _)| origin).collect();
-            for origin in origins {
-                let of = chunk.iter().filter(|(it, _)| it == origin);
-                self.judge_entries(origin, of.map(|(_, entry)| *entry))?;
-            }
-            for entry in chunk {
-                self.evidence.remove(entry);
-            }
-            self.go_on()?;
+impl Verdicts {
+    pub(super) fn add(&mut self, about: &About<'_>, seq: Seq, judged: &Judged) {
+        match judged.released {
+            true => self.puts.push(placed(about, seq, judged)),
+            false => self.ends.push(End {
+                entry: about.record.entry,
+                upto: about.record.revision,
+                retracted: None,
+            }),
         }
-        Ok(())
-    }
-
-    fn judge_entries(
-        &mut self,
-        origin: &Origin,
-        entries: impl Iterator<Item = EntryId>,
-    ) -> Result<(), PublishError> {
-        let law = self.law_of(origin);
-        let reading = self.ledger.read()?;
-        let reached = reading.reached(origin)?;
-        let waiting: BTreeSet<Seq> = match reading.names.number(origin) {
-            Some(number) => reading
-                .waiting(number)?
-                .into_iter()
-                .map(|it| it.0)
-                .collect(),
-            None => return Ok(()),
-        };
-        let (mut puts, mut ends) = (Vec::new(), Vec::new());
-        for entry in entries {
-            let row = reading.entry(origin, entry)?;
-            let row = row.filter(|row: &Row| row.state == State::Live);
-            let record = match &row {
-                Some(row) => found(&self.shared, &reading, row)?,
-                None => self.shared.store.lookup_entry(origin, entry)?,
-            };
-            let is_out = |seq: &Seq| *seq < reached.seen && !waiting.contains(seq);
-            let record = record.filter(|it| it.is_match() && (row.is_some() || is_out(&it.seq)));
-            let Some(found) = record else { continue };
-            let about = About {
-                origin,
-                class: found.class,
-                labels: &found.labels,
-                record: &found.record,
-            };
-            let judged = judge(&about, &self.sources.home, law.as_ref());
-            match (judged.released, row) {
-                (true, _) => puts.push(placed(&about, found.seq, &judged)),
-                (false, Some(row)) => ends.push(End {
-                    entry,
-                    upto: row.revision,
-                    retracted: None,
-                }),
-                (false, None) => {}
-            }
-        }
-        drop(reading);
-        self.ledger.write(self.now(), |writing| {
-            let number = writing.origin(origin)?;
-            writing.end(number, ends.into_iter()).map(drop)
-        })?;
-        if self.is_expired() || puts.is_empty() {
-            return Ok(());
-        }
-        let left_out = self.put(origin, &puts)?;
-        self.tell_capped(origin, left_out);
-        Ok(())
     }
 }
 

@@ -1,5 +1,7 @@
 //! By cursor: everything once, nothing passed over, whatever happens between pages.
 
+use hashpact_protocol::evidence::Changed;
+
 use super::*;
 
 const SMALL: Bound = Bound {
@@ -46,8 +48,17 @@ fn a_retraction_ends_what_was_told_and_what_is_issued_again_comes_under_a_higher
     let mut late = Applied::default();
     late.catch_up(&world, ALL).unwrap();
     assert_eq!(late.held, member.held);
-    // The same revision again is nothing; the next one is the entry again.
-    world.delta(&eu(), &[(0, one[0].1.clone()), (0, record(2, 2))], &[]);
+    // The same revision again is nothing, and the next one too, unless it took the place of the first or was looked at afresh.
+    let next = record(2, 2);
+    world.delta(&eu(), &[(0, one[0].1.clone()), (0, next.clone())], &[]);
+    world.round();
+    member.catch_up(&world, ALL).unwrap();
+    assert_eq!(member.held.len(), 8);
+    world.supersede(&next);
+    world.signals.judge(Changed {
+        entries: vec![(eu(), next.entry), (eu(), one[0].1.entry)],
+        ..Changed::default()
+    });
     world.round();
     member.catch_up(&world, ALL).unwrap();
     assert_eq!(member.held.len(), 9);
@@ -79,6 +90,7 @@ fn what_is_written_between_two_pages_is_neither_passed_over_nor_left_behind() {
             ..all[turn + 40].2.clone()
         };
         let class = all[turn + 40].1;
+        world.supersede(&next);
         world.delta(&eu(), &[(class, next.clone())], &[ended(&old)]);
         all.push((eu(), class, next));
         let classes: &[u16] = match turn % 4 {
@@ -134,6 +146,7 @@ fn an_entry_that_changes_while_its_class_is_lost_does_not_stay() {
     member.catch_up(&world, ALL).unwrap();
     // The entry has a later row when the loss is met, and the loss tells earlier rows only.
     world.allow("acme", &[]);
+    world.supersede(&record(1, 2));
     world.delta(&eu(), &[(0, record(1, 2))], &[]);
     world.round();
     member.catch_up(&world, ALL).unwrap();

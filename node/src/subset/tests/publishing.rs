@@ -1,5 +1,6 @@
 //! When something is published, and what a crash leaves.
 
+use hashpact_protocol::evidence::Changed;
 use hashpact_protocol::view::LogState;
 
 use super::*;
@@ -116,26 +117,66 @@ fn what_is_recalled_is_withdrawn_and_what_is_purged_too() {
 
 #[test]
 fn an_origins_entries_above_the_cap_wait_for_the_next_day_and_own_ones_do_not() {
-    // The second centre is of the same law here, so that its assessment is enough.
-    let world = World::new();
     let config = SubsetConfig {
         cap_per_origin_day: 6,
         ..prompt()
     };
-    let mut world = world.again(config, Steps::default());
-    world.allow("acme", &[(eu(), 0)]);
+    let mut world = World::new().again(config, Steps::default());
+    world.allow("acme", &[(eu(), 0), (us(), 0)]);
     world.delta(&eu(), &records(0..50, 1), &[]);
     world.round();
     let mut member = Applied::default();
     member.catch_up(&world, ALL).unwrap();
     assert_eq!(member.held.len(), 50);
-    assert!(world.publisher_is_quiet());
+    // The second centre's word is enough where its law is ours.
+    world.publisher.sources.home = CentreSetup::numbered(1).jurisdiction;
+    world.delta(&us(), &records(100..110, 1), &[]);
+    world.delta(&us(), &records(110..120, 1), &[]);
+    for held in [56, 62, 68, 70] {
+        for _ in 0..3 {
+            world.round();
+        }
+        member.catch_up(&world, ALL).unwrap();
+        assert_eq!(member.held.len(), held);
+        world.pass(86_400);
+    }
+    assert!(member.told.values().all(|told| *told == 1));
 }
 
-impl World {
-    fn publisher_is_quiet(&self) -> bool {
-        self.ledger.read().unwrap().waiting(1).unwrap().is_empty()
-    }
+#[test]
+fn what_is_said_of_a_log_has_its_entries_judged_again_once() {
+    let mut world = World::new();
+    world.allow("acme", &[(eu(), 0)]);
+    world.delta(&eu(), &records(0..20, 1), &[]);
+    world.round();
+    let mut member = Applied::default();
+    member.catch_up(&world, ALL).unwrap();
+    assert_eq!(member.held.len(), 20);
+    let next = world.ledger.read().unwrap().next;
+    let changed = || Changed {
+        logs: vec![eu()],
+        entries: records(0..5, 1)
+            .iter()
+            .map(|(_, it)| (eu(), it.entry))
+            .collect(),
+        series: vec![],
+    };
+    world.signals.judge(changed());
+    world.round();
+    // Nothing was said that changes anything.
+    assert_eq!(world.ledger.read().unwrap().next, next);
+    assert_eq!(world.ledger.read().unwrap().waiting(1).unwrap(), []);
+    // Its word is not enough any more: all of it goes.
+    world.publisher.sources.home = CentreSetup::numbered(3).jurisdiction;
+    world.signals.judge(changed());
+    world.round();
+    member.catch_up(&world, ALL).unwrap();
+    assert_eq!(member.held, Held::new());
+    world.publisher.sources.home = CentreSetup::numbered(0).jurisdiction;
+    world.signals.judge(changed());
+    world.round();
+    member.catch_up(&world, ALL).unwrap();
+    assert_eq!(member.held.len(), 20);
 }
 
 #[test]

@@ -177,6 +177,9 @@ proptest! {
                 Step::Put(n, class) | Step::Again(n, class) => {
                     let last = all.iter().filter(|(_, _, it)| it.entry == record(n, 1).entry).map(|it| it.2.revision.0).max();
                     let next = record(n, last.unwrap_or(0) + 1);
+                    if last.is_some() {
+                        world.supersede(&next);
+                    }
                     world.delta(&eu(), &[(class, next.clone())], &[]);
                     // A record that changes class takes the place of the earlier revision.
                     all.retain(|(_, _, it)| it.entry != next.entry);
