@@ -1,4 +1,11 @@
 //! Which entries a centre publishes to which of its members: as policy says, and to nobody where there is none.
+#![cfg(feature = "testing")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use std::collections::BTreeSet;
 

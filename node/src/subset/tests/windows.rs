@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::feed::{What, WindowKey};
-use super::super::ledger::ROWS_A_SECOND;
+use super::super::ledger::{ROWS_A_SECOND, State};
 use super::*;
 
 /// A client of windows: it reads up to the clock and goes on from there.
@@ -109,8 +109,8 @@ fn seconds_never_go_back_and_no_more_than_a_thousand_rows_share_one() {
         let (_, row) = item.unwrap();
         *seconds.entry(row.second).or_default() += 1;
         let last = match row.state {
-            super::super::ledger::State::Live => &mut puts,
-            _ => &mut gone,
+            State::Live => &mut puts,
+            State::Retracted | State::Withdrawn => &mut gone,
         };
         assert!(row.second >= *last);
         *last = row.second;
