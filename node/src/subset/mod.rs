@@ -14,7 +14,7 @@
 //! | `cursor` | how a member says up to where it has read |
 //! | `sections` | what was read of the store lately |
 //!
-//! Spec: `docs/protocol.md`, "Subsets"; reasons: ADR 0025. In scope: what is published to whom, and when. Out of scope: HTTP
+//! Spec: `docs/protocol.md`, "Subsets"; reasons: ADR 0028. In scope: what is published to whom, and when. Out of scope: HTTP
 //! and other clients' formats (the gateway).
 
 mod changes;
