@@ -54,8 +54,7 @@ pub struct Progress {
 pub struct Bounds {
     /// Bytes of the packs of a copy.
     pub packs: u64,
-    /// Bytes of items that change nothing, one after the other, before a stream is given up. More than one group and its
-    /// largest pack: what a group changes is counted when it is durable.
+    /// Bytes of items that change nothing, one after the other, before a stream is given up.
     pub idle: u64,
 }
 

@@ -129,6 +129,11 @@ impl PackWriter {
         self.number
     }
 
+    /// Bytes so far.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
     /// Appends a section: where it begins.
     pub(super) fn append(&mut self, section: &[u8]) -> Result<u64, CopyError> {
         let offset = self.len;

@@ -21,6 +21,9 @@ use super::tables::{
 use super::{Copy, CopyError};
 use crate::sync::item::{Cursor, Mark};
 
+/// Bytes of a file of packs, and what its last one has beyond: what is written anew when a single record goes.
+const FILE_BYTES: u64 = 8 << 20;
+
 /// What a group, or many of them, changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::sync) struct Tally {
@@ -53,6 +56,11 @@ impl Tally {
         self.revised + self.retracted + self.withdrawn
     }
 
+    /// Entries that came or went.
+    pub(in crate::sync) fn changes(&self) -> u64 {
+        self.added + self.gone()
+    }
+
     /// Whether an index of what was live before is of no use.
     pub(in crate::sync) fn is_change(&self) -> bool {
         self.added + self.gone() + self.marked > 0
@@ -63,9 +71,9 @@ impl Tally {
 pub(in crate::sync) struct Group<'a> {
     pub(super) copy: &'a Copy,
     pub(super) transaction: WriteTransaction,
-    pub(super) file: Option<PackWriter>,
+    file: Option<PackWriter>,
     next_pack: u64,
-    next_file: u64,
+    pub(super) next_file: u64,
     /// What is to be cut out, by pack.
     pub(super) gone: BTreeMap<u64, BTreeSet<EntryId>>,
     /// Live entries more or less, by class.
@@ -116,6 +124,16 @@ fn after(last: Option<u64>) -> u64 {
 }
 
 impl Group<'_> {
+    /// What it changed so far.
+    pub(in crate::sync) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Bytes of all packs, those of the group with them.
+    pub(in crate::sync) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// The header of a delta as it is held, with its leaf's index.
     pub(in crate::sync) fn header(
         &self,
@@ -380,12 +398,10 @@ impl Group<'_> {
         cursor: Option<&Cursor>,
         is_whole: bool,
     ) -> Result<Tally, CopyError> {
-        if let Some(file) = self.file.take() {
-            let (number, len) = self.copy.packs.finish(file)?;
-            self.copy.packs.settle()?;
-            self.transaction.open_table(FILES)?.insert(number, len)?;
-        }
+        self.close_file()?;
         let replaced = self.rewrite()?;
+        // The names of all files, before anything says that they count.
+        self.copy.packs.settle()?;
         {
             let mut counts = self.transaction.open_table(COUNTS)?;
             for (key, change) in &self.counts {
@@ -427,6 +443,13 @@ impl Group<'_> {
 
     /// Appends a section to the file in the making: its place, with everything else empty.
     pub(super) fn append(&mut self, section: &[u8]) -> Result<PackRow, CopyError> {
+        if self
+            .file
+            .as_ref()
+            .is_some_and(|file| file.len() >= FILE_BYTES)
+        {
+            self.close_file()?;
+        }
         let file = match &mut self.file {
             Some(file) => file,
             None => {
@@ -446,6 +469,15 @@ impl Group<'_> {
             hash: *blake3::hash(section).as_bytes(),
             path: Vec::new(),
         })
+    }
+
+    /// Gives the file in the making its name, and names it in the transaction.
+    pub(super) fn close_file(&mut self) -> Result<(), CopyError> {
+        if let Some(file) = self.file.take() {
+            let (number, len) = self.copy.packs.finish(file)?;
+            self.transaction.open_table(FILES)?.insert(number, len)?;
+        }
+        Ok(())
     }
 
     fn pack(&self, pack: u64) -> Result<PackRow, CopyError> {

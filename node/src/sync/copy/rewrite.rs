@@ -15,14 +15,15 @@ impl Group<'_> {
     /// Writes each file anew from which something goes; the files that are replaced.
     pub(super) fn rewrite(&mut self) -> Result<BTreeSet<u64>, CopyError> {
         let gone = std::mem::take(&mut self.gone);
-        let (mut replaced, mut written) = (BTreeSet::new(), BTreeSet::new());
+        let mut replaced = BTreeSet::new();
+        let first = self.next_file;
         for pack in gone.keys() {
             let file = match self.transaction.open_table(PACKS)?.get(pack)? {
                 Some(row) => PackRow::read(row.value())?.file,
                 None => continue,
             };
             // All that goes from a file went when the first of its packs was met.
-            if written.contains(&file) {
+            if file >= first {
                 continue;
             }
             let packs = self.packs_of(*pack, file)?;
@@ -30,15 +31,8 @@ impl Group<'_> {
                 self.rewrite_pack(number, row, gone.get(&number))?;
             }
             self.transaction.open_table(FILES)?.remove(file)?;
-            if let Some(open) = self.file.take() {
-                let (number, len) = self.copy.packs.finish(open)?;
-                self.transaction.open_table(FILES)?.insert(number, len)?;
-                written.insert(number);
-            }
+            self.close_file()?;
             replaced.insert(file);
-        }
-        if !replaced.is_empty() {
-            self.copy.packs.settle()?;
         }
         Ok(replaced)
     }

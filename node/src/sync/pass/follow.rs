@@ -22,6 +22,10 @@ const PASS_BYTES_MAX: u64 = 1 << 40;
 /// A group is made durable once it has this many bytes of items, or at the stream's end: not at each place where a stream can
 /// be resumed, which may be many a second.
 const GROUP_BYTES: u64 = 8 << 20;
+/// Or once it has this share of the whole copy, up to a bound: ids are random, so a group writes most pages of the database anew,
+/// and groups of one size would write a large list many times over.
+const GROUP_SHARE: u64 = 8;
+const GROUP_BYTES_MAX: u64 = 1 << 30;
 /// Headers of one stream that are held in memory; others are read back and verified again.
 const HEADERS_MAX: usize = 4_096;
 
@@ -76,20 +80,24 @@ impl Budget {
         Err(SyncError::Endless { what })
     }
 
-    /// Counts a group that is durable.
-    fn group(&mut self, tally: &Tally) -> Result<(), SyncError> {
-        // Marks are not counted as progress: they can be set and taken back for ever.
-        let changes = tally.added + tally.gone();
-        match changes {
-            0 => self.idle_groups += 1,
-            _ => (self.idle_bytes, self.idle_groups) = (0, 0),
+    /// Counts changes. Marks are none: they can be set and taken back for ever.
+    fn changed(&mut self, changes: u64) -> Result<(), SyncError> {
+        if changes > 0 {
+            (self.idle_bytes, self.idle_groups) = (0, 0);
         }
         let left = self.changes_left.checked_sub(changes);
         self.changes_left = left.ok_or(SyncError::Endless { what: "changes" })?;
+        Ok(())
+    }
+
+    /// Counts a group that is durable.
+    fn group(&mut self, tally: &Tally) -> Result<(), SyncError> {
+        if tally.changes() == 0 {
+            self.idle_groups += 1;
+        }
+        let what = "that changes nothing";
         match self.idle_groups > IDLE_GROUPS_MAX {
-            true => Err(SyncError::Endless {
-                what: "that changes nothing",
-            }),
+            true => Err(SyncError::Endless { what }),
             false => Ok(()),
         }
     }
@@ -202,7 +210,7 @@ impl Reading<'_> {
             let bytes = items.taken() - before;
             self.budget.item(bytes)?;
             match item {
-                Item::At(cursor) if held > self.group_bytes => {
+                Item::At(cursor) if held > self.enough(group.bytes()) => {
                     self.commit(group, &cursor, (opens, self.is_whole), hear)?;
                     group = self.copy.group(self.pass.bounds.packs)?;
                     held = 0;
@@ -224,9 +232,19 @@ impl Reading<'_> {
                 | Item::Withdraw(_)
                 | Item::Mark(_)) => {
                     held += bytes;
+                    let before = group.tally().changes();
                     self.take(&mut group, item, opens)?;
+                    self.budget.changed(group.tally().changes() - before)?;
                 }
             }
+        }
+    }
+
+    /// Bytes of items after which a group is made durable, of a copy of so many.
+    fn enough(&self, copy: u64) -> u64 {
+        match self.group_bytes {
+            0 => 0,
+            least => least.max((copy / GROUP_SHARE).min(GROUP_BYTES_MAX)),
         }
     }
 
