@@ -15,10 +15,12 @@ use serde_json::{Value, json};
 
 use super::super::matching::{kind, word};
 use super::super::{Answer, Failure};
+use crate::clock;
 use crate::home::Home;
 use crate::near::file::{FILE_NAME, Index, ReadIndexError};
 use crate::near::known::{Known, Match, is_weak};
 use crate::near::slots::Threshold;
+use crate::sync::{FolderError, usable};
 use gather::{Gathered, Gatherer, Subject};
 
 /// Matches that one command keeps: what is beyond is counted.
@@ -99,6 +101,12 @@ fn gather(args: &CheckArgs, each: &mut dyn FnMut(Subject)) -> Result<Gathered, F
 }
 
 fn open(args: &CheckArgs) -> Result<Known, Failure> {
+    match usable(&args.dir, clock::now()) {
+        // Without a folder around it, it is an index that was exported.
+        Ok(()) | Err(FolderError::Missing(_)) => {}
+        // Not 1, which says that nothing matches.
+        Err(error) => return Err(Failure::failed(error)),
+    }
     let path = args.dir.join(FILE_NAME);
     let index = Index::open(&path).map_err(|error| {
         let is_missing =
