@@ -312,5 +312,14 @@ fn what_a_revoked_key_signed_counts_no_more() -> Done {
     // Its maker keeps the bytes, for whoever audits the leaf.
     assert_eq!(kept(&sim, 1), 1);
     assert!(what(&sim, 1, 0, entry).disputes.is_empty());
+    // And says so once, however often it looks again.
+    let told = |sim: &Sim| sim.changed().iter().filter(|(at, _)| *at == 1).count();
+    let before = told(&sim);
+    sim.issue_roster(|_| {});
+    for n in 0..3 {
+        sim.apply_roster(n)?;
+    }
+    sim.run_for(60)?;
+    assert_eq!(told(&sim), before);
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! The look-up is the store's, so it leaves as a job. It is made again when records come: an entry that comes later is
 //! flagged too. What is flagged counts as disputed by the centre that retracted, up to the revision that was live then.
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 
 use hashpact_keys::{Origin, Timestamp};
 
@@ -18,7 +18,7 @@ use crate::view::{Batch, View};
 /// Errors that are looked at.
 #[derive(Default)]
 pub(super) struct Errors {
-    queue: VecDeque<Hash>,
+    queue: BTreeSet<Hash>,
     running: Option<(JobId, Hash)>,
     /// What was applied at the last look at all of them, and when the next one is due.
     mark: Option<u64>,
@@ -27,11 +27,7 @@ pub(super) struct Errors {
 
 impl Errors {
     pub(super) fn look_at(&mut self, errors: impl IntoIterator<Item = Hash>) {
-        for error in errors {
-            if !self.queue.contains(&error) {
-                self.queue.push_back(error);
-            }
-        }
+        self.queue.extend(errors);
     }
 
     pub(super) fn next(&self) -> Option<Timestamp> {
@@ -54,11 +50,12 @@ impl Centre {
         if errors.running.is_some() || committed {
             return;
         }
-        if errors.due.is_some_and(|at| at <= now) {
+        // Not before all were looked at once: many errors are looked at less often.
+        if errors.due.is_some_and(|at| at <= now) && errors.queue.is_empty() {
             errors.due = None;
             errors.look_at(rows::errors(view));
         }
-        while let Some(hash) = self.evidence.errors.queue.pop_front() {
+        while let Some(hash) = self.evidence.errors.queue.pop_first() {
             let Some(Object::Reason(Reason { entry, .. })) = rows::read(&hash, view) else {
                 continue;
             };

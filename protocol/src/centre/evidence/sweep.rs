@@ -7,7 +7,7 @@ use super::super::{Centre, Output, later};
 use crate::evidence::rows;
 use crate::evidence::{Changed, Object};
 use crate::limits;
-use crate::view::{Batch, View};
+use crate::view::{Batch, View, Write};
 
 /// A look at all objects, some at a time.
 #[derive(Default)]
@@ -81,8 +81,15 @@ impl Centre {
                     continue;
                 };
                 if self.is_void(&signed) {
+                    let marks = rows::marks(&hash, &object, false).into_iter();
+                    let marks = marks.filter(|mark| is_kept(mark, view));
+                    let marks: Vec<Write> = marks.collect();
+                    // Of our own the bytes stay, and nothing leads to them once it was found void.
+                    if is_ours && marks.is_empty() {
+                        continue;
+                    }
                     changed.extend(super::changed(&object, view));
-                    batch.extend(rows::marks(&hash, &object, false));
+                    batch.extend(marks);
                     if !is_ours {
                         batch.push(rows::forget(&hash));
                     }
@@ -124,5 +131,21 @@ impl Centre {
         }
         let keys = Object::signers(signed);
         revoked.iter().any(|entry| keys.contains(&entry.key))
+    }
+}
+
+fn is_kept(write: &Write, view: &impl View) -> bool {
+    match write {
+        Write::Keep { shelf, key, .. } => view.kept(*shelf, key).is_some(),
+        Write::Log { .. }
+        | Write::Body(_)
+        | Write::Widen(_)
+        | Write::Narrow { .. }
+        | Write::Purge { .. }
+        | Write::Retractions { .. }
+        | Write::State { .. }
+        | Write::Roster(_)
+        | Write::Fork { .. }
+        | Write::Retire(_) => false,
     }
 }
