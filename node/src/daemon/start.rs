@@ -299,9 +299,8 @@ impl Daemon {
         let building = parts.building(handle.clone(), keys.match_keys(), steps, network, signer);
         let (net, heard) = net::start(config, Arc::new(library), Some(answering.service()))?;
         reach.up(&net);
-        let admitted = Admitted::default();
+        let (admitted, mut seen) = (Admitted::default(), VecDeque::new());
         admitted.set(centre.roster(), clock::now());
-        let mut seen = VecDeque::new();
         let (witness, routes) = stock::open(home, keys, &checked, centre.roster(), &mut seen)?;
         let http = serve_logs(home, &checked, admitted.clone(), routes)?;
         let gateway = serve_members(home, &handle)?;
