@@ -5,7 +5,7 @@
 //! byte-exact in every entry, and a new version of the file derives labels and fields again from it. A value without a row
 //! stays local: nothing is derived from it, and it is counted. What a crosswalk may say is what a label *means*; what may be
 //! done with an entry (recipients, purposes, handling) is the centre's to say and stands in the profile. Spec: domain §3;
-//! `docs/adr/0028-crosswalks.md`. In scope: files, validity, deriving. Out of scope: where a label stands in a list.
+//! `docs/adr/0029-crosswalks.md`. In scope: files, validity, deriving. Out of scope: where a label stands in a list.
 
 mod file;
 mod governed;
