@@ -351,6 +351,7 @@ fn ingest_fault(error: IngestRunError) -> Fault {
         | IngestRunError::Open { .. }
         | IngestRunError::Crosswalk(_)
         | IngestRunError::Source(_)
+        | IngestRunError::Guards(_)
         | IngestRunError::Guard
         | IngestRunError::Busy
         | IngestRunError::Ask(_)
@@ -365,6 +366,7 @@ fn ingest_fault(error: IngestRunError) -> Fault {
         | IngestRunError::Open { .. }
         | IngestRunError::Crosswalk(_)
         | IngestRunError::Source(_)
+        | IngestRunError::Guards(_)
         | IngestRunError::Guard => FaultKind::Input,
         IngestRunError::Ingest(error) if error.summary().is_some() => FaultKind::Input,
         IngestRunError::Busy => FaultKind::No,

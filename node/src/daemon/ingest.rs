@@ -19,8 +19,8 @@ use rand_core::{Rng as _, SeedableRng as _};
 use super::{AskError, Handle, Pending, Stopped};
 use crate::clock;
 use crate::ingest::{
-    Crosswalk, CrosswalkError, Held, IngestError, NewRow, Phase, Profile, ProfileError, Progress,
-    ReportLine, Resolved, Role, SourceError, SourceState, StageContext, Wishes, stage,
+    Crosswalk, CrosswalkError, Guards, Held, IngestError, NewRow, Phase, Profile, ProfileError,
+    Progress, ReportLine, Resolved, Role, SourceError, SourceState, StageContext, Wishes, stage,
 };
 use crate::store::LookupError;
 
@@ -107,6 +107,9 @@ pub enum IngestRunError {
     /// What came before it from the same source.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// A warninglist cannot be used.
+    #[error("guards: {0}")]
+    Guards(#[source] io::Error),
     /// The list says what must never be an entry.
     #[error(
         "this profile says that the list is a guard list: its values must never become entries"
@@ -254,6 +257,9 @@ impl Handle {
         let mut context = StageContext::new(self.store.index_key(), &staging, &name, jurisdiction);
         context.strict = order.strict;
         context.accept_bad = order.accept_bad;
+        let guards = Guards::read(&self.store.guards_dir(), self.store.index_key());
+        let guards = guards.map_err(IngestRunError::Guards)?;
+        context.guards = Some(&guards);
         let whole = order.more.edition.is_some();
         context.wishes = Wishes {
             reissue: order.more.reissue,

@@ -26,6 +26,7 @@ mod crosswalk;
 mod csv;
 mod edition;
 mod evidence;
+mod guard;
 mod input;
 mod json;
 mod local_file;
@@ -56,6 +57,7 @@ use crate::store::LookupError;
 
 pub use admit::{Judged, OwnLine, OwnLines};
 pub use crosswalk::{Crosswalk, CrosswalkError, Fate};
+pub use guard::{GuardError, Guards};
 pub use profile::{EXAMPLE, Problem, Profile, ProfileError, Role, example, formats};
 pub use report::{Action, Code, ReportLine, Summary};
 pub use resolved::{NewRow, NewRows, Resolved, Target};

@@ -15,6 +15,7 @@ use hashpact_protocol::record::{Fields, Print};
 
 use super::FileFault;
 use super::crosswalk::Fate;
+use super::guard::Guards;
 use super::input::ReadFault;
 use super::number::{day, number};
 use super::profile::{Identity, Profile};
@@ -223,6 +224,7 @@ pub(super) struct RowReader<'a> {
     profile: &'a Profile,
     key: &'a IndexKey,
     own: &'a Jurisdiction,
+    guards: Option<&'a Guards>,
     interned: Interned,
     remembered: HashMap<Box<[u8]>, usize>,
     common: Vec<Common>,
@@ -234,11 +236,17 @@ pub(super) struct RowReader<'a> {
 }
 
 impl<'a> RowReader<'a> {
-    pub(super) fn new(profile: &'a Profile, key: &'a IndexKey, own: &'a Jurisdiction) -> Self {
+    pub(super) fn new(
+        profile: &'a Profile,
+        key: &'a IndexKey,
+        own: &'a Jurisdiction,
+        guards: Option<&'a Guards>,
+    ) -> Self {
         Self {
             profile,
             key,
             own,
+            guards,
             interned: Interned::default(),
             remembered: HashMap::new(),
             common: Vec::new(),
@@ -306,8 +314,16 @@ impl<'a> RowReader<'a> {
                     detail,
                 }
             })?;
-            out.keys
-                .extend(fingerprint_key(self.key, &value).map(|key| (hash, key)));
+            if let Some(key) = fingerprint_key(self.key, &value) {
+                if let Some(list) = self.guards.and_then(|guards| guards.list_of(&key)) {
+                    return Err(RowFault {
+                        column: Some(*column),
+                        code: Code::Guarded,
+                        detail: format!("guarded value: {list}"),
+                    });
+                }
+                out.keys.push((hash, key));
+            }
             let mut print = Print::plain(value);
             if *algorithm == Algorithm::Pdq {
                 let quality = number(cells, self.profile.pdq_quality, 100)?;

@@ -16,6 +16,7 @@ use hashpact_protocol::labels::Labels;
 
 use super::crosswalk::Fate;
 use super::csv::CsvRows;
+use super::guard::Guards;
 use super::input::ReadFault;
 use super::local_file::LocalRows;
 use super::ncmec::NcmecRows;
@@ -53,6 +54,8 @@ pub struct StageContext<'a> {
     pub accept_bad: Option<u64>,
     /// What the operator wishes besides.
     pub wishes: Wishes,
+    /// Values that must never become entries, besides those of the protocol.
+    pub guards: Option<&'a Guards>,
     /// Most bytes of the file.
     pub file_bytes_max: u64,
     /// Memory for each external sort, in bytes.
@@ -76,6 +79,7 @@ impl<'a> StageContext<'a> {
             strict: false,
             accept_bad: None,
             wishes: Wishes::default(),
+            guards: None,
             file_bytes_max: FILE_BYTES_MAX,
             buffer_bytes: BUFFER_BYTES,
         }
@@ -220,7 +224,12 @@ pub fn stage(
     let mut pass = Pass {
         profile,
         context,
-        rows: RowReader::new(profile, context.index_key, context.jurisdiction),
+        rows: RowReader::new(
+            profile,
+            context.index_key,
+            context.jurisdiction,
+            context.guards,
+        ),
         summary: Summary::default(),
         report,
         progress,

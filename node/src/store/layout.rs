@@ -11,7 +11,8 @@
 //! bodies/<origin>/<seq / 1000>/<seq>.ends      the retractions of a delta whose body is not here
 //! index/<id>.seg                               segments
 //! control.redb                                 what is in force
-//! sources/<hash of its name>.json               what is remembered of a source of lists
+//! sources/<hash of its name>.json              what is remembered of a source of lists
+//! guards/*.json                                warninglists that an operator put there
 //! staging/                                     files in the making
 //! ```
 //!
@@ -54,6 +55,10 @@ impl Layout {
 
     pub(super) fn control(&self) -> PathBuf {
         self.root.join("control.redb")
+    }
+
+    pub(super) fn guards(&self) -> PathBuf {
+        self.root.join("guards")
     }
 
     pub(super) fn sources(&self) -> PathBuf {

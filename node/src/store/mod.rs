@@ -295,6 +295,12 @@ impl Store {
         self.layout.staging().join("ingest")
     }
 
+    /// The folder of warninglists that an operator put there.
+    #[must_use]
+    pub fn guards_dir(&self) -> std::path::PathBuf {
+        self.layout.guards()
+    }
+
     /// The folder of what is remembered of sources of lists.
     #[must_use]
     pub fn sources_dir(&self) -> std::path::PathBuf {

@@ -438,3 +438,72 @@ fn remove_takes_back_what_the_same_source_listed_and_nothing_else() -> Result<()
     )?;
     Ok(())
 }
+
+#[test]
+fn a_new_crosswalk_derives_again_from_the_label_and_an_older_one_is_refused() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (node, _network) = running(folder.path())?;
+    let list = List::write(folder.path(), "list", 4)?;
+    let profile = fs::read_to_string(&list.profile)?;
+    let profile = profile.replace("value = \"made\"", "value = \"made\"\ncrosswalk = true");
+    let profile = profile.replace(
+        "content_class = \"unknown\"",
+        "content_class = \"crosswalk\"",
+    );
+    fs::write(&list.profile, profile)?;
+    let walk = |version: u32, class: &str| -> Result<String> {
+        let path = folder.path().join(format!("walk-{version}.toml"));
+        fs::write(
+            &path,
+            format!(
+                "scheme = \"synthetic\"\nversion = {version}\nsource = \"a test\"\nvalid_from = \"2026-01-01\"\ngoverns = [\"content_class\"]\n[[row]]\nvalue = \"made\"\nmark = \"L\"\nsets = {{ content_class = \"{class}\" }}\n"
+            ),
+        )?;
+        Ok(text(&path))
+    };
+    let (old, new) = (walk(1, "csam")?, walk(2, "related_harmful")?);
+    node.ingest(&list, &[])?.refuses(2, &["--crosswalk"])?;
+    let with = |walk: &str, edition: &str| {
+        node.ingest(&list, &["--crosswalk", walk, "--edition", edition])
+    };
+    counts(
+        &taken(&with(&old, "1")?, 0)?,
+        ["accepted", "unmapped"],
+        [4, 0],
+    )?;
+    counts(&taken(&with(&old, "1")?, 0)?, ["unchanged"], [4])?;
+    counts(
+        &taken(&with(&new, "1")?, 0)?,
+        ["updated", "unchanged"],
+        [4, 0],
+    )?;
+    ensure!(known(&node, &list.sha256(0))?.len() == 2);
+    with(&old, "1")?.refuses(2, &["version 2 was used"])?;
+    Ok(())
+}
+
+#[test]
+fn a_hash_of_a_warninglist_is_refused_and_the_list_is_named() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (node, _network) = running(folder.path())?;
+    let list = List::write(folder.path(), "list", 4)?;
+    let guards = node.home.path().join("data").join("guards");
+    fs::create_dir_all(&guards)?;
+    let guard =
+        json!({ "name": "a warninglist", "version": 7, "type": "string", "list": [list.md5(1)] });
+    fs::write(guards.join("list.json"), guard.to_string())?;
+    let (lines, answer) = node.ingest(&list, &[])?.lines()?;
+    counts(&answer, ["accepted", "refused"], [3, 1])?;
+    ensure!(
+        lines[0]["code"] == "guarded" && lines[0]["row"] == 2,
+        "{lines:?}"
+    );
+    ensure!(
+        lines[0]["detail"] == "guarded value: a warninglist, version 7",
+        "{lines:?}"
+    );
+    fs::write(guards.join("list.json"), "{}")?;
+    node.ingest(&list, &[])?
+        .refuses(2, &["guards", "list.json"])?;
+    Ok(())
+}
