@@ -159,6 +159,13 @@ const RULES: [&str; 6] = [
     r#"permit (principal is Member, action == Action::"publish", resource) when { context has entry && context.entry.baseline };"#,
 ];
 
+/// Labels of a centre in the EU that differ by number.
+fn labelled(n: u16) -> Labels {
+    let mut labels = varied(n);
+    labels.residency.insert("EU".parse().unwrap());
+    labels
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
     /// Asked one question at a time, with every combination of facts: what is not in the answer is allowed with none.
@@ -172,7 +179,7 @@ proptest! {
         let names = ["a", "b", "c", "d", "e", "f"];
         let more: Vec<_> = names.iter().copied().zip(rules).collect();
         govern(&mut sim, &grants("2036-01-01"), &more).unwrap();
-        let labels: Vec<Labels> = numbers.into_iter().map(varied).collect();
+        let labels: Vec<Labels> = numbers.into_iter().map(labelled).collect();
         must(&mut sim, Command::Define(labels.clone()));
         for (n, (sector, law)) in members.into_iter().enumerate() {
             let id = if n == 0 { "acme".to_owned() } else { format!("m{n}") };
