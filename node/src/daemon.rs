@@ -63,8 +63,9 @@ pub use library::Library;
 pub use peers::Directory;
 pub use start::{RunError, centre_keys, command_offline, mark_begun, open_store, roster_in_force};
 pub use status::{
-    LaggingStatus, LogStatus, MatchStatus, MatchedStatus, OpenStatus, OrderStatus, PeerStatus,
-    PolicyStatus, RecallStatus, RefusedStatus, Seen, Status, WithheldStatus,
+    CappedStatus, LaggingStatus, LogStatus, MatchStatus, MatchedStatus, OpenStatus, OrderStatus,
+    OwingStatus, PeerStatus, PolicyStatus, RecallStatus, RefusedStatus, Seen, Status,
+    WithheldStatus,
 };
 
 use handle::Answer;

@@ -6,6 +6,7 @@
 //! | [`verify`] | does a copy hold |
 //! | [`at`] | as of which time, if not the clock's |
 //! | [`result`] | what an audit found, as data |
+//! | [`delivery`] | who has not applied retractions, as a centre says |
 //! | [`report`] | that, as a page for people and as JSON |
 //! | `cedar` | decisions as files that the stock `cedar` command line makes again |
 //! | `telling` | how the core's findings become that data |
@@ -17,6 +18,7 @@
 
 pub mod at;
 mod cedar;
+pub mod delivery;
 pub mod folder;
 pub mod mirror;
 pub mod report;

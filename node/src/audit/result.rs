@@ -3,7 +3,11 @@
 //! Why: the verdict has one shape for every reader. Hashes and ids are lower-case hexadecimal, times whole Unix seconds,
 //! months `YYYY-MM`. In scope: the data. Out of scope: how it comes about (`verify`), how it is shown.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+use crate::daemon::{LaggingStatus, OwingStatus};
 
 /// The result of one `audit verify`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,10 +25,72 @@ pub struct AuditResult {
     /// Who gave which classes to whom, as far as the auditor was given openings; none if it was given no openings.
     #[serde(default)]
     pub disclosures: Option<DisclosuresResult>,
+    /// What each centre said of entries, in sums, as far as openings were given.
+    #[serde(default)]
+    pub voices: Vec<VoicesResult>,
+    /// Who has not applied or acknowledged retractions, as centres say.
+    #[serde(default)]
+    pub delivery: Vec<DeliveryResult>,
     /// What was found, by log and place; at most [`super::verify::FINDINGS_PER_LOG`] of one log.
     pub findings: Vec<FindingLine>,
     /// Findings beyond that number.
     pub findings_left_out: u64,
+}
+
+/// Numbers of holds below this are not told: a small one would say that there is one.
+pub const SMALL_CELL: u64 = 5;
+
+/// What one centre said of entries.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoicesResult {
+    /// The log that seals it.
+    pub origin: String,
+    /// The centre.
+    pub centre: String,
+    /// Attestations.
+    pub attestations: u64,
+    /// Disputes that it raised, by reason.
+    pub disputes: BTreeMap<String, u64>,
+    /// Those of them that it took back.
+    pub disputes_withdrawn: u64,
+    /// Those of them that their origin answered.
+    pub disputes_answered: u64,
+    /// Votes of its members that entries are what they say.
+    pub feedback_affirmative: u64,
+    /// Votes of its members that they are not.
+    pub feedback_negative: u64,
+    /// Votes that the origin answered.
+    pub feedback_answered: u64,
+    /// Answers by which it accepted what it was told.
+    pub accepted: u64,
+    /// Answers by which it declined it.
+    pub declined: u64,
+    /// Reasons of retractions that it gave.
+    pub reasons: BTreeMap<String, u64>,
+    /// Holds; none below [`SMALL_CELL`].
+    pub holds: Option<u64>,
+    /// Holds that were ended before their time; none below [`SMALL_CELL`].
+    pub lifts: Option<u64>,
+    /// Logs, or classes of them, that it takes on their origin's assessment.
+    pub opt_ins: u64,
+    /// Days on which it released more than its cap.
+    pub surges: u64,
+}
+
+/// Who has not applied a centre's retractions, as that centre says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeliveryResult {
+    /// The network id.
+    pub network: String,
+    /// The centre.
+    pub centre: String,
+    /// When it said so.
+    pub at: u64,
+    /// Centres.
+    pub lagging: Vec<LaggingStatus>,
+    /// Its members.
+    pub members: Vec<OwingStatus>,
 }
 
 /// One roster of the chain.

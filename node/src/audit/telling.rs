@@ -6,15 +6,16 @@ use std::collections::{BTreeMap, VecDeque};
 use hashpact_keys::{Origin, SignedRoster, Timestamp};
 use hashpact_protocol::audit::{
     Chain, Disclosures, Event, Finding, FindingKind, Gift, Given, Ledger, LogSummary, Month,
-    NoteSummary, Openings, Place, ReadPolicy, Seals, Severity, WitnessSummary,
+    NoteSummary, Openings, Place, ReadPolicy, Seals, Severity, Voices, WitnessSummary,
 };
+use hashpact_protocol::evidence::Code;
 use hashpact_protocol::labels::{Labels, Purpose};
 use hashpact_protocol::lists::ClosedList as _;
 use hashpact_protocol::log::Standing;
 
 use super::result::{
     AuditResult, BodiesResult, CosignedResult, DisclosuresResult, FindingLine, GivenResult,
-    LabelsResult, LogResult, MonthResult, NoteResult, PolicyResult, ProfileResult, RosterResult,
+    LabelsResult, SMALL_CELL, VoicesResult, LogResult, MonthResult, NoteResult, PolicyResult, ProfileResult, RosterResult,
     SealedResult, SeverityName, WitnessResult,
 };
 use super::verify::{FINDINGS_PER_LOG, GIFTS, NOTES_PER_LOG, POLICIES_PER_LOG, VerifyOptions};
@@ -140,6 +141,8 @@ pub(super) fn result(
         rosters: rosters.iter().map(roster).collect(),
         logs,
         disclosures: None,
+        voices: Vec::new(),
+        delivery: Vec::new(),
         findings: lines,
         findings_left_out: left_out,
     }
@@ -264,6 +267,35 @@ pub(super) fn disclosures(
         given: sums.given.iter().take(GIFTS).map(row).collect(),
         left_out: sums.given.len().saturating_sub(GIFTS) as u64,
     }
+}
+
+/// What each centre said of entries; small numbers of holds are left out.
+pub(super) fn voices(sums: &BTreeMap<Origin, Voices>) -> Vec<VoicesResult> {
+    fn named(sums: &BTreeMap<Code, u64>) -> BTreeMap<String, u64> {
+        let sums = sums.iter();
+        sums.map(|(code, count)| (code.name().to_owned(), *count))
+            .collect()
+    }
+    let told = |count: u64| Some(count).filter(|count| *count >= SMALL_CELL);
+    let row = |(origin, it): (&Origin, &Voices)| VoicesResult {
+        origin: origin.to_string(),
+        centre: origin.centre().to_string(),
+        attestations: it.attestations,
+        disputes: named(&it.disputes),
+        disputes_withdrawn: it.withdrawn,
+        disputes_answered: it.disputes_answered,
+        feedback_affirmative: it.affirmative,
+        feedback_negative: it.negative,
+        feedback_answered: it.feedback_answered,
+        accepted: it.accepted,
+        declined: it.declined,
+        reasons: named(&it.reasons),
+        holds: told(it.holds),
+        lifts: told(it.lifts),
+        opt_ins: it.opt_ins,
+        surges: it.surges,
+    };
+    sums.iter().map(row).collect()
 }
 
 fn short(labels: &Labels) -> LabelsResult {

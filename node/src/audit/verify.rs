@@ -19,14 +19,14 @@ use hashpact_keys::roster::CentreEntry;
 use hashpact_keys::{NetworkId, Origin, Roster, RosterVersion, Timestamp};
 use hashpact_protocol::audit::{
     Chain, Decided, Event, Finding, FindingKind, HistoryNotes, Ledger, LogInput, Openings,
-    OtherLog, Place, replay, verify_body, verify_log,
+    OtherLog, Place, replay, verify_body, verify_log, voices,
 };
 use hashpact_protocol::delta::Expected;
 use hashpact_protocol::limits;
 
 use super::cedar::CedarFolder;
 use super::folder::{FORK_LEN, Folder, LogFolder, NOTE_LEN, log_name};
-use super::result::{AuditResult, DisclosuresResult};
+use super::result::{AuditResult, DisclosuresResult, VoicesResult};
 use super::strays;
 use super::telling::{self, LogAudit};
 
@@ -123,12 +123,17 @@ pub fn verify(
         progress,
     };
     let mut audits = run.all(options.jobs);
-    let disclosures = match openings.is_empty() {
-        true => None,
-        false => Some(run.disclosures(&mut audits, &mut findings, options.cedar.as_deref())?),
+    let (disclosures, voices) = match openings.is_empty() {
+        true => (None, Vec::new()),
+        false => {
+            let cedar = options.cedar.as_deref();
+            let (given, said) = run.disclosures(&mut audits, &mut findings, cedar)?;
+            (Some(given), said)
+        }
     };
     let mut result = telling::result(options, Some(&chain), findings, audits);
     result.disclosures = disclosures;
+    result.voices = voices;
     Ok(result)
 }
 
@@ -201,13 +206,13 @@ struct BodyTask {
 }
 
 impl Run<'_> {
-    /// Judges what was disclosed, once every log was read.
+    /// Judges what was disclosed and sums up what was said, once every log was read.
     fn disclosures(
         &self,
         audits: &mut [LogAudit],
         findings: &mut Vec<Finding>,
         cedar: Option<&Path>,
-    ) -> io::Result<DisclosuresResult> {
+    ) -> io::Result<(DisclosuresResult, Vec<VoicesResult>)> {
         let sizes: BTreeMap<Origin, u64> = audits.iter().filter_map(LogAudit::size).collect();
         let size = |origin: &Origin| sizes.get(origin).copied().unwrap_or(0);
         let mut cedar = cedar
@@ -236,7 +241,8 @@ impl Run<'_> {
             },
         );
         let questions = cedar.map(CedarFolder::end).transpose()?;
-        Ok(telling::disclosures(&sums, &ledgers, questions))
+        let said = telling::voices(&voices(self.openings, &ledgers));
+        Ok((telling::disclosures(&sums, &ledgers, questions), said))
     }
 
     fn all(&self, jobs: NonZero<usize>) -> Vec<LogAudit> {

@@ -1,5 +1,6 @@
 //! `hashpact audit`: what whoever does not trust a centre can verify.
 
+mod delivery;
 mod export;
 mod mirror;
 mod openings;
@@ -31,6 +32,8 @@ pub(super) enum AuditCommand {
     ExportBodies(export::ExportArgs),
     /// Write what opens the sealed records of this centre's log, for `audit verify --openings`: who was given what.
     ExportOpenings(openings::OpeningsArgs),
+    /// Write who has not applied this centre's retractions, for `audit report --delivery`.
+    ExportDelivery(delivery::DeliveryArgs),
     /// Check by sample that what a centre lets others match is what it logged.
     #[command(subcommand)]
     MatchSample(sample::SampleCommand),
@@ -52,6 +55,7 @@ pub(super) fn audit(
         AuditCommand::Verify(args) => verify::run(args),
         AuditCommand::ExportBodies(args) => export::run(home, source, args),
         AuditCommand::ExportOpenings(args) => openings::run(home, source, args),
+        AuditCommand::ExportDelivery(args) => delivery::run(home, args),
         AuditCommand::MatchSample(command) => sample::run(home, command),
         AuditCommand::Prove(args) => prove(home, args),
         AuditCommand::Check(args) => check(args),
@@ -84,6 +88,7 @@ fn write_report(args: &ReportArgs) -> Result<Answer, Failure> {
         ReportError::NoOutput
         | ReportError::NoInput
         | ReportError::Folder { .. }
+        | ReportError::Delivery(_)
         | ReportError::From(_) => Failure::input(error),
     })?;
     let holds = report::holds(&result);

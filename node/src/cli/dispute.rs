@@ -60,6 +60,29 @@ pub(super) enum FeedbackCommand {
         after_help = "What was answered, withdrawn or retracted is not listed. `hashpact lookup` counts every vote.\n\nExample:\n  hashpact feedback list --json"
     )]
     List,
+    /// Pass on what a member of this centre says of an entry that it matched, if it did not say so over the gateway.
+    #[command(
+        after_help = "Other centres learn a pseudonym of the member, and no name. Its newest word counts.\n\nExamples:\n  hashpact feedback give 0f5e…6f --member acme --vote negative --reason not_csam --algorithm pdq\n  hashpact feedback give 0f5e…6f --member acme --vote affirmative"
+    )]
+    Give {
+        /// The entry id, as `lookup` prints it.
+        entry: String,
+        /// The log that it is of; found by its id without it.
+        #[arg(long, value_name = "LOG")]
+        origin: Option<String>,
+        /// The member.
+        #[arg(long, value_name = "NAME")]
+        member: String,
+        /// affirmative (it is what the entry says) or negative.
+        #[arg(long)]
+        vote: String,
+        /// Why, of a negative vote.
+        #[arg(long)]
+        reason: Option<String>,
+        /// Type of the fingerprint that matched.
+        #[arg(long)]
+        algorithm: Option<String>,
+    },
     /// Answer a dispute or feedback; whoever said it gets the answer.
     #[command(
         after_help = "An answer changes no record: retract what is wrong with `hashpact retract ENTRY --reason …`, and then accept.\n\nExamples:\n  hashpact feedback answer 5be1…c4 accepted\n  hashpact feedback answer 5be1…c4 declined --reason age_undetermined"
@@ -109,6 +132,27 @@ pub(super) fn feedback(home: &Home, command: FeedbackCommand) -> Result<Answer, 
         FeedbackCommand::List => {
             let json = ask(home, Ask::Waiting)?;
             let text = cases(&json);
+            Ok(Answer::new(json, text))
+        }
+        FeedbackCommand::Give {
+            entry,
+            origin,
+            member,
+            vote,
+            reason,
+            algorithm,
+        } => {
+            let give = Ask::Give {
+                entry,
+                origin,
+                member,
+                vote,
+                reason,
+                algorithm,
+            };
+            let json = ask(home, give)?;
+            let hash = json["feedback"].as_str().unwrap_or_default();
+            let text = format!("Feedback {hash} is logged, and on the way to the origin.");
             Ok(Answer::new(json, text))
         }
         FeedbackCommand::Answer {

@@ -64,6 +64,21 @@ pub enum Ask {
         /// Hash of one of them; all of them without it.
         of: Option<String>,
     },
+    /// A member's word on an entry that it matched, which it gave on another way than the gateway.
+    Give {
+        /// The entry id.
+        entry: String,
+        /// Its log; found by the id without it.
+        origin: Option<String>,
+        /// The member's name.
+        member: String,
+        /// `affirmative` or `negative`.
+        vote: String,
+        /// Why, of a negative vote.
+        reason: Option<String>,
+        /// Type of the fingerprint that matched.
+        algorithm: Option<String>,
+    },
     /// What is said of this centre's entries and waits for its answer.
     Waiting,
     /// Answer a dispute or feedback.
@@ -139,6 +154,21 @@ pub(super) async fn answer(handle: &Handle, ask: Ask) -> Result<Value, Fault> {
             })?;
             let hashes = issue::issue(handle, drafts).await?;
             Ok(json!({ "withdrawn": hashes.len(), "objects": hashes }))
+        }
+        Ask::Give {
+            entry,
+            origin,
+            member,
+            vote,
+            reason,
+            algorithm,
+        } => {
+            let word = issue::Word::read(&vote, reason.as_deref(), algorithm.as_deref())?;
+            let drafts = tokio::task::block_in_place(|| {
+                issue::feedback(handle, origin.as_deref(), entry, &member, &word)
+            })?;
+            let hashes = issue::issue(handle, drafts).await?;
+            Ok(json!({ "feedback": hashes.first() }))
         }
         Ask::Waiting => tokio::task::block_in_place(|| Ok(told::waiting(handle))),
         Ask::Answer {

@@ -217,9 +217,7 @@ async fn status(handle: &Handle) -> Result<Value, Fault> {
     let status = handle.status().await;
     let mut status = status.map_err(|error| failed(error.to_string()))?;
     tokio::task::block_in_place(|| {
-        status
-            .open
-            .fill(&handle.docket, &handle.store, clock::now());
+        status.open.fill(handle, clock::now());
     });
     serde_json::to_value(status).map_err(|error| failed(error.to_string()))
 }

@@ -20,7 +20,7 @@ use crate::clock;
 use crate::gateway::GatewayStatus;
 
 pub use matching::{MatchStatus, MatchedStatus, RefusedStatus};
-pub use open::{LaggingStatus, OpenStatus, OrderStatus};
+pub use open::{CappedStatus, LaggingStatus, OpenStatus, OrderStatus, OwingStatus};
 pub use seen::Seen;
 
 /// One log, its own or a mirrored one.

@@ -11,6 +11,7 @@ use hashpact_keys::NetworkId;
 
 use super::files::{Outputs, ReportFileError, read_result};
 use crate::audit::at::At;
+use crate::audit::delivery;
 use crate::audit::result::AuditResult;
 use crate::audit::verify::{Trust, VerifyOptions, verify};
 use crate::clock;
@@ -38,6 +39,9 @@ pub struct ReportArgs {
     /// What centres gave to open the sealed records of their logs: each disclosure is judged by the policies of its time.
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "dir")]
     openings: Vec<PathBuf>,
+    /// What centres say of delivery (`audit export-delivery`): who has not applied their retractions.
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "dir")]
+    delivery: Vec<PathBuf>,
     /// Verify as of this time, in place of the clock: Unix seconds, or a date such as 2026-01-31 or 2026-01-31T12:00:00Z.
     #[arg(long, value_name = "TIME", requires = "dir")]
     at: Option<At>,
@@ -65,6 +69,9 @@ pub enum ReportError {
         /// What happened.
         source: io::Error,
     },
+    /// What a centre says of delivery cannot be read.
+    #[error(transparent)]
+    Delivery(io::Error),
     /// The earlier result cannot be read.
     #[error(transparent)]
     From(ReportFileError),
@@ -111,9 +118,15 @@ impl ReportArgs {
             jobs: available_parallelism().unwrap_or(NonZero::<usize>::MIN),
             now: self.at.map_or_else(clock::now, |at| at.0),
         };
-        verify(dir, &options, progress).map_err(|source| ReportError::Folder {
-            dir: dir.to_owned(),
-            source,
-        })
+        let mut result =
+            verify(dir, &options, progress).map_err(|source| ReportError::Folder {
+                dir: dir.to_owned(),
+                source,
+            })?;
+        for file in &self.delivery {
+            let read = delivery::read(file, &result.network);
+            result.delivery.push(read.map_err(ReportError::Delivery)?);
+        }
+        Ok(result)
     }
 }

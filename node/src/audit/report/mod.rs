@@ -7,7 +7,8 @@
 //! | file | answers |
 //! |---|---|
 //! | `page`, `judgement`, `disclosures`, `centre`, `witnesses` | what stands where |
-//! | `words`, `findings` | in which words, in both languages |
+//! | `voices` | what was said of entries, and who has not applied retractions |
+//! | `words`, `voices_words`, `findings` | in which words, in both languages |
 //! | `timeline`, `chart`, `bars` | what is drawn, and how |
 //! | `files`, `command` | how both come to the disk, and what is typed for it |
 
@@ -21,6 +22,8 @@ mod findings;
 mod judgement;
 mod page;
 mod timeline;
+mod voices;
+mod voices_words;
 mod witnesses;
 mod words;
 

@@ -9,6 +9,7 @@ use super::format::Value;
 use super::html::Html;
 use super::judgement;
 use super::timeline::common_span;
+use super::{voices, voices_words};
 use super::words::{self, Language, Text};
 use crate::audit::result::{AuditResult, RosterResult};
 use crate::page::frame::Frame;
@@ -85,6 +86,7 @@ pub(super) fn page(result: &AuditResult, language: Language) -> String {
         judgement::findings(html, result);
         judgement::scope(html, result);
         disclosures::section(html, result);
+        voices::section(html, result);
         let span = common_span(&result.logs, result.verified_at);
         for (at, log) in result.logs.iter().take(CENTRES_MAX).enumerate() {
             centre::card(html, result, at, log, span);
@@ -108,6 +110,8 @@ fn contents(html: &mut Html, result: &AuditResult) {
                 ("#findings", words::FINDINGS),
                 ("#scope", words::SCOPE),
                 ("#disclosures", words::DISCLOSURES),
+                ("#voices", voices_words::VOICES),
+                ("#delivery", voices_words::DELIVERY),
             ];
             let after = [("#rosters", words::ROSTERS), ("#words", words::GLOSSARY)];
             let entry = |html: &mut Html, href: &str, content: &dyn Fn(&mut Html)| {

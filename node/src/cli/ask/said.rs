@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::when;
-use crate::daemon::{LaggingStatus, OpenStatus, OrderStatus};
+use crate::daemon::{CappedStatus, LaggingStatus, OpenStatus, OrderStatus, OwingStatus};
 use crate::page::text::counted;
 
 /// What others say of an entry that was looked up; no line where nobody says anything.
@@ -67,6 +67,7 @@ fn names(list: &Value) -> String {
 /// What this centre waits for, and what others wait for: one line each.
 pub(super) fn open(open: &OpenStatus) -> String {
     let mut text: String = open.lagging.iter().map(lagging).collect();
+    text.extend(open.members.iter().map(owing));
     if open.disputes + open.feedback > 0 {
         text.push_str(&format!(
             "TO BE ANSWERED: {}, {}: hashpact feedback list.\n",
@@ -75,7 +76,38 @@ pub(super) fn open(open: &OpenStatus) -> String {
         ));
     }
     text.extend(open.orders.iter().map(order));
+    text.extend(open.capped.iter().map(capped));
+    if open.waiting > 0 {
+        text.push_str(&format!(
+            "Publishing: {} for members, in quarantine or above a cap.\n",
+            counted(open.waiting, "delta waits|deltas wait")
+        ));
+    }
+    if let Some(why) = &open.unpublished {
+        text.push_str(&format!("PUBLISHING STANDS STILL: {why}\n"));
+    }
     text
+}
+
+fn owing(owing: &OwingStatus) -> String {
+    let heard = owing.acknowledged.map_or_else(
+        || "it has acknowledged nothing yet".to_owned(),
+        |at| format!("it last acknowledged at {}", when(at)),
+    );
+    format!(
+        "RETRACTIONS NOT ACKNOWLEDGED by member {}: {} since {}; {heard}.\n",
+        owing.member,
+        owing.count,
+        when(owing.since),
+    )
+}
+
+fn capped(capped: &CappedStatus) -> String {
+    format!(
+        "CAP REACHED: {} of {} wait for tomorrow, or for a surge that two people order.\n",
+        counted(capped.left_out, "entry|entries"),
+        capped.origin,
+    )
 }
 
 fn lagging(lagging: &LaggingStatus) -> String {

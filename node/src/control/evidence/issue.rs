@@ -2,9 +2,10 @@
 
 use hashpact_protocol::Hash;
 use hashpact_protocol::assess::{Assessor, Basis, Feature, Subject, Values};
-use hashpact_protocol::centre::{Command, Outcome};
+use hashpact_protocol::centre::{Command, Member, Outcome};
 use hashpact_protocol::delta::Retraction;
-use hashpact_protocol::evidence::{self, Code, Draft, Field, Object, Verdict};
+use hashpact_protocol::evidence::{self, Code, Draft, Field, Object, Verdict, Vote};
+use hashpact_protocol::fingerprint::Algorithm;
 use hashpact_protocol::limits;
 use hashpact_protocol::lists::{ClosedList, Set};
 use hashpact_protocol::record::Flag;
@@ -13,6 +14,7 @@ use super::super::Fault;
 use super::super::server::{failed, input, no, refused};
 use super::{Stated, subjects};
 use crate::daemon::Handle;
+use crate::subset::MemberId;
 
 /// An attestation but for its subject.
 pub(super) struct Attesting {
@@ -144,6 +146,61 @@ pub(super) fn dispute(
         field,
         code,
     };
+    Ok(subjects.into_iter().map(draft).collect())
+}
+
+/// What a member says of a match.
+pub(super) struct Word {
+    vote: Vote,
+    code: Option<Code>,
+    algorithm: Option<Algorithm>,
+}
+
+impl Word {
+    pub(super) fn read(
+        vote: &str,
+        reason: Option<&str>,
+        algorithm: Option<&str>,
+    ) -> Result<Self, Fault> {
+        let vote: Vote = listed(vote, "vote")?;
+        let code = reason.map(contesting).transpose()?;
+        if (vote == Vote::Negative) != code.is_some() {
+            return Err(input(
+                "a negative vote has a reason, and an affirmative one has none".to_owned(),
+            ));
+        }
+        let algorithm = algorithm.map(|name| {
+            let known = Algorithm::from_name(name).filter(|it| it.code().is_some());
+            known.ok_or_else(|| input("unknown algorithm".to_owned()))
+        });
+        Ok(Self {
+            vote,
+            code,
+            algorithm: algorithm.transpose()?,
+        })
+    }
+}
+
+pub(super) fn feedback(
+    handle: &Handle,
+    origin: Option<&str>,
+    entry: String,
+    member: &str,
+    word: &Word,
+) -> Result<Vec<Draft>, Fault> {
+    let mut known = Member::all(&*handle.store).into_iter();
+    let is_known = known.any(|known| known.id == member);
+    let name = member.parse().ok().filter(|_| is_known);
+    let name: MemberId = name.ok_or_else(|| no(format!("{member} is no member of this centre")))?;
+    let pseudonym = handle.gateway.credentials.pseudonym(&name);
+    let draft = |subject| Draft::Feedback {
+        subject,
+        member: pseudonym,
+        vote: word.vote,
+        code: word.code,
+        algorithm: word.algorithm.clone(),
+    };
+    let subjects = subjects::named(handle, origin, &[entry])?;
     Ok(subjects.into_iter().map(draft).collect())
 }
 

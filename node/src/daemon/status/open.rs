@@ -9,8 +9,8 @@ use hashpact_protocol::evidence::{self, Kind, Object};
 use hashpact_protocol::lists::ClosedList as _;
 use serde::{Deserialize, Serialize};
 
-use super::super::docket::Docket;
-use crate::store::Store;
+use crate::daemon::Handle;
+use crate::subset::{Capped, Owing};
 
 /// What is open.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,38 @@ pub struct OpenStatus {
     pub feedback: u64,
     /// Orders that are in force here, others' holds among them.
     pub orders: Vec<OrderStatus>,
+    /// Members that have not acknowledged what was taken back from them.
+    pub members: Vec<OwingStatus>,
+    /// Deltas that wait for members: for the end of their quarantine, or for room under the cap.
+    pub waiting: u64,
+    /// Logs of which more came today than the cap lets out.
+    pub capped: Vec<CappedStatus>,
+    /// Why publishing to members stands still; none if it does not.
+    pub unpublished: Option<String>,
+}
+
+/// A member that has not acknowledged retractions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwingStatus {
+    /// The member.
+    pub member: String,
+    /// Retractions and withdrawals that it has not acknowledged.
+    pub count: u64,
+    /// When the oldest of them was published, in Unix seconds.
+    pub since: u64,
+    /// When it last acknowledged anything, in Unix seconds; none if it never did.
+    pub acknowledged: Option<u64>,
+}
+
+/// A log above its cap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CappedStatus {
+    /// The log.
+    pub origin: String,
+    /// The UTC day, in days since 1970-01-01.
+    pub day: u64,
+    /// Entries that wait, of the delta that did not fit.
+    pub left_out: u64,
 }
 
 /// A centre that has not applied retractions, as far as is known.
@@ -72,8 +104,9 @@ pub(super) fn lagging(all: Vec<RetractionLag>) -> Vec<LaggingStatus> {
 
 impl OpenStatus {
     /// Fills in what is on the disk; blocks.
-    pub(crate) fn fill(&mut self, docket: &Docket, store: &Store, now: Timestamp) {
-        let cases = docket.waiting(store);
+    pub(crate) fn fill(&mut self, handle: &Handle, now: Timestamp) {
+        let store = &*handle.store;
+        let cases = handle.docket.waiting(store);
         let of = |kind| cases.iter().filter(|case| case.kind == kind).count() as u64;
         (self.disputes, self.feedback) = (of(Kind::Dispute), of(Kind::Feedback));
         let orders = evidence::orders(store, now);
@@ -81,6 +114,34 @@ impl OpenStatus {
             .iter()
             .filter_map(|told| order(told.hash, &told.object));
         self.orders = orders.collect();
+        // A ledger that is not open yet is told of below.
+        let owing = handle.feed().owing(now).unwrap_or_default();
+        self.members = owing.into_iter().map(Into::into).collect();
+        let (progress, fault) = handle.subset.progress();
+        self.waiting = progress.waiting;
+        self.capped = progress.capped.into_iter().map(Into::into).collect();
+        self.unpublished = fault;
+    }
+}
+
+impl From<Owing> for OwingStatus {
+    fn from(owing: Owing) -> Self {
+        Self {
+            member: owing.member.to_string(),
+            count: owing.count,
+            since: owing.since.get(),
+            acknowledged: owing.acknowledged.map(|it| it.at.get()),
+        }
+    }
+}
+
+impl From<Capped> for CappedStatus {
+    fn from(capped: Capped) -> Self {
+        Self {
+            origin: capped.origin.to_string(),
+            day: capped.day,
+            left_out: capped.left_out,
+        }
     }
 }
 

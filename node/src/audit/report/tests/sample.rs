@@ -47,9 +47,44 @@ pub(super) fn sample() -> AuditResult {
             roster(3, 280, 640, names(&["ca", "eu", "in", "us"])),
         ],
         logs: (0..4).map(|at| log(at, &mut Dice(at as u64 + 7))).collect(),
+        voices: voices(),
+        delivery: vec![delivery()],
         disclosures: Some(disclosures()),
         findings: findings(),
         findings_left_out: 0,
+    }
+}
+
+fn voices() -> Vec<VoicesResult> {
+    vec![VoicesResult {
+        origin: "eu.example/eu/1".to_owned(),
+        centre: "eu".to_owned(),
+        attestations: 12,
+        disputes: BTreeMap::from([("adult".to_owned(), 2)]),
+        feedback_negative: 3,
+        holds: None,
+        lifts: Some(7),
+        ..VoicesResult::default()
+    }]
+}
+
+fn delivery() -> DeliveryResult {
+    DeliveryResult {
+        network: NETWORK.to_owned(),
+        centre: "eu".to_owned(),
+        at: 1_766_000_000,
+        lagging: vec![LaggingStatus {
+            centre: "us".to_owned(),
+            deltas: 2,
+            since: 1_765_900_000,
+            heard: None,
+        }],
+        members: vec![OwingStatus {
+            member: "acme".to_owned(),
+            count: 4,
+            since: 1_765_950_000,
+            acknowledged: None,
+        }],
     }
 }
 
