@@ -15,8 +15,8 @@ use hashpact_protocol::log::Standing;
 
 use super::result::{
     AuditResult, BodiesResult, CosignedResult, DisclosuresResult, FindingLine, GivenResult,
-    LabelsResult, SMALL_CELL, VoicesResult, LogResult, MonthResult, NoteResult, PolicyResult, ProfileResult, RosterResult,
-    SealedResult, SeverityName, WitnessResult,
+    LabelsResult, LogResult, MonthResult, NoteResult, PolicyResult, ProfileResult, RosterResult,
+    SMALL_CELL, SealedResult, SeverityName, VoicesResult, WitnessResult,
 };
 use super::verify::{FINDINGS_PER_LOG, GIFTS, NOTES_PER_LOG, POLICIES_PER_LOG, VerifyOptions};
 

@@ -118,11 +118,10 @@ impl ReportArgs {
             jobs: available_parallelism().unwrap_or(NonZero::<usize>::MIN),
             now: self.at.map_or_else(clock::now, |at| at.0),
         };
-        let mut result =
-            verify(dir, &options, progress).map_err(|source| ReportError::Folder {
-                dir: dir.to_owned(),
-                source,
-            })?;
+        let mut result = verify(dir, &options, progress).map_err(|source| ReportError::Folder {
+            dir: dir.to_owned(),
+            source,
+        })?;
         for file in &self.delivery {
             let read = delivery::read(file, &result.network);
             result.delivery.push(read.map_err(ReportError::Delivery)?);

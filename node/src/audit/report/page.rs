@@ -9,8 +9,8 @@ use super::format::Value;
 use super::html::Html;
 use super::judgement;
 use super::timeline::common_span;
-use super::{voices, voices_words};
 use super::words::{self, Language, Text};
+use super::{voices, voices_words};
 use crate::audit::result::{AuditResult, RosterResult};
 use crate::page::frame::Frame;
 

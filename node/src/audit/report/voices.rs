@@ -61,7 +61,11 @@ fn row(html: &mut Html, it: &VoicesResult) {
         cell(html, words::NEGATIVE, Some(it.feedback_negative));
         cell(html, words::AFFIRMATIVE, Some(it.feedback_affirmative));
         cell(html, words::FEEDBACK_ANSWERED, Some(it.feedback_answered));
-        cell(html, words::ANSWERS, Some(it.accepted.saturating_add(it.declined)));
+        cell(
+            html,
+            words::ANSWERS,
+            Some(it.accepted.saturating_add(it.declined)),
+        );
         cell(html, words::HOLDS, it.holds);
     });
 }
@@ -75,7 +79,10 @@ fn cell(html: &mut Html, name: Text, count: Option<u64>) {
         });
         match count {
             Some(count) => html.say(COUNT, &[Value::Count(count)]),
-            None => html.say(words::FEW, &[Value::Count(crate::audit::result::SMALL_CELL)]),
+            None => html.say(
+                words::FEW,
+                &[Value::Count(crate::audit::result::SMALL_CELL)],
+            ),
         }
     });
 }
@@ -86,9 +93,16 @@ fn delivery(html: &mut Html, it: &DeliveryResult) {
         html.text(" ");
         html.element("bdi", &[], &it.centre);
     });
-    html.said("p", &[("class", "note")], words::AS_OF, &[Value::Time(it.at)]);
+    html.said(
+        "p",
+        &[("class", "note")],
+        words::AS_OF,
+        &[Value::Time(it.at)],
+    );
     if it.lagging.is_empty() && it.members.is_empty() {
-        return html.inside("p", &[], |html| sign(html, SignOf::Good, words::ALL_DELIVERED, &[]));
+        return html.inside("p", &[], |html| {
+            sign(html, SignOf::Good, words::ALL_DELIVERED, &[])
+        });
     }
     html.inside("table", &[("class", "stack")], |html| {
         let numbers = [words::OWED, words::SINCE];
