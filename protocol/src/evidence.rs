@@ -33,7 +33,7 @@ mod tests;
 pub use draft::Draft;
 pub use error::EvidenceError;
 pub use known::{About, Known, Told, Votes, is_heard, known, object, objects_of, opted_in, surge};
-pub use list::{objects_of_log, orders};
+pub use list::{attestations_of, objects_of_log, orders};
 pub use object::{
     Answer, By, Code, Dispute, Feedback, Field, Kind, Member, Object, Reason, Verdict, Vote,
     Withdrawal,

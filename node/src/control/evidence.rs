@@ -79,6 +79,13 @@ pub enum Ask {
         /// Type of the fingerprint that matched.
         algorithm: Option<String>,
     },
+    /// What is said of an entry, for whoever computes facts of it: attestations in base64, disputes, whether it is held.
+    Of {
+        /// The entry id.
+        entry: String,
+        /// Its log; found by the id without it.
+        origin: Option<String>,
+    },
     /// What is said of this centre's entries and waits for its answer.
     Waiting,
     /// Answer a dispute or feedback.
@@ -170,6 +177,10 @@ pub(super) async fn answer(handle: &Handle, ask: Ask) -> Result<Value, Fault> {
             let hashes = issue::issue(handle, drafts).await?;
             Ok(json!({ "feedback": hashes.first() }))
         }
+        Ask::Of { entry, origin } => tokio::task::block_in_place(|| {
+            let found = subjects::one(handle, origin.as_deref(), &entry)?;
+            Ok(told::of(handle, &found))
+        }),
         Ask::Waiting => tokio::task::block_in_place(|| Ok(told::waiting(handle))),
         Ask::Answer {
             of,

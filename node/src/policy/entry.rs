@@ -1,8 +1,9 @@
 //! What is computed of one entry, for decisions that are taken for each: publish, match, reveal.
 //!
 //! Why: whether an entry has a quorum is the word of several centres, so it is computed from what they signed, and each
-//! signature is checked here. In scope: a record proof, files of attestations. Out of scope: the formulas
-//! (`hashpact_protocol::assess`), disputes and holds, which do not travel yet.
+//! signature is checked here. Disputes and holds are what this centre's own node knows of them. In scope: a record proof, files
+//! of attestations and those that the node keeps. Out of scope: the formulas (`hashpact_protocol::assess`), how all of these
+//! travel (`hashpact_protocol::evidence`).
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -11,8 +12,8 @@ use std::path::{Path, PathBuf};
 use hashpact_keys::roster::{CentreEntry, Roster};
 use hashpact_keys::{KeyId, NetworkId, Timestamp};
 use hashpact_protocol::assess::{
-    Attestation, AttestationError, Attested, Count, EntryFacts, Evidence, Quorum, Severity, Stated,
-    Subject, count, severity,
+    Attestation, AttestationError, Attested, Count, EntryFacts, Evidence, OpenDispute, Quorum,
+    Severity, Stated, Subject, count, severity,
 };
 use hashpact_protocol::delta::{RecordProof, RecordProofError};
 use hashpact_protocol::labels::{ClassId, Labels};
@@ -30,6 +31,17 @@ pub struct Entry {
     subject: Subject,
     record: Record,
     class: ClassId,
+}
+
+/// What the node keeps that others say of an entry.
+#[derive(Clone, Debug, Default)]
+pub struct Said {
+    /// Signed attestations.
+    pub attestations: Vec<Vec<u8>>,
+    /// Disputes that stand, and one for each centre whose error it shares.
+    pub disputes: Vec<OpenDispute>,
+    /// Whether it is held.
+    pub hold: bool,
 }
 
 /// What is computed of it.
@@ -134,9 +146,9 @@ impl Entry {
         self.class
     }
 
-    /// What is computed of it from attestations. `labels` are those of its class. No dispute and no hold is known here.
+    /// What is computed of it from attestations, and from disputes and a hold. `labels` are those of its class.
     #[must_use]
-    pub fn known(&self, labels: &Labels, attestations: &[Attested]) -> Known {
+    pub fn known(&self, labels: &Labels, attestations: &[Attested], said: &Said) -> Known {
         let stated = Stated {
             subject: &self.subject,
             labels,
@@ -144,8 +156,8 @@ impl Entry {
         };
         let evidence = Evidence {
             attestations,
-            disputes: &[],
-            hold: false,
+            disputes: &said.disputes,
+            hold: said.hold,
             quorum: Quorum::TWO_OF_TWO,
         };
         Known {
@@ -153,6 +165,17 @@ impl Entry {
             count: count(&stated, attestations),
             severity: severity(&self.record.fields.features),
         }
+    }
+
+    /// Opens the attestations that the node keeps; those of other revisions, or that the roster in force takes for void, are
+    /// passed over.
+    #[must_use]
+    pub fn kept(&self, said: &Said, roster: &Roster, now: Timestamp) -> Vec<Attested> {
+        let opened = said.attestations.iter();
+        let opened = opened.filter_map(|signed| Attestation::open(signed, roster, now).ok());
+        opened
+            .filter(|it| it.attestation().subject == self.subject)
+            .collect()
     }
 
     /// Opens files of attestations of this entry. Each must count: a wrong one among them is told, not passed over.

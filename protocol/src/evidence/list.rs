@@ -7,6 +7,7 @@ use hashpact_keys::{KeyId, Origin, Timestamp};
 use super::known::is_lifted;
 use super::{DAY_S, Kind, Object, Order, Told, rows};
 use crate::Hash;
+use crate::record::EntryId;
 use crate::view::View;
 
 /// Every object about entries of a log whose ids begin with a byte, whatever the revision. Ids are random, so the 256 parts
@@ -15,6 +16,15 @@ use crate::view::View;
 pub fn objects_of_log(view: &impl View, origin: &Origin, first: u8) -> Vec<Told> {
     let hashes = rows::said_of_log(origin, first, view).into_iter();
     hashes.filter_map(|hash| told(hash, view)).collect()
+}
+
+/// The signed attestations of an entry that are kept here, whatever the revision: to be opened by whoever counts them.
+#[must_use]
+pub fn attestations_of(view: &impl View, origin: &Origin, entry: EntryId) -> Vec<Vec<u8>> {
+    let rows = rows::said(origin, entry, view).into_iter();
+    let rows = rows.filter(|said| said.kind == Kind::Attestation);
+    rows.filter_map(|said| Some(rows::signed(&said.hash, view)?.0))
+        .collect()
 }
 
 /// The holds, opt-ins and surges that are in force here, soonest end first; holds that were lifted are not.

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hashpact_keys::Timestamp;
 use hashpact_keys::roster::{CentreEntry, Roster};
+use hashpact_protocol::assess::OpenDispute;
 use hashpact_protocol::delta::RecordProof;
 use hashpact_protocol::labels::Labels;
 use hashpact_protocol::lists::ClosedList;
@@ -14,9 +15,10 @@ use serde_json::{Value, json};
 use super::super::Failure;
 use crate::control::Request;
 use crate::control::client::Client;
+use crate::control::evidence::Ask;
 use crate::home::Home;
 use crate::page::text::counted;
-use crate::policy::entry::{Entry, Known};
+use crate::policy::entry::{Entry, Known, Said};
 
 /// Asks the running node, which alone can unseal the body, and believes the origin's signature only.
 pub(super) fn entry(
@@ -24,7 +26,7 @@ pub(super) fn entry(
     centre: &CentreEntry,
     roster: &Roster,
     id: &str,
-) -> Result<Entry, Failure> {
+) -> Result<(Entry, Said), Failure> {
     let request = Request::Prove {
         entry: id.to_owned(),
         origin: Some(centre.origin.to_string()),
@@ -44,19 +46,45 @@ pub(super) fn entry(
     let proof = told["record_proof"].as_str().ok_or_else(form)?;
     let proof = BASE64.decode(proof).map_err(|_| form())?;
     let proof = RecordProof::from_bytes(&proof).map_err(Failure::failed)?;
-    Entry::prove(&proof, centre, roster).map_err(Failure::failed)
+    let entry = Entry::prove(&proof, centre, roster).map_err(Failure::failed)?;
+    let request = Request::Evidence(Ask::Of {
+        entry: id.to_owned(),
+        origin: Some(centre.origin.to_string()),
+    });
+    let told = Client::connect(home)?.ask(&request, |_| {})?;
+    let said = said(&told).ok_or_else(form)?;
+    Ok((entry, said))
 }
 
-/// What is computed of an entry of a class with these labels, from files of attestations.
+/// What the node keeps that others say of it.
+fn said(told: &Value) -> Option<Said> {
+    let attestations = told["attestations"].as_array()?.iter();
+    let attestations = attestations.map(|one| BASE64.decode(one.as_str()?).ok());
+    let disputes = told["disputes"].as_array()?.iter().map(|one| {
+        Some(OpenDispute {
+            centre: one["centre"].as_str()?.parse().ok()?,
+            country: one["country"].as_str()?.parse().ok()?,
+        })
+    });
+    Some(Said {
+        attestations: attestations.collect::<Option<_>>()?,
+        disputes: disputes.collect::<Option<_>>()?,
+        hold: told["hold"].as_bool()?,
+    })
+}
+
+/// What is computed of an entry of a class with these labels, from what its node keeps and from files of attestations.
 pub(super) fn known(
-    entry: &Entry,
+    (entry, said): &(Entry, Said),
     labels: &Labels,
     files: &[PathBuf],
     roster: &Roster,
     now: Timestamp,
 ) -> Result<Known, Failure> {
-    let attested = entry.attestations(files, roster, now);
-    Ok(entry.known(labels, &attested.map_err(Failure::input)?))
+    let given = entry.attestations(files, roster, now);
+    let mut attested = entry.kept(said, roster, now);
+    attested.extend(given.map_err(Failure::input)?);
+    Ok(entry.known(labels, &attested, said))
 }
 
 /// One line for a person.

@@ -358,7 +358,7 @@ fn meant(
         }
         None => None,
     };
-    let class = entry.as_ref().map(Entry::class);
+    let class = entry.as_ref().map(|(entry, _)| Entry::class(entry));
     let class = class.or(args.class_id.map(ClassId));
     let class = class.ok_or_else(|| Failure::input("--class, --class-id or --entry is needed"))?;
     let labels = at_home.class(origin, class)?;

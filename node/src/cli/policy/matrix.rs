@@ -180,11 +180,12 @@ fn one(
     let unknown = || Failure::input(format!("{origin} is not on the roster of this home"));
     let centre = roster.centre(origin).ok_or_else(unknown)?;
     let entry = entry::entry(home, centre, roster, id)?;
-    let labels = at_home.class(origin, entry.class())?;
+    let class = entry.0.class();
+    let labels = at_home.class(origin, class)?;
     let known = entry::known(&entry, &labels, &args.attestations, roster, now)?;
     let class = Class {
         origin: origin.clone(),
-        id: Some(entry.class()),
+        id: Some(class),
         name: format!("entry {id}"),
         labels,
         entries: None,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use hashpact_protocol::assess::{EntryFacts, Evidence, Quorum, Stated, Subject, count};
 use hashpact_protocol::evidence::{self, About, Hold, Known, Object};
 use hashpact_protocol::lists::ClosedList as _;
@@ -58,6 +60,29 @@ pub(in super::super) fn of_entry(handle: &Handle, found: &FoundEntry) -> Map<Str
             Map::new()
         }
     }
+}
+
+/// What is said of a record, for whoever computes facts of it.
+pub(super) fn of(handle: &Handle, found: &FoundEntry) -> Value {
+    let record = &found.record;
+    let about = About {
+        origin: &found.origin,
+        entry: record.entry,
+        revision: record.revision,
+        series: record.fields.series_id,
+    };
+    let known = evidence::known(&*handle.store, &about, clock::now());
+    let signed = evidence::attestations_of(&*handle.store, &found.origin, record.entry);
+    let signed: Vec<String> = signed.iter().map(|it| BASE64.encode(it)).collect();
+    let disputes = known
+        .disputes
+        .iter()
+        .map(|it| json!({ "centre": it.centre.to_string(), "country": it.country.to_string() }));
+    json!({
+        "attestations": signed,
+        "disputes": disputes.collect::<Vec<_>>(),
+        "hold": known.hold,
+    })
 }
 
 /// Who agrees with the origin: assessors, centres, countries, and whether they are a quorum.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use hashpact_keys::{KeyUse, RosterVersion, SignedRoster, Timestamp};
-use hashpact_protocol::assess::{Attestation, Count, EntryFacts, Severity, Subject};
+use hashpact_protocol::assess::{Attestation, Count, EntryFacts, OpenDispute, Severity, Subject};
 use hashpact_protocol::delta::{Draft, Expected, Header, RecordProof, Sealed, Seq};
 use hashpact_protocol::labels::{ClassId, Depiction, Labels, State};
 use hashpact_protocol::lists::Set;
@@ -14,7 +14,7 @@ use hashpact_protocol::testing::keys::{CentreSetup, START, assessing_network, ne
 use hashpact_protocol::testing::rng::Seeded;
 use hashpact_protocol::testing::{classified, labels, record};
 
-use super::{Entry, EntryError, Known};
+use super::{Entry, EntryError, Known, Said, read};
 use crate::armor::Kind;
 
 /// A network, and a record that its first centre signed for among others.
@@ -23,6 +23,7 @@ struct Sample {
     centres: Vec<CentreSetup>,
     proof: RecordProof,
     labels: Labels,
+    said: Said,
     folder: tempfile::TempDir,
 }
 
@@ -62,6 +63,7 @@ impl Sample {
             centres,
             proof,
             labels,
+            said: Said::default(),
             folder: tempfile::tempdir().unwrap(),
         }
     }
@@ -104,7 +106,7 @@ impl Sample {
     fn known(&self, files: &[PathBuf]) -> Result<Known, EntryError> {
         let entry = self.entry();
         let attested = entry.attestations(files, self.roster.roster(), NOW)?;
-        Ok(entry.known(&self.labels, &attested))
+        Ok(entry.known(&self.labels, &attested, &self.said))
     }
 }
 
@@ -200,4 +202,31 @@ fn a_record_of_a_revoked_key_or_another_origin_has_no_facts() {
     assert!(matches!(refused, Err(EntryError::Revoked { key: got }) if got == key));
     let other = Subject::from(&sample.proof.verify(origin).unwrap());
     assert_eq!(other, sample.entry().subject);
+}
+
+#[test]
+fn a_hold_and_disputes_that_the_node_knows_decide_with_the_attestations_that_it_keeps() {
+    let mut sample = Sample::of_the_baseline();
+    let files = [sample.file(1, |_| ()), sample.file(2, |_| ())];
+    let kept = files.each_ref().map(|file| read(file).unwrap());
+    let open = |centre: usize| OpenDispute {
+        centre: sample.centres[centre].id.clone(),
+        country: sample.centres[centre].jurisdiction.clone(),
+    };
+    let disputes = vec![open(1), open(2)];
+    sample.said = Said {
+        attestations: kept.to_vec(),
+        disputes,
+        hold: true,
+    };
+    let entry = sample.entry();
+    let roster = sample.roster.roster();
+    let attested = entry.kept(&sample.said, roster, NOW);
+    assert_eq!(attested.len(), 2);
+    let known = entry.known(&sample.labels, &attested, &sample.said);
+    assert!(known.facts.hold && known.facts.quorum);
+    assert_eq!(known.facts.state, State::Disputed);
+    // What does not open is passed over, and counts for nobody.
+    sample.said.attestations[0][20] ^= 1;
+    assert_eq!(sample.entry().kept(&sample.said, roster, NOW).len(), 1);
 }
