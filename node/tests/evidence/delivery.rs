@@ -15,7 +15,7 @@ fn a_retraction_that_a_stopped_centre_has_not_applied_is_listed_and_leaves_the_l
     eu.ingest(&list, &[])?.ends(0)?;
     us.catches_up_with(&eu)?;
     ensure!(eu.status()?.open.lagging.is_empty());
-    us.stop()?;
+    us.kill()?;
     let entry = eu.entry(&list.sha256(0))?;
     eu.run(&["retract", &entry, "--reason", "gone"])?
         .refuses(2, &["no such reason"])?;
