@@ -158,7 +158,6 @@ fn lookups(
 ) -> Result<()> {
     let eu = cluster.node_mut("eu")?;
     eu.stop()?;
-    eu.raise_lookup_quota()?;
     let cold = Instant::now();
     eu.start_alone()?;
     let mut client = Client::connect(&eu.home)?;

@@ -42,6 +42,9 @@ struct Cli {
     /// Only a provider that matches its list at one of these centres.
     #[arg(long, conflicts_with_all = ["list", "entries", "policy"])]
     matching: bool,
+    /// Only a provider that keeps a copy of what one of these centres lets it have.
+    #[arg(long, conflicts_with_all = ["list", "entries", "policy", "matching"])]
+    subset: bool,
     /// Keep the homes and the auditor's copy of the logs, and say where they are and how to talk to them.
     #[arg(long)]
     keep: bool,
@@ -85,6 +88,7 @@ fn dispatch(cli: Cli) -> Result<bool> {
         keep: cli.keep,
         policy: cli.policy,
         matching: cli.matching,
+        subset: cli.subset,
     };
     let outcome = scenario::run(&plan)?;
     if cli.json {

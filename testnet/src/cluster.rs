@@ -56,6 +56,8 @@ enum Policy {
 impl Policy {
     fn init(self, folder: &Path, id: &str, jurisdiction: &str) -> Result<Node> {
         let node = Node::init(folder, id, jurisdiction)?;
+        // A run looks every entry up again and again, as no person does.
+        node.raise_lookup_quota()?;
         if self == Self::TwoKeys {
             profile::make_keys(&node)?;
         }
@@ -231,6 +233,12 @@ impl Cluster {
     /// Fails if there is none.
     pub fn newest_roster(&self) -> Result<PathBuf> {
         self.rosters.last().cloned().context("no roster")
+    }
+
+    /// The files of all rosters, the first one first.
+    #[must_use]
+    pub fn rosters(&self) -> &[PathBuf] {
+        &self.rosters
     }
 
     /// Makes the next roster; the network's hash.

@@ -2,7 +2,9 @@
 //!
 //! Why: a check that asked the engine what the engine should have done would always hold. So this is plain Rust over words; it
 //! uses neither the policy engine nor the profiles, and the facts of each law stand in `testnet/laws/`, written from the
-//! domain's table. In scope: who may give and take a case, by which path. Out of scope: providers, matching.
+//! domain's table. In scope: who may give and take a case, by which path; what providers get (`release`). Out of scope: matching.
+
+mod release;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -23,6 +25,9 @@ pub struct Law {
     asks_for: String,
     /// Purposes for which what could be consenting between peers goes nowhere.
     young_refused_for: BTreeSet<String>,
+    /// Purposes for which providers of the country may be given something.
+    #[serde(default)]
+    publishes_for: BTreeSet<String>,
     gives: Gives,
     takes: Takes,
 }

@@ -12,6 +12,7 @@
 //! | `newcomer` | whether a fifth jurisdiction needs more than files |
 //! | `recall` | what happens when a profile narrows, and when it widens again |
 //! | `provider` | what a provider finds that checks its list, and what of it gets out |
+//! | `subset` | what a provider gets that keeps a copy, and what it finds in a folder with it |
 //! | `replay` | what an auditor finds in the logs and their openings |
 
 mod matrix;
@@ -21,6 +22,7 @@ mod provider;
 mod recall;
 mod replay;
 mod stock;
+mod subset;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -71,6 +73,7 @@ impl<'a> Governed<'a> {
         let auditors = AUDITORS.map(|name| Auditor::init(folder, name));
         let auditors = auditors.into_iter().collect::<Result<_>>()?;
         let cluster = Cluster::governed(folder, centres, auditors)?;
+        cluster.node(subset::CENTRE)?.serve_members()?;
         Ok(Self {
             seed,
             cluster,
@@ -100,6 +103,7 @@ impl<'a> Governed<'a> {
         self.newcomer();
         self.recall();
         self.provider();
+        self.subset();
         self.replay();
         self.watch.say("Stopping");
         self.cluster.stop()
@@ -113,6 +117,18 @@ impl<'a> Governed<'a> {
         self.cluster.start()?;
         self.log_profiles()?;
         self.provider();
+        self.watch.say("Stopping");
+        self.cluster.stop()
+    }
+
+    /// A provider's copy alone.
+    ///
+    /// # Errors
+    /// As [`Governed::steps`].
+    pub(crate) fn subset_steps(&mut self) -> Result<()> {
+        self.cluster.start()?;
+        self.log_profiles()?;
+        self.subset();
         self.watch.say("Stopping");
         self.cluster.stop()
     }

@@ -28,6 +28,10 @@
 //! | `over_quota_refused` | a check beyond the day's quota is refused with a reason, told of and logged, and another member's goes on |
 //! | `no_fingerprint_in_transcript` | neither direction of these conversations, nor a record of either side, holds a fingerprint |
 //! | `keys_and_fingerprints_nowhere` | no log, status, data folder or cache of that network holds a fingerprint or a key, nor the memory of the centre that was asked a fingerprint |
+//! | `subset_synced` | a provider's verified copy is exactly what the independent filter lets it have |
+//! | `member_delta_applied` | new entries reach it as a change, another centre's only once two people ordered so |
+//! | `retraction_acknowledged` | what its origin takes back is gone from every centre and the copy within a minute; who has not said so is listed |
+//! | `folder_checked` | of a folder of files exactly those are found that the copy lists |
 //! | `disclosures_replayed` | an auditor who has the openings replays every disclosure of that network and finds none that policy did not allow |
 
 use std::collections::BTreeMap;

@@ -64,6 +64,8 @@ pub struct Plan {
     pub policy: bool,
     /// Whether only private matching in that network runs.
     pub matching: bool,
+    /// Whether only a provider's copy in that network runs.
+    pub subset: bool,
 }
 
 struct Run<'a> {
@@ -83,7 +85,7 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
     let (mut watch, mut outcome) = (Watch::default(), Outcome::default());
     let mut kept = Vec::new();
     let mut done = Ok(());
-    if !plan.policy && !plan.matching {
+    if !plan.policy && !plan.matching && !plan.subset {
         let cluster;
         (cluster, watch, outcome, done) = open_network(plan, folder.path(), watch)?;
         kept.push(cluster);
@@ -143,9 +145,10 @@ fn four_laws(
         folder.display()
     ));
     let mut governed = Governed::create(&folder, &CENTRES, plan.seed, watch, outcome)?;
-    let done = match plan.matching {
-        true => governed.matching_steps(),
-        false => governed.steps(),
+    let done = match (plan.matching, plan.subset) {
+        (true, _) => governed.matching_steps(),
+        (_, true) => governed.subset_steps(),
+        (false, false) => governed.steps(),
     };
     Ok((governed.into_cluster(), done))
 }

@@ -89,7 +89,7 @@ impl Node {
         Ok(std::fs::write(path, text)?)
     }
 
-    /// Lets one person look up as much as a benchmark does, from the next start on.
+    /// Lets one person look up as much as a run does, from the next start on.
     ///
     /// # Errors
     /// Fails if the file cannot be written.
@@ -97,6 +97,18 @@ impl Node {
         let path = self.home.config();
         let mut text = std::fs::read_to_string(&path)?;
         text.push_str("\n[lookup]\nper_person_day = 1000000000\n");
+        Ok(std::fs::write(path, text)?)
+    }
+
+    /// Writes into the configuration that this node serves members on any port, and what it publishes at once: a run does
+    /// not last an hour.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be written.
+    pub fn serve_members(&self) -> Result<()> {
+        let path = self.home.config();
+        let mut text = std::fs::read_to_string(&path)?;
+        text.push_str("\n[gateway]\nlisten = \"127.0.0.1:0\"\n\n[subset]\nquarantine_s = 0\n");
         Ok(std::fs::write(path, text)?)
     }
 
