@@ -20,7 +20,7 @@ pub(super) fn hold(decision: &mut Decision, principal: &Principal, ask: &Ask) {
     }
 }
 
-/// Whether the floor lets this pass. A quorum holds only with a person's attestation.
+/// Whether the floor lets this pass. `quorum` at a release is what [`ReleaseRule`](crate::assess::ReleaseRule) asks for.
 fn passes(action: Action, principal: &Principal, entry: Option<EntryFacts>) -> bool {
     match principal {
         Principal::Member { .. } => {}
