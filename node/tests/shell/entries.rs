@@ -9,16 +9,18 @@ use crate::common::{List, Over, text, two, until};
 use crate::{running, summary, two_bad_rows};
 
 /// What `status --json` has, in the order of the alphabet.
-const STATUS_KEYS: [&str; 17] = [
+const STATUS_KEYS: [&str; 19] = [
     "behind",
     "centre",
     "demo",
     "events",
+    "gateway",
     "http",
     "ingesting",
     "matching",
     "mirrored",
     "network",
+    "open",
     "own",
     "peers",
     "recalls",
