@@ -38,6 +38,20 @@ pub(crate) struct Case {
     pub(crate) day: u32,
 }
 
+/// What an object ends. Anybody may name the hash of any case, so whose word it is decides which it can end.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Settles {
+    of: Hash,
+    /// Whose case it may be: of who takes it back, or anybody's if this centre answers.
+    by: Option<CentreId>,
+}
+
+impl Settles {
+    fn ends(&self, case: &Case) -> bool {
+        self.of == case.hash && self.by.as_ref().is_none_or(|by| *by == case.by)
+    }
+}
+
 /// The cases of one centre; clones share them.
 #[derive(Clone)]
 pub(crate) struct Docket {
@@ -49,7 +63,7 @@ pub(crate) struct Docket {
 struct Cases {
     waiting: BTreeMap<Hash, Case>,
     /// What was settled while the store is still being read: a row that was read before must not come after it.
-    settled: Option<BTreeSet<Hash>>,
+    settled: Option<BTreeSet<Settles>>,
 }
 
 impl Docket {
@@ -74,18 +88,7 @@ impl Docket {
     fn read(&self, store: &Store) {
         for first in 0..=u8::MAX {
             let told = evidence::objects_of_log(store, &self.own, first);
-            let settled: BTreeSet<Hash> = told.iter().filter_map(settles).collect();
-            let cases = told.iter().filter_map(case);
-            let mut known = self.cases();
-            for case in cases.filter(|case| !settled.contains(&case.hash)) {
-                let is_open = known
-                    .settled
-                    .as_ref()
-                    .is_none_or(|it| !it.contains(&case.hash));
-                if is_open {
-                    known.waiting.insert(case.hash, case);
-                }
-            }
+            self.cases().read(&told, self.own.centre());
         }
         self.cases().settled = None;
     }
@@ -103,16 +106,7 @@ impl Docket {
             object,
             ours: false,
         };
-        let mut known = self.cases();
-        if let Some(of) = settles(&told) {
-            known.waiting.remove(&of);
-            if let Some(settled) = &mut known.settled {
-                settled.insert(of);
-            }
-        }
-        if let Some(case) = case(&told) {
-            known.waiting.insert(hash, case);
-        }
+        self.cases().take(&told, self.own.centre());
     }
 
     /// What waits, oldest first. What became of an entry meanwhile is looked up: blocks.
@@ -140,11 +134,58 @@ impl Docket {
     }
 }
 
-/// What an object settles.
-fn settles(told: &Told) -> Option<Hash> {
+impl Cases {
+    /// What the store has of one part of the log.
+    fn read(&mut self, told: &[Told], own: &CentreId) {
+        let settled: BTreeSet<Settles> = told.iter().filter_map(|it| settles(it, own)).collect();
+        for case in told.iter().filter_map(case) {
+            let meanwhile = self.settled.as_ref();
+            let is_over =
+                ends(&settled, &case) || meanwhile.is_some_and(|settled| ends(settled, &case));
+            if !is_over {
+                self.waiting.insert(case.hash, case);
+            }
+        }
+    }
+
+    /// What came.
+    fn take(&mut self, told: &Told, own: &CentreId) {
+        if let Some(settles) = settles(told, own) {
+            if self
+                .waiting
+                .get(&settles.of)
+                .is_some_and(|case| settles.ends(case))
+            {
+                self.waiting.remove(&settles.of);
+            }
+            if let Some(settled) = &mut self.settled {
+                settled.insert(settles);
+            }
+        }
+        if let Some(case) = case(told) {
+            self.waiting.insert(told.hash, case);
+        }
+    }
+}
+
+fn ends(settled: &BTreeSet<Settles>, case: &Case) -> bool {
+    [None, Some(case.by.clone())].into_iter().any(|by| {
+        let of = case.hash;
+        settled.contains(&Settles { of, by })
+    })
+}
+
+/// What an object settles: a withdrawal what its maker said, an answer of this centre anything.
+fn settles(told: &Told, own: &CentreId) -> Option<Settles> {
     match &told.object {
-        Object::Withdrawal(it) => Some(it.of),
-        Object::Answer(it) => Some(it.of),
+        Object::Withdrawal(it) => Some(Settles {
+            of: it.of,
+            by: Some(it.by.centre.clone()),
+        }),
+        Object::Answer(it) => (it.by.centre == *own).then_some(Settles {
+            of: it.of,
+            by: None,
+        }),
         Object::Attestation(_)
         | Object::Dispute(_)
         | Object::Feedback(_)
@@ -181,4 +222,111 @@ fn case(told: &Told) -> Option<Case> {
         code,
         day: by.day,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use hashpact_keys::NetworkId;
+    use hashpact_protocol::assess::Subject;
+    use hashpact_protocol::evidence::{Answer, By, Dispute, Verdict, Withdrawal};
+
+    use super::*;
+
+    fn by(centre: &str) -> By {
+        By {
+            network: "07".repeat(32).parse::<NetworkId>().unwrap(),
+            centre: centre.parse().unwrap(),
+            country: "CA".parse().unwrap(),
+            day: 20_000,
+        }
+    }
+
+    fn told(n: u8, object: Object) -> Told {
+        Told {
+            hash: [n; 32],
+            object,
+            ours: false,
+        }
+    }
+
+    fn about() -> (Origin, EntryId, Revision) {
+        let own = "net.example/own/1".parse().unwrap();
+        (own, EntryId([1; 16]), Revision(1))
+    }
+
+    fn dispute(n: u8, centre: &str) -> Told {
+        let (origin, entry, revision) = about();
+        let subject = Subject {
+            origin,
+            entry,
+            revision,
+            leaf: [9; 32],
+        };
+        let object = Object::Dispute(Dispute {
+            by: by(centre),
+            subject,
+            field: Field::Entry,
+            code: Code::Adult,
+        });
+        told(n, object)
+    }
+
+    fn withdrawal(n: u8, centre: &str, of: u8) -> Told {
+        let object = Object::Withdrawal(Withdrawal {
+            by: by(centre),
+            entry: about(),
+            of: [of; 32],
+        });
+        told(n, object)
+    }
+
+    fn answer(n: u8, centre: &str, of: u8) -> Told {
+        let object = Object::Answer(Answer {
+            by: by(centre),
+            entry: about(),
+            of: [of; 32],
+            verdict: Verdict::Accepted,
+            code: None,
+        });
+        told(n, object)
+    }
+
+    /// What waits once all of it came, and once it was read from the store, also if some came before it was read.
+    fn waiting(all: &[Told]) -> Vec<u8> {
+        let own = by("own").centre;
+        let hashes = |cases: &Cases| cases.waiting.keys().map(|it| it[0]).collect::<Vec<_>>();
+        let (mut came, mut read, mut raced) =
+            (Cases::default(), Cases::default(), Cases::default());
+        raced.settled = Some(BTreeSet::new());
+        for it in all {
+            came.take(it, &own);
+        }
+        read.read(all, &own);
+        for it in all.iter().filter(|it| case(it).is_none()) {
+            raced.take(it, &own);
+        }
+        raced.read(&all[..1], &own);
+        assert_eq!(hashes(&came), hashes(&read));
+        assert_eq!(hashes(&came), hashes(&raced));
+        hashes(&came)
+    }
+
+    #[test]
+    fn a_rogue_centre_that_withdraws_or_answers_the_dispute_of_another_settles_nothing() {
+        assert_eq!(
+            waiting(&[dispute(1, "honest"), withdrawal(2, "rogue", 1)]),
+            [1]
+        );
+        assert_eq!(waiting(&[dispute(1, "honest"), answer(2, "rogue", 1)]), [1]);
+        assert_eq!(
+            waiting(&[dispute(1, "honest"), withdrawal(2, "own", 1)]),
+            [1]
+        );
+    }
+
+    #[test]
+    fn who_raised_it_withdraws_it_and_this_centre_answers_it() {
+        assert!(waiting(&[dispute(1, "honest"), withdrawal(2, "honest", 1)]).is_empty());
+        assert!(waiting(&[dispute(1, "honest"), answer(2, "own", 1)]).is_empty());
+    }
 }

@@ -22,7 +22,7 @@ use super::report::{Action, Code, ReportLine, Summary};
 use super::resolved::Resolved;
 use super::row::Asked;
 use super::spool::{Head, Spool};
-use super::stage::{PROGRESS_ROWS, Phase, Progress, Report, Staged, Staging, Wishes};
+use super::stage::{PROGRESS_ROWS, PassedOver, Phase, Progress, Report, Staged, Staging, Wishes};
 use crate::store::index::{Index, Probe, RowKind, SortedProbes, SpillRuns, Value};
 
 impl Staged {
@@ -81,6 +81,7 @@ impl Staged {
             summary,
             file_name: self.file_name,
             wishes: self.wishes,
+            passed_over: self.passed_over,
             strict: self.strict,
             accept_bad: self.accept_bad,
             buffer_bytes: self.buffer_bytes,
@@ -116,6 +117,7 @@ pub struct Judged {
     pub(super) summary: Summary,
     pub(super) file_name: String,
     pub(super) wishes: Wishes,
+    pub(super) passed_over: Option<PassedOver>,
     pub(super) strict: bool,
     pub(super) accept_bad: Option<u64>,
     pub(super) buffer_bytes: usize,
@@ -146,7 +148,7 @@ pub(super) enum Ruling {
     Remove = 4,
     /// Its entry is known by the source's name for it.
     Named = 5,
-    /// The same, and a hash of it was retracted and is in force nowhere.
+    /// The same, and a hash of it was retracted, in force elsewhere or not.
     NamedEnded = 6,
 }
 
@@ -334,7 +336,7 @@ impl Judge<'_> {
         }
         let named = self.identity == Identity::Reference && head.identity != [0; 16];
         if named {
-            return match evidence.is_ended_only() {
+            return match evidence.has_ended() {
                 true => Ruling::NamedEnded,
                 false => Ruling::Named,
             };

@@ -20,6 +20,7 @@ use super::report::{Action, Code, ReportLine, Summary};
 use super::row::Asked;
 use super::settle::{Held, decoded};
 use super::spool::Head;
+use super::stage::PassedOver;
 use crate::store::LookupError;
 use crate::store::index::keys::fingerprint_key;
 use crate::store::index::{Probe, SpillRuns};
@@ -33,15 +34,23 @@ pub(super) struct Presence<'a> {
     staging: &'a Path,
     buffer_bytes: usize,
     file: SpillRuns,
+    unreadable: u64,
 }
 
 impl<'a> Presence<'a> {
-    pub(super) fn new(held: Held<'a>, staging: &'a Path, buffer_bytes: usize) -> Self {
+    /// Of a file of which `passed` was refused or left out before.
+    pub(super) fn new(
+        held: Held<'a>,
+        staging: &'a Path,
+        buffer_bytes: usize,
+        passed: PassedOver,
+    ) -> Self {
         Self {
             held,
             staging,
             buffer_bytes,
-            file: SpillRuns::new(staging, buffer_bytes),
+            file: passed.keys,
+            unreadable: passed.unreadable,
         }
     }
 
@@ -49,6 +58,12 @@ impl<'a> Presence<'a> {
     pub(super) fn row(&mut self, head: &Head, fields: &[u8]) -> Result<(), IngestError> {
         if head.asked == Asked::Remove {
             return Ok(());
+        }
+        if self.held.is_named(&head.identity) {
+            let (key, tag) = (head.identity, 0);
+            self.file
+                .push(Probe { key, tag })
+                .map_err(IngestError::Disk)?;
         }
         for print in decoded(fields)?.matchable() {
             if let Some(key) = fingerprint_key(self.held.store.index_key(), print) {
@@ -73,7 +88,8 @@ impl<'a> Presence<'a> {
         let seen = seen(hashes, self.file, count).map_err(IngestError::Disk)?;
         let missing = missing(&path, &seen, touched).map_err(IngestError::Disk)?;
         summary.missing = missing.len() as u64;
-        let goes = confirmed.is_some_and(|n| n >= summary.missing);
+        // What could not be read may be any of them: nothing goes before it is mended.
+        let goes = self.unreadable == 0 && confirmed.is_some_and(|n| n >= summary.missing);
         let action = if goes {
             Action::Withdrawn
         } else {
@@ -113,6 +129,10 @@ impl<'a> Presence<'a> {
         held.store.each_own_entry(|_, record| {
             if !held.is_own_label(&record.fields) {
                 return Ok(());
+            }
+            if held.is_named(&record.entry.0) {
+                let (key, tag) = (record.entry.0, count);
+                hashes.push(Probe { key, tag }).map_err(EachError::Disk)?;
             }
             for print in record.fields.matchable() {
                 if let Some(key) = fingerprint_key(held.store.index_key(), print) {

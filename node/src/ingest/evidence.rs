@@ -207,9 +207,9 @@ impl Evidence {
         (self.earlier_same | self.earlier_other) & first != 0
     }
 
-    /// Whether a hash of it was retracted, and none is in force.
-    pub(super) fn is_ended_only(&self) -> bool {
-        self.ended.is_some() && self.live.is_none()
+    /// Whether a hash of it was retracted, in force elsewhere or not.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.is_some()
     }
 
     /// What becomes of a row by what the index has, whatever other rows of the file say.

@@ -265,8 +265,11 @@ impl<'a> RowReader<'a> {
     /// Reads one row into `out`, which is overwritten.
     pub(super) fn read(&mut self, row: &Row<'_>, out: &mut Accepted) -> Result<(), Refusal> {
         let (profile, cells) = (self.profile, row.cells);
-        self.hashes(cells, out)?;
-        self.identify(row, out)?;
+        // Both, whatever is wrong: of a refused row it must be known which entry of an edition it is.
+        let hashes = self.hashes(cells, out);
+        let named = self.identify(row, out);
+        hashes?;
+        named?;
         if row.asked == Asked::Remove {
             return Ok(self.removal(out)?);
         }
@@ -298,39 +301,53 @@ impl<'a> RowReader<'a> {
         Ok(())
     }
 
+    /// Reads every hash, also behind a bad one: the keys are wanted of a refused row too.
     fn hashes(&mut self, cells: Cells<'_>, out: &mut Accepted) -> Result<(), RowFault> {
         self.prints.clear();
         out.keys.clear();
-        for (hash, (algorithm, column)) in (0_u8..).zip(&self.profile.hashes) {
-            let text = cells.text(*column)?.trim();
-            if text.is_empty() {
-                continue;
-            }
-            let value = Fingerprint::from_text(algorithm.clone(), text).map_err(|error| {
-                let (code, detail) = (Code::from(&error), error.to_string());
-                RowFault {
-                    column: Some(*column),
-                    code,
-                    detail,
-                }
-            })?;
-            if let Some(key) = fingerprint_key(self.key, &value) {
-                if let Some(list) = self.guards.and_then(|guards| guards.list_of(&key)) {
-                    return Err(RowFault {
-                        column: Some(*column),
-                        code: Code::Guarded,
-                        detail: format!("guarded value: {list}"),
-                    });
-                }
-                out.keys.push((hash, key));
-            }
-            let mut print = Print::plain(value);
-            if *algorithm == Algorithm::Pdq {
-                let quality = number(cells, self.profile.pdq_quality, 100)?;
-                print.quality = quality.and_then(|quality| u8::try_from(quality).ok());
-            }
-            self.prints.push(print);
+        out.identity = None;
+        let mut read = Ok(());
+        for hash in (0_u8..).zip(&self.profile.hashes) {
+            let next = self.hash(cells, hash, out);
+            read = read.and(next);
         }
+        read
+    }
+
+    fn hash(
+        &mut self,
+        cells: Cells<'_>,
+        (hash, (algorithm, column)): (u8, &(Algorithm, usize)),
+        out: &mut Accepted,
+    ) -> Result<(), RowFault> {
+        let text = cells.text(*column)?.trim();
+        if text.is_empty() {
+            return Ok(());
+        }
+        let value = Fingerprint::from_text(algorithm.clone(), text).map_err(|error| {
+            let (code, detail) = (Code::from(&error), error.to_string());
+            RowFault {
+                column: Some(*column),
+                code,
+                detail,
+            }
+        })?;
+        if let Some(key) = fingerprint_key(self.key, &value) {
+            out.keys.push((hash, key));
+            if let Some(list) = self.guards.and_then(|guards| guards.list_of(&key)) {
+                return Err(RowFault {
+                    column: Some(*column),
+                    code: Code::Guarded,
+                    detail: format!("guarded value: {list}"),
+                });
+            }
+        }
+        let mut print = Print::plain(value);
+        if *algorithm == Algorithm::Pdq {
+            let quality = number(cells, self.profile.pdq_quality, 100)?;
+            print.quality = quality.and_then(|quality| u8::try_from(quality).ok());
+        }
+        self.prints.push(print);
         Ok(())
     }
 

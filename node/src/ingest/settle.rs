@@ -56,9 +56,10 @@ impl Judged {
             touched: BTreeSet::new(),
             withdraw: Vec::new(),
         };
-        let wanted = held.filter(|_| self.wishes.whole);
-        let mut presence =
-            wanted.map(|held| Presence::new(held, self.staging.path(), self.buffer_bytes));
+        let wanted = held.zip(self.passed_over.take());
+        let mut presence = wanted.map(|(held, passed)| {
+            Presence::new(held, self.staging.path(), self.buffer_bytes, passed)
+        });
         let acts = self.staging.path().join("acts");
         let mut out = BufWriter::new(File::create_new(&acts).map_err(IngestError::Disk)?);
         let mut rulings = BufReader::new(File::open(&self.verdicts).map_err(IngestError::Disk)?);
@@ -265,9 +266,11 @@ impl Settling<'_> {
             }
             Some(newest) if self.reissue => Ok(self.again(head, &newest)),
             Some(_) => Ok(self.retracted(head)),
-            None if ended && !self.reissue => Ok(self.retracted(head)),
+            None if ended && !self.reissue && held.is_back(entry, fields)? => {
+                Ok(self.retracted(head))
+            }
+            // New, so it is neither missing nor named by another row: of one name the last row alone is left.
             None => {
-                self.touched.insert(entry);
                 self.summary.accepted += 1;
                 let (revision, ends) = (Revision(1), None);
                 Ok(Act::Target(Target {
@@ -324,6 +327,11 @@ impl Held<'_> {
         Ok(found)
     }
 
+    /// Whether entries of the source are known by its names for them, and this is one of those.
+    pub(super) fn is_named(self, identity: &[u8; 16]) -> bool {
+        self.profile.identity() == Identity::Reference && *identity != [0; 16]
+    }
+
     /// Whether an entry came from the source.
     pub(super) fn is_of_source(self, entry: &FoundEntry) -> bool {
         self.is_own_label(&entry.record.fields)
@@ -333,6 +341,13 @@ impl Held<'_> {
         let (scheme, issuer) = self.profile.issue();
         let mut labels = fields.local_labels.iter();
         labels.any(|label| label.scheme == scheme && label.issuer == issuer)
+    }
+
+    /// Whether a new name would bring back a hash that was retracted: it is in force nowhere, or ended in another entry for
+    /// good, whatever else is in force by another hash of the row.
+    fn is_back(self, entry: EntryId, fields: &Fields) -> Result<bool, IngestError> {
+        let found = self.matches(fields)?;
+        Ok(!found.iter().any(FoundEntry::is_match) || self.brings_back(entry, &found)?)
     }
 
     /// Whether a row for `entry` has a hash of another entry that was retracted and not replaced.

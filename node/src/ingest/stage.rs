@@ -158,6 +158,8 @@ pub struct Staged {
     /// What tells rows apart, each with its row.
     pub(super) identities: SpillRuns,
     pub(super) identity: Identity,
+    /// What of an edition is there although it was refused or left out.
+    pub(super) passed_over: Option<PassedOver>,
     pub(super) cursor: Option<i64>,
     pub(super) labels: Vec<Labels>,
     /// The headers of the columns with hashes.
@@ -261,6 +263,7 @@ pub fn stage(
         spool,
         probes,
         identities,
+        passed_over,
         staging,
     } = staged.map_err(|stop| pass.stopped(stop))?;
     Ok(Staged {
@@ -268,6 +271,7 @@ pub fn stage(
         probes,
         identities,
         identity: profile.identity(),
+        passed_over,
         cursor: pass.cursor,
         labels: pass.rows.into_labels(),
         hashes: profile
@@ -327,6 +331,7 @@ impl Pass<'_> {
             probes,
             identities,
         };
+        let mut passed_over = self.passed_over(&staging);
         let hashes: Vec<usize> = self
             .profile
             .hashes
@@ -346,8 +351,16 @@ impl Pass<'_> {
                     };
                     self.rows.read(&row, &mut accepted)
                 }
-                Err(fault) => Err(fault.into()),
+                Err(fault) => {
+                    (accepted.identity, _) = (None, accepted.keys.clear());
+                    Err(fault.into())
+                }
             };
+            if let (Err(refusal), Some(passed)) = (&read, &mut passed_over)
+                && rows.asked() == Asked::Add
+            {
+                passed.push(refusal, &accepted).map_err(Stop::Disk)?;
+            }
             match read {
                 Ok(()) => {
                     let (row, asked) = (rows.row(), rows.asked());
@@ -379,7 +392,17 @@ impl Pass<'_> {
             spool,
             probes,
             identities,
+            passed_over,
             staging,
+        })
+    }
+
+    fn passed_over(&self, staging: &Staging) -> Option<PassedOver> {
+        let keys = || SpillRuns::new(staging.path(), self.context.buffer_bytes);
+        self.context.wishes.whole.then(|| PassedOver {
+            keys: keys(),
+            named: self.profile.identity() == Identity::Reference,
+            unreadable: 0,
         })
     }
 
@@ -471,7 +494,35 @@ struct Sunk {
     spool: Spool,
     probes: SpillRuns,
     identities: SpillRuns,
+    passed_over: Option<PassedOver>,
     staging: Staging,
+}
+
+/// What the rows of an edition say that were refused or left out in the first pass: their entries are not missing.
+pub(super) struct PassedOver {
+    /// Of their hashes, and of their names.
+    pub(super) keys: SpillRuns,
+    named: bool,
+    /// Rows of which neither could be read: any entry that seems missing may be one of them.
+    pub(super) unreadable: u64,
+}
+
+impl PassedOver {
+    fn push(&mut self, refusal: &Refusal, row: &Accepted) -> io::Result<()> {
+        let name = row.identity.filter(|_| self.named);
+        let keys = row.keys.iter().map(|(_, key)| *key);
+        for key in keys.chain(name) {
+            self.keys.push(Probe { key, tag: 0 })?;
+        }
+        // A row that states no hash which can be matched was never an entry.
+        let is_none = |fault: &RowFault| matches!(fault.code, Code::NoHash | Code::UnknownType);
+        let unread = row.keys.is_empty() && name.is_none();
+        self.unreadable += u64::from(match refusal {
+            Refusal::Row(fault) | Refusal::LeftOut(fault) => unread && !is_none(fault),
+            Refusal::File(_) => false,
+        });
+        Ok(())
+    }
 }
 
 impl Sinks {

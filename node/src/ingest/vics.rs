@@ -284,7 +284,7 @@ impl<R: Read> VicsRows<R> {
         let day = match millis {
             Some(millis) => {
                 // A zone behind the number says how it was shown, not when it was.
-                let end = millis[1.min(millis.len())..].find(['+', '-']);
+                let end = millis.get(1..).and_then(|rest| rest.find(['+', '-']));
                 let millis = end.map_or(millis, |end| &millis[..end + 1]);
                 millis.parse().ok().and_then(day_of_millis)
             }

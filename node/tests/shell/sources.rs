@@ -507,3 +507,59 @@ fn a_hash_of_a_warninglist_is_refused_and_the_list_is_named() -> Result<()> {
         .refuses(2, &["guards", "list.json"])?;
     Ok(())
 }
+
+#[test]
+fn a_retracted_fingerprint_does_not_come_back_under_a_new_name_beside_one_in_force() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (node, _network) = running(folder.path())?;
+    let profile = example(folder.path(), "ncmec")?;
+    let file = folder.path().join("page.xml");
+    let ingest = |elements: &[String], more: &[&str], code| -> Result<Value> {
+        fs::write(&file, page(elements))?;
+        let path = text(&file);
+        let args = [&["ingest", &path, "--profile", &profile], more].concat();
+        taken(&node.run(&args)?, code)
+    };
+    let with_md5 = |id: &str, hash| {
+        let md5 = format!("<md5>{}</md5><sha1>", &sha1(77)[..32]);
+        image(id, "A1", hash).replace("<sha1>", &md5)
+    };
+    let first = [with_md5("a", 1), image("b", "A1", 2)];
+    counts(&ingest(&first, &[], 0)?, ["accepted"], [2])?;
+    counts(&ingest(&[deleted("a")], &[], 0)?, ["withdrawn"], [1])?;
+    // The md5 was retracted; the sha1 is in force under another name.
+    let back = [with_md5("c", 2)];
+    counts(&ingest(&back, &[], 1)?, ["retracted", "accepted"], [1, 0])?;
+    ensure!(known_sha1(&node, 2)? == [(1, false)]);
+    // A new name of what is in force alone is taken, and the other one by the operator's word.
+    let plain = [image("d", "A1", 2)];
+    counts(&ingest(&plain, &[], 0)?, ["accepted"], [1])?;
+    counts(&ingest(&back, &["--reissue"], 0)?, ["accepted"], [1])
+}
+
+#[test]
+fn a_bad_cell_beside_a_good_hash_does_not_make_the_entry_missing() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (node, _network) = running(folder.path())?;
+    let list = List::write(folder.path(), "list", 300)?;
+    taken(&node.ingest(&list, &["--edition", "1"])?, 0)?;
+    // A kind that nobody knows, and a bad md5 before a good sha256; the last row is missing indeed.
+    let mut lines = rows(&list, 0..299);
+    lines[0] = lines[0].replace("image", "imgae");
+    lines[1].replace_range(..1, "x");
+    list.rewrite(&lines)?;
+    let said = node.ingest(&list, &["--edition", "2", "--confirm-missing", "9"])?;
+    let answer = taken(&said, 1)?;
+    counts(&answer, ["refused", "missing", "withdrawn"], [2, 1, 1])?;
+    ensure!(!known(&node, &list.sha256(0))?[0].2 && !known(&node, &list.sha256(1))?[0].2);
+    ensure!(known(&node, &list.sha256(299))?[0].2);
+    // A row of which nothing can be read may be any that seems missing.
+    lines[2] = "x,y,image".to_owned();
+    list.rewrite(&lines)?;
+    let said = node.ingest(&list, &["--edition", "3", "--confirm-missing", "9"])?;
+    ensure!(
+        said.code == 2 && !known(&node, &list.sha256(2))?[0].2,
+        "{said:?}"
+    );
+    Ok(())
+}

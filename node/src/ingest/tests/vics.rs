@@ -320,3 +320,13 @@ proptest! {
         prop_assert!(matches!(stopped, Some("truncated" | "bad_header")), "{at}: {stopped:?}");
     }
 }
+
+#[test]
+fn a_date_that_is_cut_within_a_character_is_a_bad_row_and_no_panic() {
+    for date in ["/Date(é)/", "/Date()/", "/Date(é+01)/", "/Date(1é+é)/"] {
+        let bad = record(1, &format!(r#","DateUpdated":"{date}""#));
+        let text = set(NEW, &[many(), vec![bad]].concat());
+        let outcome = into_empty(&text, profile());
+        assert_eq!(outcome.codes(), [(100, Code::BadTime)], "{date}");
+    }
+}
