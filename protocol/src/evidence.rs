@@ -16,6 +16,7 @@
 //! | `known` | what is known of an entry here |
 //! | `list` | what was said of a log, and which orders are in force |
 //! | `rows` | how they rest |
+//! | `tally` | how many are kept of a centre |
 
 mod draft;
 mod error;
@@ -25,6 +26,7 @@ mod object;
 mod open;
 mod order;
 pub(crate) mod rows;
+pub(crate) mod tally;
 mod wire;
 
 #[cfg(test)]

@@ -38,16 +38,29 @@ pub const HOLD_NAMED: usize = 256;
 pub const HOLD_S: u64 = 30 * 86_400;
 /// Entries and series that one centre holds at a time, here: no centre can stop what others release.
 pub const HELD_PER_CENTRE: usize = 4_096;
+/// Seconds of an opt-in at most: a year of 366 days; then two people decide again.
+pub const OPT_IN_S: u64 = 366 * 86_400;
+/// Days ahead for which a surge may be ordered.
+pub const SURGE_DAYS: u64 = 7;
 /// Classes that one opt-in names; who takes more takes all.
 pub const CLASSES_PER_ORDER: usize = 4_096;
 /// Objects of one message: their signatures take a few milliseconds.
 pub const EVIDENCE_PER_MESSAGE: usize = 64;
 /// Bytes of the objects of one message, unless its single first is larger: it stays within a control message.
 pub const EVIDENCE_BYTES_CUT: usize = 128 * 1024;
-/// Objects of one centre about one revision of an entry: some tens of assessors, and a few disputes.
-pub const EVIDENCE_PER_ENTRY: usize = 64;
-/// Objects of one centre in all: half a gigabyte of disk, and ten years of 270 a day.
+/// Disputes of one centre about one entry, whatever the revision; so of withdrawals, and of reasons.
+pub const EVIDENCE_PER_ENTRY: u64 = 64;
+/// Attestations of one centre about one entry, whatever the revision; so of feedback, one standing vote a member and
+/// revision, and of answers: some tens of people and a few revisions.
+pub const WORDS_PER_ENTRY: u64 = 256;
+/// Holds of one centre that run on one entry or series: one, its renewal, and those that were lifted and not over.
+pub const HOLDS_PER_ENTRY: u64 = 4;
+/// Objects of one kind of one centre in all: half a gigabyte of disk, and ten years of 270 a day.
 pub const EVIDENCE_PER_CENTRE: u64 = 1_000_000;
+/// Objects of one centre about what is not here: more wait at whoever sends them.
+pub const UNPLACED_PER_CENTRE: usize = 1_000;
+/// Seconds from which on a lift ends nothing any more: an opt-in is the longest order; and clocks.
+pub const LIFT_S: u64 = OPT_IN_S + 2 * 86_400;
 /// Drafts that are signed at once.
 pub const DRAFTS_AT_ONCE: usize = 256;
 /// Objects that are on their way to one centre at a time.

@@ -23,13 +23,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use hashpact_keys::{CentreId, Origin, Timestamp};
 use rand_core::CryptoRng;
 
-use super::{Centre, CommandError, Event, Outcome, Output};
+use super::{Centre, CommandError, Event, Outcome, Output, later};
 use crate::Hash;
 use crate::evidence::rows::{self, Holding};
+use crate::evidence::tally::Tally;
 use crate::evidence::{self, By, Changed, DAY_S, Draft, EvidenceError, Kind, Object};
 use crate::limits;
 use crate::log::Leaf;
-use crate::record::{EntryId, Revision};
 use crate::transfer::{Salt, commitment};
 use crate::view::{Batch, View, Write};
 
@@ -47,7 +47,7 @@ pub(super) struct Carriage {
     /// Holds and opt-ins, by when they end.
     ends: BTreeMap<(Timestamp, Hash), Holding>,
     /// Objects about records that are not here, so that it is not known whom they concern.
-    unplaced: BTreeSet<Hash>,
+    unplaced: BTreeMap<CentreId, BTreeSet<Hash>>,
     sweep: Sweep,
     errors: Errors,
     applied: Applied,
@@ -59,16 +59,28 @@ struct Taken {
     rows: Vec<Write>,
     leaves: Vec<Vec<u8>>,
     known: BTreeSet<Hash>,
-    /// New ones of a centre, about a revision of an entry.
-    said: BTreeMap<(CentreId, Origin, EntryId, Revision), usize>,
-    /// How many objects of a centre there are.
-    counts: BTreeMap<CentreId, u64>,
+    tally: Tally,
+    /// Under what the votes stand that are among them.
+    votes: BTreeSet<Vec<u8>>,
+    /// Votes that stand no more.
+    replaced: Vec<Hash>,
     ends: Vec<Holding>,
     owed: Vec<(CentreId, Hash)>,
-    unplaced: Vec<Hash>,
+    unplaced: Vec<(CentreId, Hash)>,
+    /// Whether others may name one of them.
+    is_named: bool,
     errors: Vec<Hash>,
     changed: Changed,
     events: Vec<Event>,
+}
+
+impl Taken {
+    /// The rows of what is about to be kept, with its counts.
+    fn take_rows(&mut self) -> Vec<Write> {
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.extend(std::mem::take(&mut self.tally).into_rows());
+        rows
+    }
 }
 
 impl Centre {
@@ -137,7 +149,8 @@ impl Centre {
         }
         if let Object::Lift(lift) = &object {
             let hold = rows::read(&lift.hold, view);
-            let is_ours = hold.is_some_and(|it| it.kind() == Kind::Hold && it.centre() == &centre);
+            let may_end = |it: &Object| matches!(it.kind(), Kind::Hold | Kind::OptIn);
+            let is_ours = hold.is_some_and(|it| may_end(&it) && it.centre() == &centre);
             if !is_ours {
                 return Err(EvidenceError::Unknown.into());
             }
@@ -164,7 +177,12 @@ impl Centre {
         let object = Object::open(signed, self.roster(), now)?;
         let mut salt: Salt = [0; 16];
         rng.fill_bytes(&mut salt);
-        self.take_object(&object, (hash, signed, Some(salt)), taken, now, view)?;
+        match self.take_object(&object, (hash, signed, Some(salt)), taken, now, view) {
+            Ok(()) => {}
+            // Of one day the negative vote is the member's word.
+            Err(EvidenceError::Stands { of }) => return Ok(of),
+            Err(error) => return Err(error),
+        }
         let leaf = Leaf::Commitment {
             commitment: commitment(&salt, signed),
         };
@@ -184,7 +202,7 @@ impl Centre {
             return Ok(());
         }
         let leaves = std::mem::take(&mut taken.leaves);
-        let rows = std::mem::take(&mut taken.rows);
+        let rows = taken.take_rows();
         self.log_leaves(leaves, rows, now, view, out)?;
         self.note_taken(taken, out);
         Ok(())
@@ -200,17 +218,26 @@ impl Centre {
         view: &impl View,
     ) -> Result<(), EvidenceError> {
         let centre = object.centre().clone();
-        self.is_room(object, taken, now, view)?;
-        let count = taken.counts.entry(centre.clone());
-        let count = count.or_insert_with(|| rows::count(&centre, view));
-        *count += 1;
-        taken.rows.push(rows::counted(&centre, *count));
-        taken.rows.push(rows::keep(&hash, salt, signed));
-        taken.rows.extend(rows::marks(&hash, object, true));
+        self.may_matter(object, now, view)?;
         let concerned = self.concerned(object, view);
         if !concerned.is_placed {
-            taken.unplaced.push(hash);
+            self.is_room_to_wait(&centre, taken)?;
         }
+        let replaced = replaced_by(object, &hash, taken, view)?;
+        self.is_room(object, replaced.is_some(), taken, now, view)?;
+        if let Some((of, old)) = replaced {
+            self.replace(of, &old, taken, view);
+        }
+        if let Object::Feedback(it) = object {
+            taken.votes.insert(rows::vote_key(it));
+        }
+        taken.tally.add(object, view);
+        taken.rows.push(rows::keep(&hash, salt, signed));
+        taken.rows.extend(rows::marks(&hash, object, true));
+        if !concerned.is_placed {
+            taken.unplaced.push((centre.clone(), hash));
+        }
+        taken.is_named |= matches!(object.kind(), Kind::Hold | Kind::Dispute | Kind::Feedback);
         for to in concerned.centres {
             taken.rows.push(rows::owed(&to, &hash, true));
             taken.owed.push((to, hash));
@@ -250,10 +277,68 @@ impl Centre {
         Ok(())
     }
 
-    /// Whether one more object of its centre is kept, in all, about one record, and of what it holds back.
+    /// Whether an object can have an effect here: its logs are known, its time is not over, it is its centre's to say.
+    fn may_matter(
+        &self,
+        object: &Object,
+        now: Timestamp,
+        view: &impl View,
+    ) -> Result<(), EvidenceError> {
+        if is_over(object, now) {
+            return Err(EvidenceError::Over);
+        }
+        let known = |origin: &Origin| {
+            let mut listed = self.roster().centres.iter();
+            listed.any(|it| it.origin == *origin) || self.mirrors.contains_key(origin)
+        };
+        let mut named: Vec<&Origin> = Vec::new();
+        named.extend(object.entry().map(|(origin, ..)| origin));
+        match object {
+            Object::Hold(it) => named.extend(it.entries.keys()),
+            Object::Lift(it) => {
+                let of = rows::read(&it.hold, view);
+                let centre = &it.by.centre;
+                if of.is_some_and(|of| of.centre() != centre) {
+                    let centre = centre.clone();
+                    return Err(EvidenceError::NotTheMaker { centre });
+                }
+                if !rows::lifts_of(&it.hold, centre, view).is_empty() {
+                    let centre = centre.clone();
+                    return Err(EvidenceError::TooMany { centre });
+                }
+            }
+            Object::Attestation(_)
+            | Object::Dispute(_)
+            | Object::Withdrawal(_)
+            | Object::Feedback(_)
+            | Object::Answer(_)
+            | Object::Reason(_)
+            | Object::OptIn(_)
+            | Object::Surge(_) => {}
+        }
+        // A roster that is still to come may name it.
+        match named.into_iter().all(known) {
+            true => Ok(()),
+            false => Err(EvidenceError::Unknown),
+        }
+    }
+
+    /// Whether one more object about what is not here is kept of a centre. Else it is not heard, and comes again.
+    fn is_room_to_wait(&self, centre: &CentreId, taken: &Taken) -> Result<(), EvidenceError> {
+        let kept = self.evidence.unplaced.get(centre);
+        let new = taken.unplaced.iter().filter(|(it, _)| it == centre);
+        let wait = kept.map_or(0, BTreeSet::len) + new.count();
+        match *centre != self.id && wait >= limits::UNPLACED_PER_CENTRE {
+            true => Err(EvidenceError::Unknown),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether one more object of its centre is kept, in all, about one entry, and of what it holds back.
     fn is_room(
         &self,
         object: &Object,
+        replaces: bool,
         taken: &mut Taken,
         now: Timestamp,
         view: &impl View,
@@ -262,26 +347,8 @@ impl Centre {
         let too_many = || EvidenceError::TooMany {
             centre: centre.clone(),
         };
-        let known = taken.counts.get(centre).copied();
-        let count = known.unwrap_or_else(|| rows::count(centre, view));
-        if count >= limits::EVIDENCE_PER_CENTRE {
+        if !replaces && !taken.tally.has_room(object, view) {
             return Err(too_many());
-        }
-        if let Some((origin, entry, revision)) = object.entry() {
-            let place = (centre.clone(), origin.clone(), entry, revision);
-            let said = taken.said.entry(place).or_insert_with(|| {
-                let rows = rows::said(origin, entry, view).into_iter();
-                let theirs = rows.filter(|it| it.revision == revision);
-                let maker = centre.as_str().as_bytes();
-                theirs.filter(|it| it.centre == maker).count()
-            });
-            // What takes a dispute back finds room beyond.
-            let takes_back = object.kind() == Kind::Withdrawal;
-            let most = limits::EVIDENCE_PER_ENTRY << u8::from(takes_back);
-            if *said >= most {
-                return Err(too_many());
-            }
-            *said += 1;
         }
         if let Object::Hold(hold) = object {
             let kept = self.evidence.ends.values();
@@ -295,15 +362,41 @@ impl Centre {
         Ok(())
     }
 
+    /// A vote stands no more: nothing leads to it. Of our own the bytes stay, for whoever audits the leaf.
+    fn replace(&self, of: Hash, old: &Object, taken: &mut Taken, view: &impl View) {
+        taken.tally.take(old, view);
+        taken.rows.extend(rows::marks(&of, old, false));
+        if *old.centre() != self.id {
+            taken.rows.push(rows::forget(&of));
+        }
+        let owed = self.evidence.owed.iter();
+        let to = owed.filter(|(_, owed)| owed.contains(&of));
+        taken
+            .rows
+            .extend(to.map(|(to, _)| rows::owed(to, &of, false)));
+        taken.replaced.push(of);
+    }
+
     /// What was kept is on its way, and people hear of it.
     fn note_taken(&mut self, taken: Taken, out: &mut Vec<Output>) {
+        for of in taken.replaced {
+            for owed in self.evidence.owed.values_mut() {
+                owed.remove(&of);
+            }
+        }
         for (to, hash) in taken.owed {
             self.evidence.owed.entry(to).or_default().insert(hash);
         }
         let ends = taken.ends.into_iter();
         let ends = ends.map(|it| ((it.until, it.hash), it));
         self.evidence.ends.extend(ends);
-        self.evidence.unplaced.extend(taken.unplaced);
+        for (centre, hash) in taken.unplaced {
+            let waiting = self.evidence.unplaced.entry(centre).or_default();
+            waiting.insert(hash);
+        }
+        if taken.is_named {
+            self.evidence.sweep.look_for();
+        }
         self.evidence.errors.look_at(taken.errors);
         out.extend(taken.events.into_iter().map(Output::Emit));
         if !taken.changed.is_empty() {
@@ -341,6 +434,7 @@ impl Centre {
     fn end_orders(&mut self, now: Timestamp, view: &impl View, out: &mut Vec<Output>) {
         let mut batch = Batch::default();
         let (mut all, mut events) = (Changed::default(), Vec::new());
+        let mut tally = Tally::default();
         while let Some(end) = self.evidence.ends.first_entry() {
             if end.key().0 > now {
                 break;
@@ -352,10 +446,21 @@ impl Centre {
                 ..
             } = end.remove();
             batch.push(rows::ended(until, &hash));
-            let Some(object) = rows::read(&hash, view) else {
+            let Some((signed, is_ours)) = rows::signed(&hash, view) else {
+                continue;
+            };
+            let Ok(object) = Object::from_store(&signed) else {
                 continue;
             };
             all.extend(changed(&object, view));
+            let gone = (&hash, &object, is_ours);
+            drop_object(gone, &mut self.evidence.owed, &mut tally, &mut batch, view);
+            for lift in rows::lifts_of(&hash, &centre, view) {
+                if let Some(it) = rows::read(&lift, view) {
+                    let gone = (&lift, &it, is_ours);
+                    drop_object(gone, &mut self.evidence.owed, &mut tally, &mut batch, view);
+                }
+            }
             events.push(Output::Emit(Event::OrderEnded {
                 kind: object.kind(),
                 by: centre,
@@ -363,9 +468,73 @@ impl Centre {
             }));
         }
         if !batch.is_empty() {
+            batch.extend(tally.into_rows());
             out.push(Output::Commit(batch));
             out.extend(events);
             out.push(Output::EvidenceChanged(all));
+        }
+    }
+}
+
+/// Whether an order changes nothing any more.
+fn is_over(object: &Object, now: Timestamp) -> bool {
+    match object {
+        Object::Hold(it) => it.until <= now,
+        Object::OptIn(it) => it.until <= now,
+        // Whatever it lifts has ended by itself.
+        Object::Lift(it) => later(it.by.time, limits::LIFT_S) <= now,
+        Object::Attestation(_)
+        | Object::Dispute(_)
+        | Object::Withdrawal(_)
+        | Object::Feedback(_)
+        | Object::Answer(_)
+        | Object::Reason(_)
+        | Object::Surge(_) => false,
+    }
+}
+
+/// The standing vote of the same member that a vote takes the place of. Of one day the negative one stands, and of two that
+/// are alike the one with the greater hash: every centre keeps the same, in whatever order they come.
+fn replaced_by(
+    object: &Object,
+    hash: &Hash,
+    taken: &Taken,
+    view: &impl View,
+) -> Result<Option<(Hash, Object)>, EvidenceError> {
+    let Object::Feedback(new) = object else {
+        return Ok(None);
+    };
+    // Another of this member is about to be kept: this one comes again.
+    if taken.votes.contains(&rows::vote_key(new)) {
+        return Err(EvidenceError::Unknown);
+    }
+    let of = rows::standing(new, view);
+    let old = of.and_then(|of| Some((of, rows::read(&of, view)?)));
+    let Some((of, Object::Feedback(old))) = old else {
+        return Ok(None);
+    };
+    match (new.by.day, new.vote, hash) > (old.by.day, old.vote, &of) {
+        true => Ok(Some((of, Object::Feedback(old)))),
+        false => Err(EvidenceError::Stands { of }),
+    }
+}
+
+/// Nothing leads to an object any more; its bytes stay if they are ours, for whoever audits the leaf.
+fn drop_object(
+    (hash, object, is_ours): (&Hash, &Object, bool),
+    owed: &mut BTreeMap<CentreId, Owed>,
+    tally: &mut Tally,
+    batch: &mut Batch,
+    view: &impl View,
+) {
+    tally.take(object, view);
+    batch.extend(rows::marks(hash, object, false));
+    if !is_ours {
+        batch.push(rows::forget(hash));
+    }
+    for (to, owed) in owed {
+        if owed.remove(hash) {
+            batch.push(rows::owed(to, hash, false));
         }
     }
 }
@@ -384,11 +553,11 @@ fn changed(object: &Object, view: &impl View) -> Changed {
     };
     match object {
         Object::Hold(it) => return of_hold(it),
-        Object::Lift(it) => {
-            if let Some(Object::Hold(hold)) = rows::read(&it.hold, view) {
-                return of_hold(&hold);
-            }
-        }
+        Object::Lift(it) => match rows::read(&it.hold, view) {
+            Some(Object::Hold(hold)) => return of_hold(&hold),
+            Some(Object::OptIn(of)) => changed.logs.push(of.origin),
+            Some(_) | None => {}
+        },
         Object::OptIn(it) => changed.logs.push(it.origin.clone()),
         Object::Surge(it) => changed.logs.push(it.origin.clone()),
         // It changes nothing but what its maker hears.

@@ -109,6 +109,21 @@ pub enum EvidenceError {
     /// What it names is not here.
     #[error("object: what it names is not here")]
     Unknown,
+    /// An order whose time is over.
+    #[error("object: its time is over")]
+    Over,
+    /// A lift of what another centre ordered.
+    #[error("object: {centre} lifts what another centre ordered")]
+    NotTheMaker {
+        /// Who signed it.
+        centre: CentreId,
+    },
+    /// A newer vote of the same member stands.
+    #[error("object: a newer vote of this member stands")]
+    Stands {
+        /// What that one is known by.
+        of: crate::Hash,
+    },
     /// More of this centre than is kept.
     #[error("object: {centre} has as many as are kept of one centre")]
     TooMany {
@@ -142,7 +157,19 @@ impl EvidenceError {
             | Self::Revoked { .. }
             | Self::Future
             | Self::Unknown
+            | Self::Over
+            | Self::NotTheMaker { .. }
+            | Self::Stands { .. }
             | Self::TooMany { .. } => false,
         }
+    }
+
+    /// Whether it will be refused again whatever comes, so that nobody need send it again.
+    #[must_use]
+    pub(crate) const fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::TooMany { .. } | Self::Over | Self::NotTheMaker { .. } | Self::Stands { .. }
+        )
     }
 }

@@ -70,18 +70,16 @@ pub fn known(view: &impl View, about: &About<'_>, now: Timestamp) -> Known {
     let mut known = Known::default();
     let rows = rows::said(about.origin, about.entry, view);
     let (mut disputes, mut withdrawn, mut votes) = (Vec::new(), Vec::new(), Vec::new());
-    let mut superseded = false;
+    let (mut superseded, mut was_error) = (false, false);
     for Said {
         revision,
         kind,
         hash,
-        ..
     } in rows
     {
-        let is_before = revision.0.checked_add(1) == Some(about.revision.0);
         let counts = match kind {
             Kind::Hold => true,
-            Kind::Reason => is_before,
+            Kind::Reason => revision < about.revision,
             Kind::Attestation | Kind::Dispute | Kind::Withdrawal | Kind::Feedback => {
                 revision == about.revision
             }
@@ -95,8 +93,14 @@ pub fn known(view: &impl View, about: &About<'_>, now: Timestamp) -> Known {
             Some(Object::Dispute(it)) => disputes.push((hash, it)),
             Some(Object::Withdrawal(it)) => withdrawn.push((it.of, it.by.centre)),
             Some(Object::Feedback(it)) => votes.push(it),
-            Some(Object::Reason(it)) => superseded |= it.code == Code::Superseded,
-            Some(Object::Hold(it)) => known.hold |= it.is_in_force(now) && !is_lifted(&hash, view),
+            Some(Object::Reason(it)) if it.code != Code::Superseded => was_error = true,
+            Some(Object::Reason(_)) => {
+                superseded |= revision.0.checked_add(1) == Some(about.revision.0);
+            }
+            Some(Object::Hold(it)) => {
+                let lifted = || is_lifted(&hash, &it.by.centre, view);
+                known.hold |= it.is_in_force(now) && !lifted();
+            }
             Some(Object::Answer(_) | Object::Lift(_) | Object::OptIn(_) | Object::Surge(_))
             | None => {}
         }
@@ -125,7 +129,8 @@ pub fn known(view: &impl View, about: &About<'_>, now: Timestamp) -> Known {
     known.disputes.sort_unstable();
     known.disputes.dedup();
     known.feedback = count(votes);
-    known.reissued = about.revision.0 > 1 && !superseded;
+    // A later word that it was stated anew takes no error back that was ever known of it.
+    known.reissued = about.revision.0 > 1 && (was_error || !superseded);
     known
 }
 
@@ -150,23 +155,16 @@ fn count(mut votes: Vec<super::Feedback>) -> Votes {
     counted
 }
 
-/// Whether a hold was lifted by its own centre.
-pub(crate) fn is_lifted(hold: &Hash, view: &impl View) -> bool {
-    let lifts = rows::lifts_of(hold, view);
-    if lifts.is_empty() {
-        return false;
-    }
-    let Some(held) = rows::read(hold, view) else {
-        return false;
-    };
-    let mut lifts = lifts.iter().filter_map(|lift| rows::read(lift, view));
-    lifts.any(|lift| lift.centre() == held.centre())
+/// Whether an order was lifted by its own centre.
+pub(crate) fn is_lifted(order: &Hash, centre: &CentreId, view: &impl View) -> bool {
+    !rows::lifts_of(order, centre, view).is_empty()
 }
 
 fn is_series_held(series: &Series, now: Timestamp, view: &impl View) -> bool {
     rows::holds_of(series, view).iter().any(|hash| {
         let hold = rows::read(hash, view);
-        matches!(hold, Some(Object::Hold(it)) if it.is_in_force(now)) && !is_lifted(hash, view)
+        matches!(hold, Some(Object::Hold(it))
+            if it.is_in_force(now) && !is_lifted(hash, &it.by.centre, view))
     })
 }
 
@@ -178,7 +176,8 @@ pub fn opted_in(view: &impl View, origin: &Origin, class: ClassId, now: Timestam
             return false;
         };
         let covers = it.classes.is_none_or(|classes| classes.contains(&class));
-        covers && it.by.time <= now && now < it.until
+        let is_due = it.by.time <= now && now < it.until;
+        covers && is_due && !is_lifted(hash, &it.by.centre, view)
     })
 }
 

@@ -31,7 +31,7 @@ pub fn attestations_of(view: &impl View, origin: &Origin, entry: EntryId) -> Vec
 #[must_use]
 pub fn orders(view: &impl View, now: Timestamp) -> Vec<Told> {
     let ends = rows::holding(view).into_iter();
-    let ends = ends.filter(|it| now < it.until && !is_lifted(&it.hash, view));
+    let ends = ends.filter(|it| now < it.until && !is_lifted(&it.hash, &it.centre, view));
     let surges = rows::surges_from(day_of(now), view);
     let hashes = ends.map(|it| it.hash).chain(surges);
     hashes.filter_map(|hash| told(hash, view)).collect()

@@ -61,12 +61,12 @@ pub struct Hold {
     pub until: Timestamp,
 }
 
-/// A hold that ends before its time.
+/// A hold, or an opt-in of this centre, that ends before its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lift {
     /// Who, and when: the centre of the hold.
     pub by: OrderBy,
-    /// Hash of the hold.
+    /// Hash of the hold; at home also of an opt-in.
     pub hold: Hash,
 }
 
@@ -138,7 +138,9 @@ impl Hold {
         if self.until <= self.from {
             return value("a hold that ends after it began");
         }
-        let seconds = self.until.get() - self.from.get();
+        // It holds from when it is known, which may be before its length is said to count.
+        let begins = self.from.min(self.by.time).get();
+        let seconds = self.until.get() - begins;
         if seconds > limits::HOLD_S {
             return Err(EvidenceError::HoldTooLong { seconds });
         }
@@ -162,15 +164,20 @@ impl OptIn {
             let expected = "an end that is still to come";
             return Err(EvidenceError::Value { expected });
         }
+        if self.until.get() - self.by.time.get() > limits::OPT_IN_S {
+            let expected = "an opt-in of a year at most";
+            return Err(EvidenceError::Value { expected });
+        }
         Ok(())
     }
 }
 
 impl Surge {
     pub(super) fn check(&self) -> Result<(), EvidenceError> {
-        let expected = "a day from the one on which it is ordered on, and a number";
+        let expected = "a day of the week from when it is ordered on, and a number";
         let day = self.by.time.get() / DAY_S;
-        let is_due = u64::from(self.day) >= day && self.day < limits::DAYS;
+        let is_due = (day..=day + limits::SURGE_DAYS).contains(&u64::from(self.day))
+            && self.day < limits::DAYS;
         match is_due && self.up_to > 0 {
             true => Ok(()),
             false => Err(EvidenceError::Value { expected }),

@@ -4,24 +4,27 @@
 //! ```text
 //! 'E' origin 0 entry revision kind object   centre    what is said of a record; of holds the revision is 0
 //! 'S' series object                         ""        a hold of a series
-//! 'L' hold lift                             ""        a lift of a hold
+//! 'L' hold centre 0 lift                    ""        a lift of a hold, or of an opt-in
+//! 'V' origin 0 entry revision centre 0 member object  ""  the standing vote of a member
 //! 'H' until order                           [n, centre]  a hold or an opt-in whose end was not told of yet; entries held
 //! 'F' origin 0 entry reason                 [revision, centre, country, code]  flagged: it shares a fingerprint with an error
 //! 'R' reason                                ""        an error that travels
 //! 'I' origin 0 order                        ""        an opt-in of this centre
 //! 'U' origin 0 day order                    ""        a surge of this centre
-//! 'C' centre                                count     objects of a centre that are kept
+//! 'C' kind centre 0 [origin 0 entry | series]  count  objects of a kind of a centre that are kept: in all, about an entry
 //! 'O' centre 0 object                       ""        to be sent there until it was heard
 //! 'D' centre 0 object                       ""        heard there
 //! 'A' origin 0 centre                       [below, at]  a centre has applied the retractions of our log below this delta
 //! 'T' origin 0 seq                          at        when a delta of our log with retractions was signed
 //! ```
 
+use std::collections::BTreeSet;
+
 use hashpact_keys::canonical::encode;
 use hashpact_keys::reader::Reader;
 use hashpact_keys::{CentreId, Jurisdiction, Origin, Timestamp};
 
-use super::{Code, Kind, Object, Series};
+use super::{Code, Feedback, Kind, Object, Series};
 use crate::Hash;
 use crate::delta::Seq;
 use crate::lists::ClosedList as _;
@@ -111,7 +114,16 @@ pub(crate) fn marks(hash: &Hash, object: &Object, are: bool) -> Vec<Write> {
             let value = end_value(hold.named() as u64, &hold.by.centre);
             rows.push(put(end_key(hold.until, hash), value));
         }
-        Object::Lift(lift) => rows.push(put(key(b'L', &[&lift.hold, hash]), Vec::new())),
+        Object::Lift(lift) => {
+            let mut key = lift_key(&lift.hold, &lift.by.centre);
+            key.extend(hash);
+            rows.push(put(key, Vec::new()));
+        }
+        Object::Feedback(it) => {
+            let mut key = vote_key(it);
+            key.extend(hash);
+            rows.push(put(key, Vec::new()));
+        }
         Object::Reason(reason) if reason.code.travels() => {
             rows.push(put(key(b'R', &[hash]), Vec::new()));
         }
@@ -127,11 +139,32 @@ pub(crate) fn marks(hash: &Hash, object: &Object, are: bool) -> Vec<Write> {
         Object::Attestation(_)
         | Object::Dispute(_)
         | Object::Withdrawal(_)
-        | Object::Feedback(_)
         | Object::Answer(_)
         | Object::Reason(_) => {}
     }
     rows
+}
+
+fn lift_key(of: &Hash, centre: &CentreId) -> Vec<u8> {
+    key(b'L', &[of, centre.as_str().as_bytes(), &[0]])
+}
+
+/// Under what the vote of a member about a revision stands.
+pub(crate) fn vote_key(it: &Feedback) -> Vec<u8> {
+    let (revision, centre) = (it.subject.revision.0.to_be_bytes(), &it.by.centre);
+    let rest = [
+        &it.subject.entry.0[..],
+        &revision,
+        centre.as_str().as_bytes(),
+        &[0],
+        &it.member.0,
+    ];
+    at(b'V', &it.subject.origin, &rest)
+}
+
+/// The vote of the same member about the same revision that stands here.
+pub(crate) fn standing(it: &Feedback, view: &impl View) -> Option<Hash> {
+    hashes(&vote_key(it), view).first().copied()
 }
 
 fn entry_key(origin: &Origin, entry: EntryId, of: Option<(Revision, Kind, &Hash)>) -> Vec<u8> {
@@ -149,21 +182,19 @@ pub(crate) struct Said {
     pub(crate) revision: Revision,
     pub(crate) kind: Kind,
     pub(crate) hash: Hash,
-    pub(crate) centre: Vec<u8>,
 }
 
 /// What is said of an entry, whatever the revision.
 pub(crate) fn said(origin: &Origin, entry: EntryId, view: &impl View) -> Vec<Said> {
     let prefix = entry_key(origin, entry, None);
     let rows = view.shelf(Shelf::Mark, &prefix).into_iter();
-    let read = |(key, centre): (Vec<u8>, Vec<u8>)| {
+    let read = |(key, _): (Vec<u8>, Vec<u8>)| {
         let (revision, rest) = key.get(prefix.len()..)?.split_first_chunk::<4>()?;
         let (kind, hash) = rest.split_first()?;
         Some(Said {
             revision: Revision(u32::from_be_bytes(*revision)),
             kind: Kind::from_bit(u64::from(*kind))?,
             hash: hash.try_into().ok()?,
-            centre,
         })
     };
     rows.filter_map(read).collect()
@@ -205,9 +236,9 @@ pub(crate) fn holds_of(series: &Series, view: &impl View) -> Vec<Hash> {
     hashes(&key(b'S', &[series]), view)
 }
 
-/// Lifts of a hold.
-pub(crate) fn lifts_of(hold: &Hash, view: &impl View) -> Vec<Hash> {
-    hashes(&key(b'L', &[hold]), view)
+/// Lifts of an order by its own centre; others lift nothing.
+pub(crate) fn lifts_of(order: &Hash, centre: &CentreId, view: &impl View) -> Vec<Hash> {
+    hashes(&lift_key(order, centre), view)
 }
 
 /// Opt-ins for a log.
@@ -218,6 +249,11 @@ pub(crate) fn opt_ins(origin: &Origin, view: &impl View) -> Vec<Hash> {
 /// Surges of a log on a day.
 pub(crate) fn surges(origin: &Origin, day: u32, view: &impl View) -> Vec<Hash> {
     hashes(&at(b'U', origin, &[&day.to_be_bytes()]), view)
+}
+
+/// Whether a reason stands: the key that signed it may have been revoked since.
+pub(crate) fn is_error(reason: &Hash, view: &impl View) -> bool {
+    view.kept(Shelf::Mark, &key(b'R', &[reason])).is_some()
 }
 
 /// Errors that travel.
@@ -289,10 +325,35 @@ pub(crate) fn is_flagged(origin: &Origin, entry: EntryId, reason: &Hash, view: &
     view.kept(Shelf::Mark, &key).is_some()
 }
 
-/// The flags of an entry.
+/// The flags for these reasons go: of which entries they were.
+pub(crate) fn unflag(
+    reasons: &BTreeSet<Hash>,
+    view: &impl View,
+) -> (Vec<Write>, Vec<(Origin, EntryId)>) {
+    let (mut rows, mut entries) = (Vec::new(), Vec::new());
+    for (key, _) in view.shelf(Shelf::Mark, b"F") {
+        let Some((of, reason)) = key.split_last_chunk::<32>() else {
+            continue;
+        };
+        if !reasons.contains(reason) {
+            continue;
+        }
+        let named = of.get(1..).and_then(|of| of.split_last_chunk::<16>());
+        let origin = named.and_then(|(origin, _)| origin.strip_suffix(&[0]));
+        let origin = origin.and_then(|it| std::str::from_utf8(it).ok()?.parse().ok());
+        entries.extend(origin.zip(named.map(|(_, entry)| EntryId(*entry))));
+        rows.push(mark(key, None));
+    }
+    (rows, entries)
+}
+
+/// The flags of an entry whose reasons stand.
 pub(crate) fn flags(origin: &Origin, entry: EntryId, view: &impl View) -> Vec<Flag> {
     let rows = view.shelf(Shelf::Mark, &at(b'F', origin, &[&entry.0]));
-    let read = |(_, value): (Vec<u8>, Vec<u8>)| {
+    let read = |(key, value): (Vec<u8>, Vec<u8>)| {
+        if !is_error(key.last_chunk::<32>()?, view) {
+            return None;
+        }
         let mut reader = Reader::new(&value).ok()?;
         reader.array(4).ok()?;
         Some(Flag {
@@ -305,20 +366,27 @@ pub(crate) fn flags(origin: &Origin, entry: EntryId, view: &impl View) -> Vec<Fl
     rows.into_iter().filter_map(read).collect()
 }
 
-fn count_key(centre: &CentreId) -> Vec<u8> {
-    key(b'C', &[centre.as_str().as_bytes()])
+/// Where the objects of a kind of a centre are counted: in all, or about an entry of a log or a series.
+pub(crate) fn count_key(kind: Kind, centre: &CentreId, of: Option<&Origin>, id: &[u8]) -> Vec<u8> {
+    let mut key = key(b'C', &[&[kind.bit()], centre.as_str().as_bytes(), &[0]]);
+    if let Some(origin) = of {
+        key.extend_from_slice(origin.as_str().as_bytes());
+        key.push(0);
+    }
+    key.extend_from_slice(id);
+    key
 }
 
-/// How many objects of a centre are kept.
-pub(crate) fn count(centre: &CentreId, view: &impl View) -> u64 {
-    let value = view.kept(Shelf::Mark, &count_key(centre));
+/// How many objects are counted there.
+pub(crate) fn count(key: &[u8], view: &impl View) -> u64 {
+    let value = view.kept(Shelf::Mark, key);
     let count = value.and_then(|value| value.try_into().ok());
     count.map_or(0, u64::from_be_bytes)
 }
 
-/// Counts the objects of a centre.
-pub(crate) fn counted(centre: &CentreId, count: u64) -> Write {
-    mark(count_key(centre), Some(count.to_be_bytes().to_vec()))
+/// Counts objects; of none there is no row.
+pub(crate) fn counted(key: Vec<u8>, count: u64) -> Write {
+    mark(key, (count > 0).then(|| count.to_be_bytes().to_vec()))
 }
 
 fn way(kind: u8, to: &CentreId, hash: &Hash) -> Vec<u8> {

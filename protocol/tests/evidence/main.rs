@@ -4,6 +4,7 @@
 
 mod chance;
 mod errors;
+mod flood;
 mod network;
 mod orders;
 mod refused;

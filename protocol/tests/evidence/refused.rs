@@ -258,13 +258,15 @@ fn one_centre_fills_nobodys_disk_with_words_about_one_record() -> Done {
     sim.settle()?;
     let entry = entries(&sim, 0)[0];
     let subject = subject(&sim, 0, entry, FIRST);
-    let said = |n: u8| Draft::Attestation {
+    let said = |n: u64| Draft::Attestation {
         subject: subject.clone(),
-        assessor: Some(hashpact_protocol::assess::Assessor([n; 16])),
+        assessor: Some(hashpact_protocol::assess::Assessor(
+            u128::from(n).to_be_bytes(),
+        )),
         basis: hashpact_protocol::assess::Basis::Viewed,
         values: Box::new(hashpact_protocol::testing::attestations::values()),
     };
-    let most = u8::try_from(limits::EVIDENCE_PER_ENTRY).unwrap_or(u8::MAX);
+    let most = limits::WORDS_PER_ENTRY;
     let drafts: Vec<_> = (1..=most).map(said).collect();
     super::network::issue(&mut sim, 1, drafts)?;
     let more = Command::Issue(vec![said(most + 1)]);
@@ -272,7 +274,7 @@ fn one_centre_fills_nobodys_disk_with_words_about_one_record() -> Done {
     let error = refused(&mut sim, 1, more)?;
     assert_eq!(error, EvidenceError::TooMany { centre }.into());
     sim.run_for(10)?;
-    assert_eq!(kept(&sim, 2), usize::from(most));
+    assert_eq!(kept(&sim, 2) as u64, most);
     // Others are heard as before.
     say(&mut sim, 2, dispute(subject))?;
     sim.run_for(10)?;

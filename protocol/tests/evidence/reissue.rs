@@ -110,6 +110,24 @@ fn a_revision_that_supersedes_needs_no_new_look() -> Done {
 }
 
 #[test]
+fn an_error_is_not_made_good_by_a_later_word_that_it_was_superseded() -> Done {
+    let mut sim = put_again(65, Code::Adult)?;
+    let reason = Draft::Reason {
+        entry: hashpact_protocol::testing::record(1).entry,
+        revision: FIRST,
+        code: Code::Superseded,
+    };
+    say(&mut sim, 0, reason)?;
+    sim.run_for(10)?;
+    for n in 0..3 {
+        assert!(!is_released(&sim, n, ReleaseRule::Origin));
+    }
+    attest(&mut sim, 2, SECOND, Basis::Viewed)?;
+    assert!(is_released(&sim, 0, ReleaseRule::Origin));
+    Ok(())
+}
+
+#[test]
 fn a_new_revision_begins_without_the_disputes_of_the_old_one() -> Done {
     let mut sim = put_again(64, Code::WrongDepiction)?;
     let entry = entries(&sim, 0)[0];

@@ -125,7 +125,9 @@ impl Centre {
                     all.centres.insert(of.by.centre);
                 }
                 Some(Object::Dispute(_)) => self.holders(&it.entry, &mut all, view),
-                Some(_) | None => {}
+                Some(_) => {}
+                // What it answers may come later.
+                None => all.is_placed = false,
             },
             Object::Attestation(_)
             | Object::Dispute(_)
@@ -137,11 +139,14 @@ impl Centre {
                 }
             }
             Object::Hold(it) => self.holders_of_all(it, &mut all, view),
-            Object::Lift(it) => {
-                if let Some(Object::Hold(hold)) = rows::read(&it.hold, view) {
+            Object::Lift(it) => match rows::read(&it.hold, view) {
+                Some(Object::Hold(hold)) if hold.by.centre == it.by.centre => {
                     self.holders_of_all(&hold, &mut all, view);
                 }
-            }
+                Some(_) => {}
+                // The hold may come later: whoever hears of it is to hear of its end.
+                None => all.is_placed = false,
+            },
         }
         let roster = self.roster();
         let (own, maker) = (&self.id, object.centre());
@@ -298,7 +303,7 @@ impl Centre {
                 }
                 Err(error) => {
                     // Of more than is kept nothing will come; of an unknown key perhaps something, after a roster.
-                    if matches!(error, EvidenceError::TooMany { .. }) {
+                    if error.is_final() {
                         heard.push(hash);
                     }
                     out.push(Output::Emit(Event::EvidenceRefused {
@@ -310,7 +315,7 @@ impl Centre {
         }
         if !taken.rows.is_empty() {
             let mut batch = Batch::default();
-            batch.extend(std::mem::take(&mut taken.rows));
+            batch.extend(taken.take_rows());
             // It was heard where it came from.
             let known = taken.owed.iter().filter(|(to, _)| to == peer);
             let known: Vec<_> = known.cloned().collect();

@@ -18,7 +18,9 @@ use crate::view::{Batch, View};
 /// Errors that are looked at.
 #[derive(Default)]
 pub(super) struct Errors {
+    /// New ones, and those that are looked at again: a new one waits behind none of these.
     queue: BTreeSet<Hash>,
+    again: BTreeSet<Hash>,
     running: Option<(JobId, Hash)>,
     /// What was applied at the last look at all of them, and when the next one is due.
     mark: Option<u64>,
@@ -30,8 +32,17 @@ impl Errors {
         self.queue.extend(errors);
     }
 
+    fn pop(&mut self) -> Option<Hash> {
+        self.queue.pop_first().or_else(|| self.again.pop_first())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.again.is_empty()
+    }
+
     pub(super) fn next(&self) -> Option<Timestamp> {
-        self.due
+        let is_busy = self.running.is_none() && !self.is_empty();
+        is_busy.then(|| Timestamp::new(0)).or(self.due)
     }
 }
 
@@ -51,15 +62,22 @@ impl Centre {
             return;
         }
         // Not before all were looked at once: many errors are looked at less often.
-        if errors.due.is_some_and(|at| at <= now) && errors.queue.is_empty() {
+        if errors.due.is_some_and(|at| at <= now) && errors.is_empty() {
             errors.due = None;
-            errors.look_at(rows::errors(view));
+            errors.again.extend(rows::errors(view));
         }
-        while let Some(hash) = self.evidence.errors.queue.pop_first() {
+        for _ in 0..limits::EVIDENCE_SWEEP {
+            let Some(hash) = self.evidence.errors.pop() else {
+                return;
+            };
             let Some(Object::Reason(Reason { entry, .. })) = rows::read(&hash, view) else {
                 continue;
             };
             let (origin, entry, revision) = entry;
+            // Of what is not here nobody shares anything, yet.
+            if view.place_of(&origin, entry, Some(revision)).is_none() {
+                continue;
+            }
             let id = self.job();
             self.evidence.errors.running = Some((id, hash));
             let job = Job::FlagSharers {
@@ -96,8 +114,7 @@ impl Centre {
         let Some(Object::Reason(reason)) = rows::read(&error, view) else {
             return;
         };
-        let sharers = sharers.into_iter().take(limits::SHARERS);
-        self.flag(&error, &reason, sharers, view, out);
+        self.flag(&error, &reason, sharers.into_iter(), view, out);
     }
 
     fn flag(
@@ -114,6 +131,9 @@ impl Centre {
             let is_others = origin.centre() != &reason.by.centre;
             if !is_others || rows::is_flagged(&origin, entry, error, view) {
                 continue;
+            }
+            if entries.len() >= limits::SHARERS {
+                break;
             }
             let flag = Flag {
                 revision,
