@@ -14,6 +14,7 @@ use super::caller::Admission;
 use super::credentials::{CredentialError, Credentials};
 use super::members::Members;
 use super::record::{Counts, Recorder};
+use super::unnamed::Unnamed;
 use crate::audit_trail::AuditTrail;
 
 /// How the gateway stands, for people.
@@ -69,6 +70,7 @@ impl Desk {
         Recorder {
             audit: self.audit.clone(),
             counts: self.counts.clone(),
+            unnamed: Unnamed::default(),
             clock,
         }
     }

@@ -11,7 +11,7 @@
 //! | `caller` | the layer that admits a request, and `Caller`, what routes know of who asks |
 //! | `address` | from where a request comes, behind proxies too |
 //! | `allowance` | rates, quotas and streams |
-//! | `audit`, `record` | one line for each request |
+//! | `audit`, `record`, `unnamed` | one line for each request of a member, one a minute for all others |
 //! | `problem`, `query` | how a request is refused and how it is read |
 //! | `vote`, `pseudonym` | what a member says of an entry, and under which name others learn it |
 //! | `members` | the register, shared |
@@ -43,6 +43,7 @@ mod shield;
 #[cfg(test)]
 mod tests;
 pub(crate) mod token;
+mod unnamed;
 pub(crate) mod vote;
 
 pub use config::GatewayConfig;

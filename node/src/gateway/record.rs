@@ -1,6 +1,7 @@
-//! The audit line of a request, written when its answer has gone or was cut.
+//! The audit line of a member's request, written when its answer has gone or was cut.
 //!
-//! In scope: what the line holds, and counting the bytes of an answer. Out of scope: where lines go (`audit`).
+//! In scope: what the line holds, and counting the bytes of an answer. Out of scope: where lines go (`audit`),
+//! requests of nobody (`unnamed`).
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +21,7 @@ use serde::Serialize;
 
 use super::audit::AuditLog;
 use super::token::CredentialId;
+use super::unnamed::Unnamed;
 use crate::subset::MemberId;
 
 /// Where the layer that admits says who asked.
@@ -59,14 +61,15 @@ impl Counts {
 pub(crate) struct Recorder {
     pub(crate) audit: AuditLog,
     pub(crate) counts: Counts,
+    pub(super) unnamed: Unnamed,
     pub(crate) clock: fn() -> Timestamp,
 }
 
 /// One line. No value of a path or a query, no fingerprint.
 #[derive(Serialize)]
 struct Line<'a> {
-    member: Option<&'a str>,
-    credential: Option<CredentialId>,
+    member: &'a str,
+    credential: CredentialId,
     method: &'a str,
     path: &'a str,
     status: u16,
@@ -127,7 +130,7 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-/// A line that is not written yet; dropped, it is.
+/// A line that is not written yet; dropped, it is, or counted if nobody was admitted.
 struct Pending {
     recorder: Recorder,
     slot: Slot,
@@ -141,12 +144,14 @@ struct Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        let caller = self.slot.0.get();
-        let now = (self.recorder.clock)();
         self.recorder.counts.count(self.status);
+        let Some((member, credential)) = self.slot.0.get() else {
+            return self.recorder.unnamed.count(self.status, self.bytes);
+        };
+        let now = (self.recorder.clock)();
         let line = Line {
-            member: caller.map(|(member, _)| member.as_str()),
-            credential: caller.map(|(_, credential)| *credential),
+            member: member.as_str(),
+            credential: *credential,
             method: self.method,
             path: &self.path,
             status: self.status,

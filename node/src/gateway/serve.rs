@@ -32,8 +32,9 @@ use super::native;
 use super::ncmec;
 use super::nearby::Nearby;
 use super::problem::Problem;
-use super::record::record;
+use super::record::{Recorder, record};
 use super::shield;
+use super::unnamed::EVERY;
 use crate::daemon::Handle;
 use crate::http::{Server, StartHttpError, TlsFiles, TlsFilesError, open_config};
 use crate::subset::Feed;
@@ -62,6 +63,8 @@ pub(crate) struct GatewayState {
 pub(crate) struct Gateway {
     server: Server,
     reload: Option<JoinHandle<()>>,
+    telling: JoinHandle<()>,
+    recorder: Recorder,
 }
 
 impl Gateway {
@@ -103,14 +106,21 @@ impl Gateway {
             .map(|files| open_config(files).map(Arc::new))
             .transpose()?
             .map(RustlsConfig::from_config);
-        let routes = layered(closed, open, desk, admission, config.http.bounds.request);
+        let recorder = desk.recorder(admission.clock);
+        let bound = config.http.bounds.request;
+        let routes = layered(closed, open, recorder.clone(), admission, bound);
         let server = Server::open(&config.http, tls.clone(), routes)?;
         let reload = files
             .zip(tls)
             .map(|(files, tls)| tokio::spawn(reload(files, tls)));
         desk.listens(server.address());
         tracing::info!(address = %server.address(), "serving members over HTTP");
-        Ok(Self { server, reload })
+        Ok(Self {
+            server,
+            reload,
+            telling: tokio::spawn(tell(recorder.clone())),
+            recorder,
+        })
     }
 
     /// Where it listens.
@@ -124,7 +134,15 @@ impl Gateway {
         if let Some(reload) = self.reload.take() {
             reload.abort();
         }
+        self.telling.abort();
         self.server.stop().await;
+        let Recorder {
+            unnamed,
+            audit,
+            clock,
+            ..
+        } = self.recorder;
+        unnamed.tell(&audit, clock());
     }
 }
 
@@ -173,11 +191,10 @@ fn described() -> Router {
 fn layered(
     closed: Router,
     open: Router,
-    desk: &Desk,
+    recorder: Recorder,
     admission: Admission,
     request: Duration,
 ) -> Router {
-    let clock = admission.clock;
     closed
         .method_not_allowed_fallback(other_method)
         .route_layer(from_fn_with_state(admission, admit))
@@ -186,7 +203,7 @@ fn layered(
         .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
         .layer(from_fn_with_state(request, within))
         .layer(from_fn(shield::detailed))
-        .layer(from_fn_with_state(desk.recorder(clock), record))
+        .layer(from_fn_with_state(recorder, record))
 }
 
 async fn other_method() -> Problem {
@@ -232,6 +249,18 @@ fn in_words(response: Response) -> Response {
             Problem::new(status, "request", detail).into_response()
         }
         _ => response,
+    }
+}
+
+/// Tells of requests of nobody once a minute.
+async fn tell(recorder: Recorder) {
+    let mut ticks = interval(EVERY);
+    loop {
+        ticks.tick().await;
+        let (unnamed, audit) = (recorder.unnamed.clone(), recorder.audit.clone());
+        let now = (recorder.clock)();
+        // A panic there leaves the counts, which the next line tells.
+        let _ = spawn_blocking(move || unnamed.tell(&audit, now)).await;
     }
 }
 

@@ -30,6 +30,8 @@ const ANSWER_BYTES_MAX: u64 = 16 << 10;
 const WORDS_MAX: usize = 200;
 /// Seconds that a server may make us wait.
 const WAIT_MAX: u64 = 3_600;
+/// The problem by which a gateway says that a member has nothing any more.
+const UNPUBLISHED: &str = "urn:hashpact:problem:unpublished";
 /// Bytes of a token at most.
 const TOKEN_MAX: usize = 256;
 
@@ -291,10 +293,10 @@ fn sorted(answer: Streamed) -> Result<Streamed, ApiError> {
         401 => Err(ApiError::Credential),
         403 => {
             let (kind, words) = problem(answer);
-            // A credential that is bound to networks says nothing of what the member may have.
-            match kind.rsplit(':').next() {
-                Some("network" | "no-lookup") => Err(ApiError::Refused { status, words }),
-                Some(_) | None => Err(ApiError::Lapsed { words }),
+            // A proxy in between may answer 403 as well: only the gateway's own word stops the matching of a list.
+            match kind == UNPUBLISHED {
+                true => Err(ApiError::Lapsed { words }),
+                false => Err(ApiError::Refused { status, words }),
             }
         }
         410 => Err(ApiError::Ledger),

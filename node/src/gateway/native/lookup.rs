@@ -11,12 +11,11 @@ use hashpact_keys::Timestamp;
 use hashpact_protocol::fingerprint::{Algorithm, Fingerprint};
 use hashpact_protocol::lists::ClosedList as _;
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
 
-use super::ask::{json, problem};
+use super::ask::{self, json};
 use crate::gateway::caller::Caller;
-use crate::gateway::nearby::{Near, Nearby, NearbyError};
+use crate::gateway::nearby::{Near, Nearby, NearbyError, Turn};
 use crate::gateway::problem::{Problem, ProblemBody};
 use crate::gateway::serve::GatewayState;
 use crate::near::slots::Threshold;
@@ -107,15 +106,24 @@ pub(in crate::gateway) async fn lookup(
         .map(|(number, text)| read(number, text));
     let prints = prints.collect::<Result<Vec<_>, _>>()?;
     caller.charge(prints.len() as u64).await?;
-    let answers = spawn_blocking(move || lists.answers(&caller.member, &prints, within)).await;
-    let answers = answers.map_err(|_| Problem::failed())?;
-    let answers = answers.map_err(|error| match error {
-        NearbyError::Feed(error) => problem(&error),
-        NearbyError::Full(error) => {
-            tracing::error!(%error, "a member's near matches were not looked up");
-            Problem::failed()
+    let answers = match within {
+        None => {
+            ask::feed(&lists.feed.clone(), move |_| {
+                lists.exactly(&caller.member, &prints)
+            })
+            .await?
         }
-    })?;
+        Some(within) => {
+            let nearby = lists.nearby.clone();
+            let member = caller.member.clone();
+            let search = nearby.in_turn(member, move |turn| {
+                let mut answers = lists.exactly(&caller.member, &prints)?;
+                lists.nearly(turn, &prints, within, &mut answers)?;
+                Ok(answers)
+            });
+            search.await?
+        }
+    };
     let body = serde_json::to_vec(&Answers { answers }).map_err(|_| Problem::failed())?;
     let headers = [
         (CONTENT_TYPE, "application/json"),
@@ -155,19 +163,21 @@ impl FromRef<GatewayState> for Lists {
 
 impl Lists {
     /// One answer for each fingerprint. Blocks.
-    fn answers(
-        &self,
-        member: &MemberId,
-        prints: &[Fingerprint],
-        within: Option<Threshold>,
-    ) -> Result<Vec<Answer>, NearbyError> {
+    fn exactly(&self, member: &MemberId, prints: &[Fingerprint]) -> Result<Vec<Answer>, FeedError> {
         let exact = prints.iter().map(|print| self.exact(member, print));
-        let mut answers = exact.collect::<Result<Vec<_>, FeedError>>()?;
-        let Some(within) = within else {
-            return Ok(answers);
-        };
+        exact.collect()
+    }
+
+    /// Adds what is near to each answer. Blocks.
+    fn nearly(
+        &self,
+        turn: &Turn,
+        prints: &[Fingerprint],
+        within: Threshold,
+        answers: &mut [Answer],
+    ) -> Result<(), NearbyError> {
         let now = (self.clock)();
-        let near = self.nearby.find(&self.feed, member, prints, within, now)?;
+        let near = self.nearby.find(&self.feed, turn, prints, within, now)?;
         for (answer, near) in answers.iter_mut().zip(near) {
             // What is equal stands there already.
             for Near { distance, found } in near.into_iter().filter(|near| near.distance > 0) {
@@ -176,7 +186,7 @@ impl Lists {
                 answer.matches.push(one);
             }
         }
-        Ok(answers)
+        Ok(())
     }
 
     fn exact(&self, member: &MemberId, print: &Fingerprint) -> Result<Answer, FeedError> {

@@ -12,13 +12,12 @@ use hashpact_protocol::fingerprint::{Algorithm, Fingerprint};
 use hashpact_protocol::labels::{ContentClass, Labels};
 use hashpact_protocol::record::Record;
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
 
 use super::refuse::Detail;
 use crate::gateway::caller::Caller;
-use crate::gateway::native::ask::{json, problem};
-use crate::gateway::nearby::{Near, NearbyError};
+use crate::gateway::native::ask::json;
+use crate::gateway::nearby::Near;
 use crate::gateway::problem::Problem;
 use crate::gateway::serve::GatewayState;
 use crate::near::slots::Threshold;
@@ -95,11 +94,12 @@ pub(super) async fn scan(
     let asked = read(&hashes)?;
     caller.charge(asked.len() as u64).await?;
     let now = (state.clock)();
-    let found = spawn_blocking(move || {
+    let nearby = state.nearby.clone();
+    let found = nearby.in_turn(caller.member, move |turn| {
         let prints: Vec<_> = asked.iter().flatten().cloned().collect();
         let found = state
             .nearby
-            .find(&state.feed, &caller.member, &prints, Threshold::MAX, now)?;
+            .find(&state.feed, turn, &prints, Threshold::MAX, now)?;
         let mut found = found.into_iter();
         let each = asked.iter().map(|print| match print {
             Some(_) => best(&found.next().unwrap_or_default()),
@@ -107,25 +107,13 @@ pub(super) async fn scan(
         });
         Ok(each.collect::<Vec<_>>())
     });
-    let found = found.await.map_err(|_| Problem::failed())?;
-    let matches = found.map_err(|error: NearbyError| failed(&error))?;
-    let scanned_hashes = hashes.into_iter().zip(matches).collect();
+    let scanned_hashes = hashes.into_iter().zip(found.await?).collect();
     let body = serde_json::to_vec(&Scanned { scanned_hashes }).map_err(|_| Problem::failed())?;
     let headers = [
         (CONTENT_TYPE, "application/json"),
         (CACHE_CONTROL, "no-store"),
     ];
     Ok((headers, body).into_response())
-}
-
-fn failed(error: &NearbyError) -> Problem {
-    match error {
-        NearbyError::Feed(error) => problem(error),
-        NearbyError::Full(full) => {
-            tracing::error!(%full, "a member's near matches cannot be answered");
-            Problem::failed()
-        }
-    }
 }
 
 /// The hashes in order. A value that is none is told by its number, never repeated. One that a list may not hold, such as

@@ -266,6 +266,31 @@ fn stolen_file_of_credentials_holds_no_secret_and_the_trail_neither() {
     }
 }
 
+/// The disk is the ledger's and the retractions': whoever is nobody must not fill it.
+#[test]
+fn flood_of_requests_without_a_credential_leaves_one_line() {
+    let mut site = Site::with(Settings {
+        delayed: 0,
+        ..Settings::default()
+    });
+    let token = site.token();
+    for _ in 0..50 {
+        assert_eq!(site.ask("GET /name", "").status, 401);
+        assert_eq!(site.bearer("GET /name", "nothing").status, 401);
+        assert_eq!(site.ask("GET /nowhere", "").status, 404);
+        assert_eq!(site.ask("GET /open", "").status, 200);
+    }
+    assert_eq!(site.bearer("GET /name", &token).status, 200);
+    site.recorded(&["\"member\":\"acme\""]);
+    site.stop();
+    let line = site.recorded(&["\"kind\":\"unnamed_requests\""]);
+    assert_eq!(line["requests"], 200);
+    let statuses = serde_json::json!({ "200": 50, "401": 100, "404": 50 });
+    assert_eq!(line["by_status"], statuses);
+    let trail = site.trail();
+    assert_eq!(trail.lines().count(), 2, "{trail}");
+}
+
 #[test]
 fn node_that_cannot_write_its_trail_answers_no_member() {
     let site = Site::new();

@@ -231,6 +231,24 @@ fn grant_that_lapses_stops_matching_at_once_and_comes_back_with_a_sync() {
 }
 
 #[test]
+fn proxy_that_answers_403_in_the_gateways_place_takes_no_list_out_of_force() {
+    let (world, dir) = (World::new(), folder());
+    let list = records(0..4);
+    let items = [world.delta(0, &list, &[]).items(&world), end("A", false)].concat();
+    let server = Server::start(&world, &world.manifest(1, 4), items);
+    pass(&world, &server, dir.path()).unwrap();
+    for kind in [super::server::A_PROXY, "", "x:unpublished", "unpublished:x"] {
+        server.says().status = Some((403, kind));
+        let error = refused(&world, &server, dir.path());
+        assert!(
+            matches!(error, SyncError::Api(ApiError::Refused { status: 403, .. })),
+            "{kind}: {error}"
+        );
+        assert_eq!(indexed(dir.path(), &list), all(&list));
+    }
+}
+
+#[test]
 fn centre_that_is_not_heard_for_a_week_stops_matching() {
     let (world, dir) = (World::new(), folder());
     let list = records(0..4);

@@ -13,6 +13,9 @@ use serde_json::json;
 use super::TOKEN;
 use super::world::{Streams, World, end};
 
+/// In place of a problem's type: something in between answers, and not the gateway.
+pub(super) const A_PROXY: &str = "a proxy";
+
 /// Writes the body of a stream.
 type Raw = Arc<dyn Fn(&mut TcpStream) + Send + Sync>;
 
@@ -126,8 +129,11 @@ impl Server {
         let mut says = self.says();
         says.asked.push(path.to_owned());
         if let Some((status, kind)) = says.status {
-            let problem = json!({ "type": format!("urn:hashpact:problem:{kind}"), "detail": "because\u{1b}[31m of it" });
             let location = "Location: http://127.0.0.1:9/v1/subset\r\n";
+            if kind == A_PROXY {
+                return say(stream, status, location, b"<html>403 Forbidden</html>");
+            }
+            let problem = json!({ "type": format!("urn:hashpact:problem:{kind}"), "detail": "because\u{1b}[31m of it" });
             return say(stream, status, location, problem.to_string().as_bytes());
         }
         let (route, query) = path.split_once('?').unwrap_or((path, ""));
