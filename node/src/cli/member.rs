@@ -140,7 +140,7 @@ fn init(home: &Home, args: &InitArgs) -> Result<Answer, Failure> {
     let key = key.map_err(member_failure)?;
     let (folder, centre) = (home.path().display(), &args.centre);
     let text = format!(
-        "Made {folder}. Send this key to {centre}, which admits it with `hashpact member add NAME --key {key} ...`; then\n`hashpact --home {folder} match --list FILE` checks a list."
+        "Made {folder}. Send this key to {centre}, which admits it with `hashpact member add NAME --key {key} ...`; then\n`hashpact --home {folder} match --list FILE` checks a list. With a token of {centre}'s gateway it needs\nno key: `hashpact --home {folder} member sync DIR --from URL --token-file FILE`."
     );
     let json = json!({ "home": home.path(), "centre": centre.to_string(), "key": key.to_string() });
     Ok(Answer::new(json, text))

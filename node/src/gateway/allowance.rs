@@ -20,6 +20,8 @@ const BLOCKS: u64 = 100;
 const BLOCK_MAX: u64 = 100_000;
 /// Streams of one credential at once: a program and its restart.
 pub(crate) const STREAMS: usize = 4;
+/// Windows of one credential that are read at once, also for requests that nobody waits for any more.
+pub(crate) const WINDOWS: usize = 4;
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, MonotonicClock>;
 
@@ -29,6 +31,7 @@ pub(crate) struct Allowance {
     quota: u64,
     today: Mutex<Today>,
     streams: Arc<AtomicUsize>,
+    windows: Arc<AtomicUsize>,
 }
 
 /// What was used on a day.
@@ -40,6 +43,11 @@ pub(crate) struct Today {
     pub(crate) used: u64,
     /// Units that are written down as used.
     pub(crate) written: u64,
+}
+
+/// Whether a day that was counted on is further ahead of today than a clock may go back.
+pub(crate) fn is_far_ahead(counted: u64, day: u64) -> bool {
+    counted > day.saturating_add(1)
 }
 
 /// What becomes of a request.
@@ -56,7 +64,7 @@ pub(crate) enum Charge {
     },
 }
 
-/// A stream's place; free again when dropped.
+/// A place for a stream or a window; free again when dropped.
 pub(crate) struct StreamPlace(Arc<AtomicUsize>);
 
 impl Drop for StreamPlace {
@@ -76,6 +84,7 @@ impl Allowance {
                 ..today
             }),
             streams: Arc::default(),
+            windows: Arc::default(),
         }
     }
 
@@ -92,8 +101,16 @@ impl Allowance {
     pub(crate) fn charge(&self, units: u64, now: Timestamp) -> Charge {
         let day = now.get() / DAY;
         let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
-        // A clock that goes back opens no second day.
-        if day > today.day {
+        // A clock that goes back opens no second day; a day far ahead is of a clock that was wrong.
+        let was_wrong = is_far_ahead(today.day, day);
+        if was_wrong {
+            tracing::warn!(
+                counted = today.day,
+                day,
+                "a quota was counted on a day far ahead: it begins anew"
+            );
+        }
+        if day > today.day || was_wrong {
             *today = Today {
                 day,
                 ..Today::default()
@@ -120,10 +137,19 @@ impl Allowance {
 
     /// A place for a stream, if there is one.
     pub(crate) fn stream(&self) -> Option<StreamPlace> {
-        let taken = self.streams.fetch_add(1, Ordering::AcqRel);
-        let place = StreamPlace(Arc::clone(&self.streams));
-        (taken < STREAMS).then_some(place)
+        place(&self.streams, STREAMS)
     }
+
+    /// A place for a window, if there is one.
+    pub(crate) fn window(&self) -> Option<StreamPlace> {
+        place(&self.windows, WINDOWS)
+    }
+}
+
+fn place(places: &Arc<AtomicUsize>, most: usize) -> Option<StreamPlace> {
+    let taken = places.fetch_add(1, Ordering::AcqRel);
+    let place = StreamPlace(Arc::clone(places));
+    (taken < most).then_some(place)
 }
 
 #[cfg(test)]
@@ -148,6 +174,32 @@ mod tests {
         assert!(matches!(allowance.charge(3, tomorrow), Charge::Write(_)));
         // A clock that goes back.
         assert!(matches!(allowance.charge(1, NOON), Charge::Spent { .. }));
+    }
+
+    #[test]
+    fn a_clock_that_was_a_year_ahead_locks_no_credential_out() {
+        let ahead = Timestamp::new(NOON.get() + 365 * DAY);
+        let allowance = allowance(3, Today::default());
+        assert!(matches!(allowance.charge(3, ahead), Charge::Write(_)));
+        assert!(matches!(allowance.charge(3, NOON), Charge::Write(_)));
+        assert!(matches!(allowance.charge(1, NOON), Charge::Spent { .. }));
+        // A day back is no such clock.
+        let yesterday = Timestamp::new(NOON.get() - DAY);
+        assert!(matches!(
+            allowance.charge(1, yesterday),
+            Charge::Spent { .. }
+        ));
+    }
+
+    #[test]
+    fn flood_of_windows_of_one_credential_has_few_places() {
+        let allowance = allowance(1, Today::default());
+        let places: Vec<_> = (0..WINDOWS).filter_map(|_| allowance.window()).collect();
+        assert_eq!(places.len(), WINDOWS);
+        assert!(allowance.window().is_none());
+        assert!(allowance.stream().is_some());
+        drop(places);
+        assert!(allowance.window().is_some());
     }
 
     #[test]

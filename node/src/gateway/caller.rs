@@ -129,6 +129,16 @@ impl Caller {
         let place = self.held.allowance.stream();
         place.ok_or_else(|| Problem::wait("streams", 5, detail))
     }
+
+    /// A place for a window; held as long as it is read.
+    ///
+    /// # Errors
+    /// 429 if this credential has enough of them.
+    pub(crate) fn window(&self) -> Result<StreamPlace, Problem> {
+        let detail = "this credential reads as many windows at once as it may";
+        let place = self.held.allowance.window();
+        place.ok_or_else(|| Problem::wait("windows", 1, detail))
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {

@@ -16,7 +16,7 @@ use redb::{Database, ReadableTable as _, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::allowance::{Allowance, Charge, Today};
+use super::allowance::{Allowance, Charge, Today, is_far_ahead};
 use super::pseudonym::Pseudonyms;
 use super::token::{CredentialId, SecretHash, Token};
 use crate::subset::MemberId;
@@ -319,6 +319,7 @@ impl Credentials {
         {
             let mut used = write.open_table(USED)?;
             let before = used.get(id.0)?.map(|used| used.value());
+            let before = before.filter(|(day, _)| !is_far_ahead(*day, today.day));
             // Two writes may come in another order than they were made.
             let next = (today.day, today.written).max(before.unwrap_or_default());
             used.insert(id.0, next)?;

@@ -5,9 +5,9 @@
 //! value that was retracted stays there until the reader begins with a fresh state. In scope: files. Out of scope: which list
 //! is in force (`folder`).
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use hashpact_keys::Timestamp;
@@ -19,7 +19,7 @@ use hashpact_protocol::record::PrintValue;
 use super::copy::{Copy, CopyError, Live};
 use super::folder::{Folder, FolderError, Standing, usable};
 use super::index::{self, IndexFault};
-use crate::near::file::{FILE_NAME, Index, ReadIndexError};
+use crate::near::file::{FILE_NAME, Index, ListVersion, ReadIndexError};
 use crate::store::durable::Steps;
 
 /// The columns of a CSV, one row for each value.
@@ -144,8 +144,7 @@ pub fn export(
         Format::LocalFile => local_file(&copy, types, file)?,
         Format::Index => {
             let list = Index::open(&folder.join(FILE_NAME))?.head().list.clone();
-            drop(file);
-            index::write(&copy, list, out, &Steps::default())?;
+            index_to(&copy, list, &file)?;
             let entries = copy.entries()?;
             return Ok(Exported {
                 entries,
@@ -155,6 +154,27 @@ pub fn export(
     };
     file.finish()?;
     Ok(exported)
+}
+
+/// Writes an index in a folder that only its owner may enter, and moves it out with the mode of the other forms.
+fn index_to(copy: &Copy, list: ListVersion, out: &Out) -> Result<(), ExportError> {
+    let io = |source| out.fault(source);
+    let mut closed = out.partial.clone().into_os_string();
+    closed.push(".d");
+    let closed = PathBuf::from(closed);
+    DirBuilder::new().mode(0o700).create(&closed).map_err(io)?;
+    let written = index_in(copy, list, &closed, out);
+    // What is left there nobody else can read.
+    let _ = fs::remove_dir_all(&closed);
+    written
+}
+
+fn index_in(copy: &Copy, list: ListVersion, closed: &Path, out: &Out) -> Result<(), ExportError> {
+    let path = closed.join(FILE_NAME);
+    index::write(copy, list, &path, &Steps::default())?;
+    let mine = fs::set_permissions(&path, Permissions::from_mode(0o600));
+    let moved = mine.and_then(|()| fs::rename(&path, &out.path));
+    moved.map_err(|source| out.fault(source))
 }
 
 fn csv(copy: &Copy, file: Out) -> Result<(Exported, Out), ExportError> {

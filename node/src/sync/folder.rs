@@ -16,9 +16,9 @@
 
 mod state;
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -125,6 +125,11 @@ impl Folder {
         };
         if !path.join("state.json").exists() && !items.all(ours) {
             return Err(FolderError::Foreign(path.to_owned()));
+        }
+        // What is in it tells what is detectable: it is its owner's, whoever made the folder.
+        let mode = fs::metadata(path).map_err(io)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(io)?;
         }
         let state = State {
             version: VERSION,

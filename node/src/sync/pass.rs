@@ -11,6 +11,7 @@
 mod follow;
 
 use std::path::Path;
+use std::time::Duration;
 
 use hashpact_keys::RosterVersion;
 use hashpact_protocol::labels::ClassId;
@@ -28,6 +29,8 @@ use crate::store::durable::Steps;
 
 /// How often the centre is asked for more because it published meanwhile.
 const ROUNDS: usize = 4;
+/// Before what is here is compared a second time.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// What is being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,7 +220,8 @@ impl Pass<'_> {
         };
         let mut budget = follow::Budget::new(&heard.manifest, copy.entries()?, self.bounds.idle);
         let mut tally = Tally::default();
-        for _ in 0..ROUNDS {
+        let mut has_paused = false;
+        for round in 1..=ROUNDS {
             let followed = self.follow(folder, &copy, is_made, &mut budget, &mut tally, hear);
             match followed {
                 // Once: a server that says so of what it has just begun is broken.
@@ -237,11 +241,19 @@ impl Pass<'_> {
                 return self.expired(folder, &copy, is_made, tally);
             }
             let before = std::mem::replace(&mut heard, self.hear(folder)?);
-            let is_same = |heard: &Heard| (heard.manifest.ledger, heard.manifest.n);
-            if is_same(&before) == is_same(&heard) {
-                compare(&copy, &heard.manifest)?;
-                report.compared = true;
-                break;
+            if is_same(&before.manifest, &heard.manifest) {
+                match compare(&copy, &heard.manifest) {
+                    Ok(()) => {
+                        report.compared = true;
+                        break;
+                    }
+                    Err(error) if has_paused || round == ROUNDS => return Err(error),
+                    // A change of policy may have come between stream and manifest: nobody is accused before a second look.
+                    Err(_) => {
+                        has_paused = true;
+                        std::thread::sleep(PAUSE);
+                    }
+                }
             }
         }
         if is_made {
@@ -408,6 +420,12 @@ impl Pass<'_> {
             Err(error) => error.into(),
         }
     }
+}
+
+/// Whether two manifests say the same of what a member has: policy may change that where the ledger does not.
+fn is_same(one: &Manifest, other: &Manifest) -> bool {
+    let state = |it: &Manifest| (it.ledger, it.n, it.policy);
+    state(one) == state(other) && one.classes == other.classes && one.withheld == other.withheld
 }
 
 /// Whether what is here is what the manifest says, class by class.

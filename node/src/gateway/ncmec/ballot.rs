@@ -14,6 +14,7 @@ use hashpact_protocol::record::EntryId;
 
 use super::members;
 use super::names::FingerprintType;
+use super::serve::distinct;
 use super::vote::{self, VOTE_BYTES_MAX};
 use crate::gateway::caller::Caller;
 use crate::gateway::native::ask::problem;
@@ -82,6 +83,7 @@ async fn find(
     let number = is_number.then(|| member.parse().ok()).flatten();
     let number: u64 = number.ok_or_else(Problem::not_found)?;
     let id: EntryId = entry.parse().map_err(|_| Problem::not_found())?;
+    distinct(state, caller)?;
     let logs = state.handle.store.counts();
     let logs: Vec<_> = members::logs_of(number, logs.keys()).cloned().collect();
     let (feed, who) = (state.feed.clone(), caller.member.clone());

@@ -2,8 +2,11 @@
 //!
 //! Why not counted: a client keeps `{memberId}-{entryId}` for ever, and a number that was counted anew after a data base was
 //! lost would name another. So a number follows from the name: 31 bits of its hash, which every client's integer holds. Two of
-//! a hundred names are equal once in half a million networks, and then share a number, while entry ids stay apart.
+//! a hundred names are equal once in half a million networks, or because somebody sought such a name. Then nothing is answered
+//! in this shape: a client that takes two centres for one would delete the entries of the one at the word of the other.
 //! Source: formats section 1.3, rule 7. In scope: numbers and names. Out of scope: who is a member.
+
+use std::collections::BTreeMap;
 
 use crate::subset::MemberId;
 use hashpact_keys::{CentreId, Origin};
@@ -43,6 +46,31 @@ pub(super) fn logs_of<'a>(
     logs.filter(move |log| centre(log.centre()).id == number)
 }
 
+/// Two names with one number.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} and {1} have one number in the shape of NCMEC: nothing is answered in it")]
+pub(super) struct Twins(String, String);
+
+/// Checks that the centres of these logs, and who asks, have a number each.
+pub(super) fn distinct<'a>(
+    id: &MemberId,
+    logs: impl Iterator<Item = &'a Origin>,
+) -> Result<(), Twins> {
+    of_names(logs.map(|log| centre(log.centre())).chain([caller(id)]))
+}
+
+/// A member and a centre of one name are two, with two numbers.
+fn of_names(all: impl Iterator<Item = Member>) -> Result<(), Twins> {
+    let mut names: BTreeMap<u64, String> = BTreeMap::new();
+    for one in all {
+        let name = names.entry(one.id).or_insert_with(|| one.name.clone());
+        if *name != one.name {
+            return Err(Twins(name.clone(), one.name));
+        }
+    }
+    Ok(())
+}
+
 /// The reply to `status`: who asks.
 pub(super) fn status(id: &MemberId) -> String {
     document("status", |writer| member(writer, &caller(id)))
@@ -80,6 +108,20 @@ mod tests {
         assert_eq!(centre(&eu).id, EU);
         assert_ne!(caller(&member).id, EU);
         assert!(caller(&member).id < 1 << 31);
+    }
+
+    /// Whoever seeks a name with another's number takes that one's entries from nobody.
+    #[test]
+    fn centre_with_a_name_made_for_anothers_number_is_refused_and_told() {
+        let one = |id: u64, name: &str| Member {
+            id,
+            name: name.to_owned(),
+        };
+        let honest = [one(7, "eu"), one(8, "us"), one(7, "eu")];
+        assert_eq!(of_names(honest.into_iter()), Ok(()));
+        let twins = of_names([one(7, "eu"), one(8, "us"), one(7, "eve")].into_iter());
+        let twins = twins.unwrap_err().to_string();
+        assert!(twins.starts_with("eu and eve have one number"), "{twins}");
     }
 
     #[test]

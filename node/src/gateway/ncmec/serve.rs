@@ -56,9 +56,19 @@ async fn status(caller: Caller) -> Response {
     tag = "ncmec",
     responses((status = 200, description = "A list of `member`.", body = String, content_type = "application/xml")),
 )]
-async fn list(State(state): State<GatewayState>, caller: Caller) -> Response {
+async fn list(State(state): State<GatewayState>, caller: Caller) -> Result<Response, Problem> {
+    distinct(&state, &caller)?;
     let logs = state.handle.store.counts();
-    xml(members::list(&caller.member, logs.keys()))
+    Ok(xml(members::list(&caller.member, logs.keys())))
+}
+
+/// Refuses where two would be taken for one, and tells the operator.
+pub(super) fn distinct(state: &GatewayState, caller: &Caller) -> Result<(), Problem> {
+    let logs = state.handle.store.counts();
+    members::distinct(&caller.member, logs.keys()).map_err(|twins| {
+        tracing::error!(member = %caller.member, %twins, "a member got no answer");
+        Problem::failed()
+    })
 }
 
 /// The reasons that a negative vote can have.
@@ -93,6 +103,7 @@ async fn reasons(_: Caller, Path(kind): Path<String>) -> Result<Response, Proble
     responses(
         (status = 200, description = "`queryResult`, with `paging/next` while there is more.", body = String, content_type = "application/xml"),
         (status = 400, description = "The query cannot be read, or the window ends in the future.", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        (status = 429, description = "Rate, quota or windows.", body = ProblemBody<'static>, content_type = "application/problem+json"),
         (status = 503, description = "Not ready yet.", body = ProblemBody<'static>, content_type = "application/problem+json"),
     ),
 )]
@@ -104,8 +115,15 @@ async fn entries(
     let now = (state.clock)().get();
     let ask = Ask::parse(query.as_deref().unwrap_or_default(), now)
         .map_err(|error| unreadable(&caller, &error))?;
+    distinct(&state, &caller)?;
+    let place = caller.window()?;
     let (feed, member) = (state.feed.clone(), caller.member.clone());
-    let document = spawn_blocking(move || reply(&feed, &member, &ask)).await;
+    let document = spawn_blocking(move || {
+        // Taken as long as it is read, whether or not somebody still waits.
+        let _place = place;
+        reply(&feed, &member, &ask)
+    });
+    let document = document.await;
     document.map_err(|_| Problem::failed())?.map(xml)
 }
 

@@ -111,6 +111,33 @@ fn index_that_is_exported_is_the_one_in_force() {
     export(dir.path(), Format::Index, &[], &out, now()).unwrap();
     let read = |path: &Path| std::fs::read(path).unwrap();
     assert_eq!(read(&out), read(&dir.path().join(FILE_NAME)));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&out.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let beside = std::fs::read_dir(dir.path()).unwrap();
+    let names = beside.map(|item| item.unwrap().file_name());
+    assert!(
+        !names
+            .into_iter()
+            .any(|name| name.to_string_lossy().contains("partial"))
+    );
+}
+
+#[test]
+fn folder_that_others_could_read_is_closed_before_a_list_is_in_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (world, dir) = (World::new(), folder());
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let items = [
+        world.delta(0, &records(0..4), &[]).items(&world),
+        end("A", false),
+    ]
+    .concat();
+    let server = Server::start(&world, &world.manifest(1, 4), items);
+    pass(&world, &server, dir.path()).unwrap();
+    assert_eq!(
+        dir.path().metadata().unwrap().permissions().mode() & 0o777,
+        0o700
+    );
 }
 
 #[test]

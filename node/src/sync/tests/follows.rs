@@ -248,6 +248,26 @@ fn proxy_that_answers_403_in_the_gateways_place_takes_no_list_out_of_force() {
     }
 }
 
+/// What policy gives a member changes where the ledger does not: the stream may be of the one decision, the manifest of the
+/// other.
+#[test]
+fn change_of_policy_between_stream_and_manifest_accuses_no_honest_centre() {
+    let (world, dir) = (World::new(), folder());
+    let list = records(0..4);
+    let server = Server::start(&world, &world.manifest(1, 4), end("A", false));
+    let items = world.delta(0, &list, &[]).items(&world);
+    let late = server.clone();
+    let more = [items, end("B", false)].concat();
+    let opens = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        late.says().changes.insert(Some("A".to_owned()), more);
+    });
+    let report = pass(&world, &server, dir.path()).unwrap();
+    opens.join().unwrap();
+    assert!(report.compared);
+    assert_eq!(indexed(dir.path(), &list), all(&list));
+}
+
 #[test]
 fn centre_that_is_not_heard_for_a_week_stops_matching() {
     let (world, dir) = (World::new(), folder());
