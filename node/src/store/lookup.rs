@@ -7,6 +7,7 @@
 //! Out of scope: who may ask, and what may be shown to whom.
 
 mod many;
+mod updates;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -52,7 +52,7 @@ impl Feed {
         }
         // Before anything is read: what comes from now on comes later than this window.
         if let Some(ledger) = self.shared.ledger.get() {
-            ledger.promise(to);
+            ledger.promise(to)?;
         }
         let open = self.open(member)?;
         let mut seen = match from < to {

@@ -6,7 +6,8 @@
 //! write the same again, which changes nothing.
 //!
 //! **Seconds.** Clients of windows ask for what became visible in `from <= t < to`, once. So no row gets a second below the end
-//! of a window that was answered: whoever answers one promises it first (`promise`), and waits for a commit under way. At most
+//! of a window that was answered: whoever answers one promises it first (`promise`), and waits for a commit under way. The
+//! promise is on the disk before the answer, a minute ahead, so that it also binds after a restart. At most
 //! [`ROWS_A_SECOND`] rows share one; what is taken back has a lane of its own, so that no bulk is before it.
 //!
 //! | file | answers |
@@ -47,6 +48,9 @@ pub(super) const ROWS_A_SECOND: u64 = 1_000;
 /// Of these, what is taken back.
 const GONE_A_SECOND: u64 = 250;
 
+/// How much further than asked a promise is written down: so a commit serves a minute of windows.
+const LEASE_S: u64 = 60;
+
 /// The version of the tables.
 const FORMAT: u64 = 1;
 /// Memory for pages: a publishing of a million entries touches their index at random.
@@ -55,6 +59,7 @@ const CACHE_BYTES: usize = 64 << 20;
 const META_FORMAT: &str = "format";
 const META_ID: &str = "id";
 const META_NEXT: &str = "next";
+const META_LEASE: &str = "promised";
 const META_PUTS: [&str; 2] = ["puts second", "puts used"];
 const META_ENDS: [&str; 2] = ["ends second", "ends used"];
 
@@ -151,6 +156,8 @@ pub(super) struct Ledger {
     /// Held while rows are written: no row that is not committed yet gets a second below it.
     writer: Mutex<()>,
     promised: AtomicU64,
+    /// What is on the disk of `promised`: never less than any window that was answered.
+    leased: AtomicU64,
     /// Counts commits.
     generation: AtomicU64,
 }
@@ -162,7 +169,7 @@ impl Ledger {
         let mut transaction = database.begin_write()?;
         transaction.set_two_phase_commit(true);
         transaction.set_durability(Durability::Immediate)?;
-        let (id, promised);
+        let (id, promised, leased);
         {
             open_all(&transaction)?;
             let mut meta = transaction.open_table(META)?;
@@ -179,8 +186,8 @@ impl Ledger {
             id = known.ok_or(LedgerError::Row)?.to_be_bytes();
             let read =
                 |name: &str| Ok::<_, LedgerError>(meta.get(name)?.map_or(0, |it| it.value()));
-            // Rows of a bulk stand ahead of the clock; what was promised was never above it by more than a minute.
-            promised = read(META_ENDS[0])?;
+            leased = read(META_LEASE)?;
+            promised = leased.max(read(META_ENDS[0])?);
         }
         steps.pass("open ledger")?;
         transaction.commit()?;
@@ -192,6 +199,7 @@ impl Ledger {
             names: RwLock::new(Arc::new(names)),
             writer: Mutex::default(),
             promised: AtomicU64::new(promised),
+            leased: AtomicU64::new(leased),
             generation: AtomicU64::new(0),
         })
     }
@@ -240,13 +248,33 @@ impl Ledger {
         Reading::new(transaction, self.names())
     }
 
-    /// From now on no row gets a second below `second`: what a window that ends there holds is final.
-    pub(super) fn promise(&self, second: u64) {
-        if self.promised.load(Ordering::Acquire) >= second {
-            return;
+    /// From now on, also after a restart, no row gets a second below `second`: what a window that ends there holds is final.
+    pub(super) fn promise(&self, second: u64) -> Result<(), LedgerError> {
+        let is_kept = || {
+            let promised = self.promised.load(Ordering::Acquire);
+            promised.min(self.leased.load(Ordering::Acquire)) >= second
+        };
+        if is_kept() {
+            return Ok(());
         }
         let _writer = self.lock();
+        if self.leased.load(Ordering::Acquire) < second {
+            self.lease(second.saturating_add(LEASE_S))?;
+        }
         self.promised.fetch_max(second, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Writes a promise down. Call as the one that writes.
+    fn lease(&self, second: u64) -> Result<(), LedgerError> {
+        let mut transaction = self.database.begin_write()?;
+        transaction.set_two_phase_commit(true);
+        transaction.set_durability(Durability::Immediate)?;
+        transaction.open_table(META)?.insert(META_LEASE, second)?;
+        self.steps.pass("lease seconds")?;
+        transaction.commit()?;
+        self.leased.store(second, Ordering::Release);
+        Ok(())
     }
 
     /// Changes the ledger: all that `work` does, or nothing. `now` is the clock, in seconds.

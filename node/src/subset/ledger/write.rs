@@ -237,7 +237,8 @@ impl Writing {
             let is_live = |row: &Row| row.state == State::Live;
             if let Some((_, row)) = &before {
                 let is_ended = row.state == State::Retracted && row.revision >= put.revision;
-                let is_older = is_live(row) && row.revision > put.revision;
+                // Nor does an older revision come back where a newer one was withdrawn.
+                let is_older = row.revision > put.revision;
                 let is_same = is_live(row)
                     && (row.revision, row.seq, row.kind, row.marks)
                         == (put.revision, put.seq, put.kind, put.marks);

@@ -46,7 +46,12 @@ impl Publisher {
                 return Err(error.into());
             }
         };
-        self.write_access(&access, now)?;
+        if let Err(error) = self.write_access(&access, now) {
+            // What was narrowed is not written down: until it is, nothing is given.
+            self.shared.decide(None);
+            self.asked = None;
+            return Err(error);
+        }
         self.shared.decide(Some(Law {
             until: access.until,
             policy: access.policy,

@@ -9,6 +9,7 @@ use hashpact_protocol::record::Record;
 use hashpact_protocol::view::View;
 
 use super::super::feed::Marks;
+use crate::store::{LookupError, Store};
 
 /// What becomes of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +45,12 @@ pub(super) fn rule(
 
 /// Judges one record. `leaf` is its salted hash, which attestations name: asked for only if there are any.
 pub(super) fn judge(
-    view: &impl View,
+    store: &Store,
     about: &About<'_>,
     rule: ReleaseRule,
     now: Timestamp,
     leaf: impl FnOnce() -> Option<Hash>,
-) -> Judged {
+) -> Result<Judged, LookupError> {
     let About {
         origin,
         labels,
@@ -62,7 +63,9 @@ pub(super) fn judge(
         revision: record.revision,
         series: record.fields.series_id,
     };
-    let known = evidence::known(view, &asked, now);
+    let mut known = evidence::known(store, &asked, now);
+    // What replaces the revision before in one delta is no error that comes back, whatever reason came with it.
+    known.reissued = known.reissued && !store.is_update(origin, record.entry, record.revision)?;
     let leaf = match known.attestations.is_empty() {
         true => None,
         false => leaf(),
@@ -80,12 +83,12 @@ pub(super) fn judge(
         fields: &record.fields,
     };
     let facts = EntryFacts::at_release(&stated, &known, rule);
-    Judged {
+    Ok(Judged {
         released: facts.state == State::Assessed && facts.quorum && !facts.hold,
         baseline: facts.baseline,
         marks: Marks {
             disputed: !known.disputes.is_empty(),
             flagged: !known.flagged.is_empty(),
         },
-    }
+    })
 }

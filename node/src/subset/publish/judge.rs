@@ -92,7 +92,7 @@ impl Publisher {
                 labels: &found.labels,
                 record: &found.record,
             };
-            let judged = judge(store, &about, rule, now, || self.leaf(&found));
+            let judged = judge(store, &about, rule, now, || self.leaf(&found))?;
             verdicts.add(&about, found.seq, &judged);
         }
         drop(reading);

@@ -121,7 +121,12 @@ impl Publisher {
             sources,
             asked: None,
             rewrites: None,
-            evidence: ToJudge::default(),
+            // What was said shortly before a stop, or while nothing ran, was told to nobody who still knows: all is judged
+            // again, and what stays the same is not written.
+            evidence: ToJudge {
+                all: true,
+                ..ToJudge::default()
+            },
             capped: BTreeMap::new(),
             left: BTreeSet::new(),
         }
@@ -184,6 +189,13 @@ impl Publisher {
             return Err(Stopped.into());
         }
         self.follow_access()
+    }
+
+    /// Between two deltas of a long round: what was taken back meanwhile does not wait for the rest.
+    fn keep_up(&mut self) -> Result<(), PublishError> {
+        self.go_on()?;
+        let origins: Vec<Origin> = self.shared.store.counts().into_keys().collect();
+        origins.iter().try_for_each(|origin| self.take_back(origin))
     }
 
     fn now(&self) -> u64 {

@@ -85,7 +85,7 @@ impl Publisher {
             } else {
                 self.left.insert((origin.clone(), seq));
             }
-            self.go_on()?;
+            self.keep_up()?;
         }
         Ok(next)
     }
@@ -141,11 +141,12 @@ impl Publisher {
         let Delta { origin, seq, .. } = delta;
         let (store, now) = (&*self.shared.store, Timestamp::new(self.now()));
         let labels = store.class(origin, class);
-        let labels = labels.filter(|labels| labels.state == Assessment::Assessed);
         let laws = (&self.sources.home, delta.law);
         let (Some(labels), Some(rule)) = (labels, rule(store, (origin, class), laws, now)) else {
             return Ok(Verdicts::default());
         };
+        // A new revision may be less than the one that is published: then that one ends.
+        let is_assessed = labels.state == Assessment::Assessed;
         let bytes = store.section_of(origin, seq, body, class.0.into())?;
         let malformed = || self.malformed(origin, seq);
         let section = ClassSection::read(&bytes).map_err(|_| malformed())?;
@@ -164,8 +165,12 @@ impl Publisher {
                 labels: &labels,
                 record: &record,
             };
+            if !is_assessed {
+                verdicts.ends.push(ended(&record));
+                continue;
+            }
             let leaf = || leaves.get(place).map(|(_, leaf)| *leaf);
-            let judged = judge(store, &about, rule, now, leaf);
+            let judged = judge(store, &about, rule, now, leaf)?;
             verdicts.add(&about, seq, &judged);
         }
         Ok(verdicts)
@@ -263,12 +268,17 @@ impl Verdicts {
     pub(super) fn add(&mut self, about: &About<'_>, seq: Seq, judged: &Judged) {
         match judged.released {
             true => self.puts.push(placed(about, seq, judged)),
-            false => self.ends.push(End {
-                entry: about.record.entry,
-                upto: about.record.revision,
-                retracted: None,
-            }),
+            false => self.ends.push(ended(about.record)),
         }
+    }
+}
+
+/// A record may not be published: it ends, and so does what was published of its entry before.
+fn ended(record: &Record) -> End {
+    End {
+        entry: record.entry,
+        upto: record.revision,
+        retracted: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use hashpact_protocol::assess::Subject;
 use hashpact_protocol::evidence::{Changed, Dispute, Field, Hold, HoldCode, OptIn, Surge};
+use hashpact_protocol::labels::State as Assessment;
 use hashpact_protocol::lists::ClosedList as _;
 
 use super::*;
@@ -132,4 +133,104 @@ fn entries_from_abroad_come_with_an_opt_in_go_with_its_end_and_exceed_the_cap_by
     world.round();
     member.catch_up(&world, ALL).unwrap();
     assert_eq!(member.held, Held::new());
+}
+
+#[test]
+fn an_entry_that_its_origin_downgrades_to_disputed_does_not_stay_published_as_it_was() {
+    let mut world = World::new();
+    let mut writes = grown(&world.store, &eu(), &[vec![9, 9]], &[4]);
+    for write in &mut writes {
+        if let Write::Log { classes, .. } = write {
+            let stated = classes.iter_mut().map(|(_, labels)| labels);
+            stated.for_each(|labels| labels.state = Assessment::Disputed);
+        }
+    }
+    commit(&world.store, writes);
+    let one = records(0..4, 1);
+    world.allow("acme", &[(eu(), 0)]);
+    world.delta(&eu(), &one, &[]);
+    world.round();
+    let mut member = Applied::default();
+    member.catch_up(&world, ALL).unwrap();
+    assert_eq!(member.held.len(), 4);
+    // Nothing is retracted: the next revision says less.
+    world.delta(&eu(), &[(4, record(2, 2))], &[]);
+    world.round();
+    member.catch_up(&world, ALL).unwrap();
+    assert_eq!(member.held.len(), 3);
+    assert!(!member.held.contains_key(&(eu(), one[2].1.entry)));
+    // Nor does the first revision come back when all is judged again, not for a moment.
+    let next = world.ledger.read().unwrap().next;
+    let mut world = world.again(prompt(), Steps::default());
+    world.round();
+    assert_eq!(world.ledger.read().unwrap().next, next);
+    let mut fresh = Applied::default();
+    fresh.catch_up(&world, ALL).unwrap();
+    assert_eq!(fresh.held, member.held);
+}
+
+#[test]
+fn a_hold_that_was_told_to_nobody_before_a_kill_takes_its_entry_away_after_it() {
+    let mut world = World::new();
+    let one = records(0..4, 1);
+    world.allow("acme", &[(eu(), 0)]);
+    world.delta(&eu(), &one, &[]);
+    world.round();
+    let mut member = Applied::default();
+    member.catch_up(&world, ALL).unwrap();
+    let from = world.now() - 10;
+    let until = world.now() + 1_000;
+    let hold = ordered(&Order::Hold(Hold {
+        by: by_order(from),
+        entries: BTreeMap::from([(eu(), vec![one[1].1.entry])]),
+        series: vec![],
+        code: HoldCode::VALUES[0].0,
+        from: Timestamp::new(from),
+        until: Timestamp::new(until),
+    }));
+    commit(&world.store, evidence::kept(&hold).unwrap());
+    let mut world = world.again(prompt(), Steps::default());
+    world.round();
+    member.catch_up(&world, ALL).unwrap();
+    assert_eq!(member.held.len(), 3);
+    // The mirror case: it ends while nothing runs.
+    let mut world = world.again(prompt(), Steps::default());
+    world.pass(2_000);
+    world.round();
+    member.catch_up(&world, ALL).unwrap();
+    assert_eq!(member.held.len(), 4);
+}
+
+#[test]
+fn a_feed_change_switches_no_entry_off_and_an_error_that_comes_back_is_not_published() {
+    let mut world = World::new();
+    world.allow("acme", &[(eu(), 0)]);
+    let first = records(0..5, 1);
+    world.delta(&eu(), &first, &[]);
+    world.round();
+    let mut member = Applied::default();
+    // Changed twice, as ingest does it: the revision that ends and the one that takes its place in one delta.
+    for revision in [2, 3] {
+        world.delta(
+            &eu(),
+            &[(0, record(0, revision))],
+            &[ended(&record(0, revision - 1))],
+        );
+        world.round();
+        member.catch_up(&world, ALL).unwrap();
+        let held = member.held.get(&(eu(), first[0].1.entry));
+        assert_eq!(held, Some(&Revision(revision)));
+    }
+    // Taken back as errors, and brought back: later, with its end said again, and with a change on top.
+    let ends: Vec<_> = (1..4).map(|n| ended(&record(n, 1))).collect();
+    world.delta(&eu(), &[], &ends);
+    world.delta(&eu(), &[(0, record(1, 2)), (0, record(3, 2))], &[]);
+    world.delta(&eu(), &[(0, record(2, 2))], &[ended(&record(2, 1))]);
+    world.delta(&eu(), &[(0, record(3, 3))], &[ended(&record(3, 2))]);
+    world.round();
+    member.catch_up(&world, ALL).unwrap();
+    let held: Vec<_> = member.held.keys().cloned().collect();
+    let left = [0, 4].map(|n: usize| (eu(), first[n].1.entry));
+    assert_eq!(held.len(), left.len());
+    assert!(left.iter().all(|it| member.held.contains_key(it)));
 }

@@ -88,6 +88,36 @@ fn no_row_comes_into_a_window_that_was_answered() {
 }
 
 #[test]
+fn no_deletion_falls_into_a_window_that_was_answered_before_a_restart() {
+    let mut world = World::new();
+    let one = records(0..10, 1);
+    world.allow("acme", &[(eu(), 0)]);
+    world.delta(&eu(), &one, &[]);
+    world.round();
+    world.pass(100);
+    let mut client = Client::default();
+    // The clock of this client is fast.
+    client.read(&world, world.now() + 25, 100);
+    assert_eq!(client.held.len(), 10);
+    let mut world = world.again(prompt(), Steps::default());
+    world.pass(3);
+    world.delta(&eu(), &[], &[ended(&one[4].1)]);
+    world.round();
+    world.pass(200);
+    client.read(&world, world.now(), 100);
+    assert_eq!(client.held.len(), 9);
+    // The clock goes back over a restart, and nothing was written since the answer.
+    let before = world.now();
+    let mut world = world.again(prompt(), Steps::default());
+    world.clock.store(before - 100, Ordering::SeqCst);
+    world.delta(&eu(), &[], &[ended(&one[5].1)]);
+    world.round();
+    world.clock.store(before + 200, Ordering::SeqCst);
+    client.read(&world, world.now(), 100);
+    assert_eq!(client.held.len(), 8);
+}
+
+#[test]
 fn seconds_never_go_back_and_no_more_than_a_thousand_rows_share_one() {
     let mut world = World::new();
     world.allow("acme", &[(eu(), 0)]);
