@@ -12,7 +12,7 @@ use hashpact_protocol::view::View as _;
 use super::changes::{Pager, Places};
 use super::feed::{Change, FeedError, Marks};
 use super::ledger::Row;
-use super::sections::{Delta, Section};
+use super::sections::{Delta, Section, is_damaged};
 
 /// What neighbouring rows have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,11 +100,7 @@ impl Pager<'_> {
         (origin, seq, class): (&Origin, Seq, ClassId),
         group: &Group,
     ) -> Result<(), FeedError> {
-        let section = self
-            .feed
-            .shared
-            .sections
-            .section(origin, seq, class.0.into())?;
+        let section = self.section(origin, seq, class.0.into())?;
         let mut places = group.places();
         // What has gone from the store since is withdrawn as soon as the ledger follows.
         let Some((section, count)) = section.and_then(|it| cut(&it, (origin, seq), &mut places))
@@ -147,9 +143,14 @@ impl Pager<'_> {
         seq: Seq,
         group: &Group,
     ) -> Result<(), FeedError> {
-        let sections = &self.feed.shared.sections;
-        let section = sections.section(origin, seq, RETRACTION_SECTION)?;
-        let section = section.ok_or_else(|| missing(origin, seq))?;
+        let Some(section) = self.section(origin, seq, RETRACTION_SECTION)? else {
+            // Without the list that proves it, it is told all the same: the node's word ends an entry.
+            let rows = group.rows.iter();
+            let entries = rows.map(|(origin, entry, rev, _)| (origin.clone(), *entry, *rev));
+            let entries = entries.collect();
+            self.changes.push(Change::Withdraw { entries });
+            return Ok(());
+        };
         let delta = self.tell_delta(origin, seq)?;
         self.bytes += section.bytes.len();
         self.changes.push(Change::Retraction {
@@ -160,6 +161,22 @@ impl Pager<'_> {
             gone: group.places(),
         });
         Ok(())
+    }
+
+    /// A section; nothing if it is not there, or damaged for good: what comes after it is told all the same.
+    fn section(
+        &self,
+        origin: &Origin,
+        seq: Seq,
+        class: u32,
+    ) -> Result<Option<Arc<Section>>, FeedError> {
+        match self.feed.shared.sections.section(origin, seq, class) {
+            Err(error) if is_damaged(&error) => {
+                tracing::error!(kind = "damaged", %error, class, "a section is told to no member");
+                Ok(None)
+            }
+            section => Ok(section?),
+        }
     }
 
     fn tell_delta(&mut self, origin: &Origin, seq: Seq) -> Result<Arc<Delta>, FeedError> {

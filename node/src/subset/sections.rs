@@ -14,7 +14,8 @@ use hashpact_protocol::log::{Leaf, read_delta, read_leaves};
 use hashpact_protocol::record::{EntryId, Record};
 use hashpact_protocol::view::View as _;
 
-use crate::store::{LookupError, Store};
+use crate::store::sealed::SealedError;
+use crate::store::{BodyFault, DamagedBody, LookupError, Store};
 
 /// Bytes of sections that are kept.
 const KEPT_BYTES: usize = 48 << 20;
@@ -54,6 +55,20 @@ struct Kept {
     bytes: usize,
     deltas: BTreeMap<(Origin, Seq), (Arc<Delta>, u64)>,
     clock: u64,
+}
+
+/// Whether a stored body does not read, and will not before people have looked after it: the disk did not merely fail.
+pub(super) fn is_damaged(error: &LookupError) -> bool {
+    let LookupError::Body(DamagedBody { fault, .. }) = error else {
+        return false;
+    };
+    match fault {
+        BodyFault::Sealed(SealedError::Io(error)) => error.kind() == std::io::ErrorKind::NotFound,
+        BodyFault::Sealed(_)
+        | BodyFault::NoRecord { .. }
+        | BodyFault::Record { .. }
+        | BodyFault::Section { .. } => true,
+    }
 }
 
 /// What was read of a store lately.

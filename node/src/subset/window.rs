@@ -11,6 +11,7 @@ use hashpact_protocol::view::View as _;
 use super::feed::{FeedError, What, Window, WindowKey, WindowRow};
 use super::ledger::{Reading, Row, State};
 use super::reader::{Feed, Open, found};
+use super::sections::is_damaged;
 use crate::clock;
 
 /// How far ahead a window may end: clocks differ.
@@ -82,7 +83,14 @@ impl Feed {
             return Ok(None);
         };
         let found = match seen.is_live {
-            true => found(&self.shared, reading, &row)?,
+            true => match found(&self.shared, reading, &row) {
+                // It stops no window for what comes after it.
+                Err(error) if is_damaged(&error) => {
+                    tracing::error!(kind = "damaged", %error, "a window tells an entry as gone");
+                    None
+                }
+                found => found?,
+            },
             false => None,
         };
         let labels = self.shared.store.class(&released.origin, released.class);

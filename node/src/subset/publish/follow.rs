@@ -115,11 +115,13 @@ impl Publisher {
             }
         }
         drop(reading);
+        let mut is_all = true;
         for (origin, bodies) in changed {
-            self.follow_bodies_of(&origin, &bodies)?;
+            let done = self.follow_bodies_of(&origin, &bodies);
+            is_all &= self.pass(done)?.is_some();
             self.go_on()?;
         }
-        self.rewrites = Some(rewrites);
+        self.rewrites = is_all.then_some(rewrites);
         Ok(())
     }
 

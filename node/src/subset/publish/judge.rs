@@ -4,6 +4,7 @@
 //! again, for nothing but their turn: they are then judged as if they were new, and what stays the same is not written.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use hashpact_keys::{Origin, Timestamp};
 use hashpact_protocol::Hash;
@@ -13,7 +14,7 @@ use hashpact_protocol::record::EntryId;
 use super::super::ledger::{Reading, Row, State};
 use super::super::reader::found;
 use super::facts::{About, judge, rule};
-use super::release::Verdicts;
+use super::release::{Placed, Verdicts};
 use super::{PublishError, Publisher};
 use crate::store::FoundEntry;
 
@@ -39,9 +40,6 @@ impl Publisher {
             for origin in origins {
                 let of = some.iter().filter(|(it, _)| it == origin);
                 self.judge_entries(origin, of.map(|(_, entry)| *entry))?;
-            }
-            for entry in some {
-                self.evidence.entries.remove(entry);
             }
             self.go_on()?;
         }
@@ -76,14 +74,24 @@ impl Publisher {
     ) -> Result<(), PublishError> {
         let reading = self.ledger.read()?;
         let law = self.law_of(origin);
-        let (now, store) = (Timestamp::new(self.now()), &*self.shared.store);
+        let now = Timestamp::new(self.now());
+        let store = Arc::clone(&self.shared.store);
+        let store = &*store;
         let mut verdicts = Verdicts::default();
+        let mut done = Vec::new();
         for entry in entries {
-            let Some(found) = self.judged(&reading, origin, entry)? else {
+            let found = self.judged(&reading, origin, entry);
+            // What cannot be read is judged again when it can.
+            let Some(found) = self.pass(found)? else {
+                continue;
+            };
+            let Some(found) = found else {
+                done.push((origin.clone(), entry));
                 continue;
             };
             let laws = (&self.sources.home, law.as_ref());
             let Some(rule) = rule(store, (origin, found.class), laws, now) else {
+                done.push((origin.clone(), entry));
                 continue;
             };
             let about = About {
@@ -92,17 +100,45 @@ impl Publisher {
                 labels: &found.labels,
                 record: &found.record,
             };
-            let judged = judge(store, &about, rule, now, || self.leaf(&found))?;
+            let judged = judge(store, &about, rule, now, || self.leaf(&found));
+            let Some(judged) = self.pass(judged.map_err(Into::into))? else {
+                continue;
+            };
+            done.push((origin.clone(), entry));
             verdicts.add(&about, found.seq, &judged);
         }
         drop(reading);
         self.end(origin, verdicts.ends)?;
-        if self.is_expired() || verdicts.puts.is_empty() {
+        self.come(origin, &verdicts.puts)?;
+        for entry in &done {
+            self.evidence.entries.remove(entry);
+        }
+        Ok(())
+    }
+
+    /// Publishes entries; those that may not come now wait with their deltas.
+    fn come(&mut self, origin: &Origin, puts: &[Placed]) -> Result<(), PublishError> {
+        if puts.is_empty() {
             return Ok(());
         }
-        let left_out = self.put(origin, &verdicts.puts)?;
+        let is_expired = self.is_expired();
+        let left_out = match is_expired {
+            true => 0,
+            false => self.put(origin, puts)?,
+        };
         self.tell_capped(origin, left_out);
-        Ok(())
+        if !is_expired && left_out == 0 {
+            return Ok(());
+        }
+        let waiting = waiting(&self.ledger.read()?, origin)?;
+        let seqs: BTreeSet<Seq> = puts.iter().map(|(_, put)| put.seq).collect();
+        self.ledger.write(self.now(), |writing| {
+            let number = writing.origin(origin)?;
+            let mut seqs = seqs.difference(&waiting);
+            // They have waited once.
+            seqs.try_for_each(|seq| writing.wait(number, *seq, Some(0)))?;
+            Ok::<_, PublishError>(())
+        })
     }
 
     /// The record of an entry that is to be judged: the one that is published, or else the newest if its delta is out.

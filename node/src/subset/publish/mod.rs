@@ -105,6 +105,8 @@ pub(super) struct Publisher {
     capped: BTreeMap<Origin, Capped>,
     /// Deltas that did not fit under the cap when they were judged last.
     left: BTreeSet<(Origin, Seq)>,
+    /// The first fault of this round that is one log's only.
+    fault: Option<PublishError>,
 }
 
 impl Publisher {
@@ -129,6 +131,7 @@ impl Publisher {
             },
             capped: BTreeMap::new(),
             left: BTreeSet::new(),
+            fault: None,
         }
     }
 
@@ -159,23 +162,27 @@ impl Publisher {
 
     /// One round; says how long until the next one is due.
     pub(super) fn round(&mut self) -> Result<Duration, PublishError> {
+        self.fault = None;
         self.evidence.extend(self.signals.take_evidence());
         self.follow_access()?;
         let origins: Vec<Origin> = self.shared.store.counts().into_keys().collect();
-        for origin in &origins {
-            self.take_back(origin)?;
-        }
+        self.take_all_back(&origins)?;
         self.follow_bodies()?;
         self.judge_again()?;
         for origin in &origins {
-            self.see(origin)?;
+            let done = self.see(origin);
+            self.pass(done)?;
         }
         let mut due = None;
         for origin in &origins {
-            let next = self.release_due(origin)?;
+            let next = self.release_due(origin);
+            let next = self.pass(next)?.flatten();
             due = [due, next].into_iter().flatten().min();
         }
         self.show()?;
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
         let now = self.now();
         let wait = due.map_or(ROUND_EVERY, |due: u64| {
             Duration::from_secs(due.saturating_sub(now).max(1))
@@ -195,7 +202,31 @@ impl Publisher {
     fn keep_up(&mut self) -> Result<(), PublishError> {
         self.go_on()?;
         let origins: Vec<Origin> = self.shared.store.counts().into_keys().collect();
-        origins.iter().try_for_each(|origin| self.take_back(origin))
+        self.take_all_back(&origins)
+    }
+
+    fn take_all_back(&mut self, origins: &[Origin]) -> Result<(), PublishError> {
+        for origin in origins {
+            let done = self.take_back(origin);
+            self.pass(done)?;
+        }
+        Ok(())
+    }
+
+    /// A fault of one log's bodies stops no other log: the round goes on, and ends with the first one. Any other ends it.
+    fn pass<T>(&mut self, done: Result<T, PublishError>) -> Result<Option<T>, PublishError> {
+        match done {
+            Ok(done) => Ok(Some(done)),
+            Err(fault @ (PublishError::Lookup(_) | PublishError::Section { .. })) => {
+                self.fault.get_or_insert(fault);
+                Ok(None)
+            }
+            Err(
+                error @ (PublishError::Ledger(_)
+                | PublishError::Policy(_)
+                | PublishError::Stopped(_)),
+            ) => Err(error),
+        }
     }
 
     fn now(&self) -> u64 {

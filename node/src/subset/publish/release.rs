@@ -80,10 +80,12 @@ impl Publisher {
                 next = [next, Some(tomorrow)].into_iter().flatten().min();
                 continue;
             }
-            if self.release(delta)? {
-                self.left.remove(&(origin.clone(), seq));
-            } else {
-                self.left.insert((origin.clone(), seq));
+            let released = self.release(delta);
+            match self.pass(released)? {
+                Some(true) => drop(self.left.remove(&(origin.clone(), seq))),
+                Some(false) => drop(self.left.insert((origin.clone(), seq))),
+                // It waits until it can be read.
+                None => {}
             }
             self.keep_up()?;
         }

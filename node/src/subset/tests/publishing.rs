@@ -242,3 +242,65 @@ fn what_was_taken_back_is_owed_until_it_is_acknowledged() {
     world.round();
     assert_eq!(world.feed.owing(now).unwrap()[0].count, 4);
 }
+
+/// A bit of a stored body turns.
+fn damage(world: &World, body: &str) {
+    let path = world.dir.path().join("bodies").join(body);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+}
+
+#[test]
+fn a_damaged_body_of_one_log_keeps_no_other_logs_retractions_from_members() {
+    let mut world = World::new();
+    world.publisher.sources.home = CentreSetup::numbered(1).jurisdiction;
+    world.allow("acme", &[(us(), 0)]);
+    let one = records(100..104, 1);
+    world.delta(&eu(), &records(0..5, 1), &[]);
+    world.delta(&us(), &one, &[]);
+    world.round();
+    let mut member = Applied::default();
+    member.catch_up(&world, ALL).unwrap();
+    assert_eq!(member.held.len(), 4);
+    world.delta(&eu(), &[], &[ended(&record(1, 1))]);
+    damage(&world, "eu.example_eu_1/0/1.body");
+    world.delta(&us(), &records(104..106, 1), &[ended(&one[1].1)]);
+    assert!(world.publisher.round().is_err(), "it is told");
+    member.catch_up(&world, ALL).unwrap();
+    assert_eq!(member.held.len(), 5);
+    assert!(!member.held.contains_key(&(us(), one[1].1.entry)));
+}
+
+#[test]
+fn a_damaged_section_stops_no_member_behind_it() {
+    let mut world = World::new();
+    world.allow("acme", &[(eu(), 0)]);
+    world.delta(&eu(), &records(0..5, 1), &[]);
+    let more = records(5..9, 1);
+    world.delta(&eu(), &more, &[]);
+    world.round();
+    let mut member = Applied::default();
+    member.catch_up(&world, ALL).unwrap();
+    world.delta(&eu(), &[], &[ended(&more[0].1)]);
+    world.round();
+    let from = world.now() - 100;
+    // Nothing of it is in memory any more.
+    let world = world.again(prompt(), Steps::default());
+    for body in ["0.body", "2.body"] {
+        damage(&world, &format!("eu.example_eu_1/0/{body}"));
+    }
+    let mut world = world;
+    assert!(world.publisher.round().is_err(), "it is told");
+    member.catch_up(&world, ALL).unwrap();
+    assert_eq!(member.held.len(), 8);
+    let mut fresh = Applied::default();
+    fresh.catch_up(&world, ALL).unwrap();
+    assert_eq!(fresh.held.len(), 3);
+    let to = world.now() + 60;
+    let window = world
+        .feed
+        .window_at(&acme(), (from, to), None, 100, world.now());
+    assert_eq!(window.unwrap().rows.len(), 9);
+}
