@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 import shutil
 import socket
 import subprocess
@@ -149,15 +150,17 @@ class Node:
             config.write(f'\n[gateway]\nlisten = "127.0.0.1:{self.port}"\n')
             config.write("\n[subset]\nquarantine_s = 0\ncap_per_origin_day = 1000000\n")
 
-    def govern(self, *, releases: bool) -> None:
-        """Logs the US profile, with or without the grant under which members get anything; it widens at once."""
+    def govern(self, *, releases: bool, matches: bool = True) -> None:
+        """Logs the US profile, with or without the grants under which members get and match anything; it widens at once."""
         self.policies += 1
         folder = self.folder / f"policy-{self.policies}"
         shutil.copytree(ROOT / "profiles" / "us", folder)
         profile = folder / "profile.toml"
         text = profile.read_text().replace("widen_after_hours = 24", "widen_after_hours = 0")
-        if not releases:
-            text = text.replace('actions = ["publish", "match", "reveal"]', 'actions = ["match", "reveal"]')
+        granted = [action for action, on in (("publish", releases), ("match", matches), ("reveal", matches)) if on]
+        text = text.replace('actions = ["publish", "match", "reveal"]', f"actions = {json.dumps(granted)}")
+        if not matches:
+            text = re.sub(r"(?m)^match = .*\n", "", text)
         profile.write_text(text)
         out = str(self.folder / f"policy-{self.policies}.txt")
         self.run("policy", "new", str(folder), "--out", out, *(w for key in self.keys for w in ("--key", key)))
