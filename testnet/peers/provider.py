@@ -175,16 +175,23 @@ class Serving(Node):
         return self.ask("/v1/subset")["entries"]
 
 
+def pdq(seed: bytes) -> str:
+    """A PDQ hash with about as many bits set as real ones have: others are refused."""
+    while not 112 <= int.from_bytes(seed := hashlib.sha256(b"pdq" + seed).digest()).bit_count() <= 142:
+        pass
+    return seed.hex()
+
+
 def make_list(path: Path, entries: int) -> None:
     """The list, as CSV."""
     with path.open("w") as out:
         out.write("md5,sha256,pdq,kind,content,label\n")
         for number in range(entries):
             seed = b"%d" % number
-            pdq = hashlib.sha256(b"pdq" + seed).hexdigest() if number % 4 == 0 else ""
+            perceptual = pdq(seed) if number % 4 == 0 else ""
             kind = "video" if number % 4 == 1 else "image"
             sha256 = hashlib.sha256(seed).hexdigest()
-            out.write(f"{hashlib.md5(seed).hexdigest()},{sha256},{pdq},{kind},csam,A1\n")
+            out.write(f"{hashlib.md5(seed).hexdigest()},{sha256},{perceptual},{kind},csam,A1\n")
 
 
 def take_in(node: Serving, watched: Watched, entries: int) -> dict:
@@ -245,6 +252,8 @@ def snapshots(node: Serving, watched: Watched, peer: tuple[str, Path, Watched], 
     """The whole subset to one client in each form, and the same bytes by nginx, in turn."""
     address, files, worker = peer
     figures = {}
+    # Processor time is told in steps of 10 ms: of small lists it takes more rounds to say something.
+    rounds = max(ROUNDS, min(20, 2_000_000 // entries))
     for name, accept in FORMS.items():
         wishes = ("-H", f"Authorization: Bearer {node.token}", *accept)
         snapshot = f"{node.url}/v1/subset/snapshot"
@@ -254,7 +263,7 @@ def snapshots(node: Serving, watched: Watched, peer: tuple[str, Path, Watched], 
         if name == "ndjson":
             check_snapshot(kept, entries)
         took = {"node": [], "nginx": []}
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             with spent(watched) as ours:
                 again = curl(node, snapshot, "/dev/null", *wishes)
             with spent(worker) as theirs:
@@ -265,7 +274,7 @@ def snapshots(node: Serving, watched: Watched, peer: tuple[str, Path, Watched], 
             took["nginx"].append(theirs)
         kept.unlink()
         wall = {who: min(each.wall_s for each in times) for who, times in took.items()}
-        cpu = {who: max(min(each.cpu_s for each in times), 1 / TICK) for who, times in took.items()}
+        cpu = {who: max(sum(each.cpu_s for each in times), 1 / TICK) / rounds for who, times in took.items()}
         figures[name] = {
             "entries_per_s": entries / wall["node"],
             "entries_per_cpu_s": entries / cpu["node"],
@@ -366,7 +375,6 @@ def http_lookups(node: Serving, watched: Watched, entries: int) -> dict:
         figures[share] = {
             "fingerprints_per_s": told["requests_per_s"] * LOOKUPS_A_REQUEST,
             "fingerprints_per_cpu_s": told["requests_per_cpu_s"] * LOOKUPS_A_REQUEST,
-            "p99_ms": told["p99_ms"],
             "peak_mib": told["peak_mib"],
         }
     return figures
