@@ -58,6 +58,7 @@ impl Feed {
         after: Option<&Cursor>,
         bound: Bound,
     ) -> Result<Page, FeedError> {
+        self.serve(member)?;
         let open = self.open(member)?;
         let place = match (after, open.law.closed) {
             (Some(cursor), _) => self.place(&open, member, cursor)?,

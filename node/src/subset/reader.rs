@@ -278,6 +278,20 @@ impl Feed {
         Ok(())
     }
 
+    /// A member is given entries that rest with it: what is taken back from now on it owes an acknowledgement of.
+    ///
+    /// # Errors
+    /// [`FeedError`].
+    pub fn serve(&self, member: &MemberId) -> Result<(), FeedError> {
+        let open = self.open(member)?;
+        if open.reading.served(member.as_str())?.is_none() {
+            let now = clock::now().get();
+            open.ledger
+                .write(now, |writing| writing.serve(member.as_str()))?;
+        }
+        Ok(())
+    }
+
     /// A member has applied all up to a cursor: nothing that was taken back before matches there any more.
     ///
     /// # Errors
@@ -392,8 +406,12 @@ pub(super) fn found(
 /// What a member has not acknowledged; nothing if it has all.
 fn owed(reading: &Reading, member: MemberId) -> Result<Option<Owing>, FeedError> {
     let grants = reading.grants(member.as_str())?;
+    // What was never given rests nowhere: who has only been admitted owes nothing.
+    let Some(first) = reading.served(member.as_str())? else {
+        return Ok(None);
+    };
     let said = reading.acknowledged(member.as_str())?;
-    let (n, event, _) = said.unwrap_or_default();
+    let (n, event, _) = said.unwrap_or((first, 0, 0));
     let (mut count, mut since) = (0, u64::MAX);
     for gone in reading.gone(n)? {
         let gone = gone?;
@@ -409,7 +427,9 @@ fn owed(reading: &Reading, member: MemberId) -> Result<Option<Owing>, FeedError>
         }
     }
     let lost = grants.kinds.iter();
-    for (kind, granted) in lost.filter(|(_, it)| !it.allowed && it.event > event) {
+    for (kind, granted) in
+        lost.filter(|(_, it)| !it.allowed && it.event > event && it.position >= first)
+    {
         let rows = reading.live(*kind, 0..granted.position)?;
         let lost = rows.take(usize::try_from(OWED_MAX).unwrap_or(usize::MAX));
         let lost = lost.count() as u64;

@@ -137,6 +137,7 @@ fn reply(feed: &Feed, member: &MemberId, ask: &Ask) -> Result<String, Problem> {
             .after
             .as_deref()
             .map(|text| window::key(text).ok_or_else(wrong));
+        feed.serve(member).map_err(|error| problem(&error))?;
         let window = feed
             .window(member, ask.from, ask.to, after.transpose()?, ask.size)
             .map_err(|error| problem(&error))?;

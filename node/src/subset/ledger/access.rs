@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use redb::ReadableTable as _;
 
 use super::row::KindId;
-use super::tables::{ACCESS, ACKNOWLEDGED, AccessRow, EVENTS};
+use super::tables::{ACCESS, ACKNOWLEDGED, AccessRow, EVENTS, SERVED};
 use super::{LedgerError, ROWS_A_SECOND, Writing};
 
 /// What a member may see of a kind, and how that came.
@@ -112,6 +112,15 @@ impl Writing {
             table.insert((member, kind), row)?;
         }
         Ok(true)
+    }
+
+    /// A member is given something that rests with it, for the first time perhaps.
+    pub(in crate::subset) fn serve(&self, member: &str) -> Result<(), LedgerError> {
+        let mut table = self.transaction.open_table(SERVED)?;
+        if table.get(member)?.is_none() {
+            table.insert(member, self.next)?;
+        }
+        Ok(())
     }
 
     /// A member has applied all below a number, and its events up to one; what it said before stays if it was more.

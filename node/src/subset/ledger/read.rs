@@ -13,7 +13,7 @@ use super::access::{Granted, Grants};
 use super::row::{KindId, OriginNumber, Row};
 use super::tables::{
     ACCESS, ACKNOWLEDGED, BODIES, COUNTS, DAYS, ENTRIES, EVENTS, GONE, LIVE, REACHED, ROWS,
-    SECONDS, WAITING, meta,
+    SECONDS, SERVED, WAITING, meta,
 };
 use super::{LedgerError, META_NEXT, Names};
 
@@ -176,6 +176,12 @@ impl Reading {
         member: &str,
     ) -> Result<Option<(u64, u64, u64)>, LedgerError> {
         let table = self.transaction.open_table(ACKNOWLEDGED)?;
+        Ok(table.get(member)?.map(|row| row.value()))
+    }
+
+    /// The next number when a member was first given something; none if it never was.
+    pub(in crate::subset) fn served(&self, member: &str) -> Result<Option<u64>, LedgerError> {
+        let table = self.transaction.open_table(SERVED)?;
         Ok(table.get(member)?.map(|row| row.value()))
     }
 

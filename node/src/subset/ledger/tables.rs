@@ -35,6 +35,8 @@ pub(super) const EVENTS: TableDefinition<&str, u64> = TableDefinition::new("even
 /// Up to which number and event a member has acknowledged, and when.
 pub(super) const ACKNOWLEDGED: TableDefinition<&str, (u64, u64, u64)> =
     TableDefinition::new("acknowledged");
+/// The next number when a member was first given something that rests with it.
+pub(super) const SERVED: TableDefinition<&str, u64> = TableDefinition::new("served");
 
 /// May it, event, second, number, first number.
 pub(super) type AccessRow = (bool, u64, u64, u64, u64);
@@ -57,6 +59,7 @@ pub(super) fn open_all(transaction: &WriteTransaction) -> Result<(), TableError>
     transaction.open_table(ACCESS)?;
     transaction.open_table(EVENTS)?;
     transaction.open_table(ACKNOWLEDGED)?;
+    transaction.open_table(SERVED)?;
     Ok(())
 }
 
