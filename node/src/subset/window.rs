@@ -117,9 +117,13 @@ fn in_window(
     let is_behind = |key: WindowKey| after.is_none_or(|after| key > after);
     let from = after.map_or(from, |after| after.second.max(from));
     let mut seen = Vec::new();
-    let first = open.grants.kinds.values().map(|it| it.second).min();
-    let start = (first.map_or(to, |first| first.max(from)), 0);
-    for timed in open.reading.seconds(start, to)? {
+    // What was retracted before access was lost is told too, so no event bounds where to begin.
+    let start = if open.grants.kinds.is_empty() {
+        to
+    } else {
+        from
+    };
+    for timed in open.reading.seconds((start, 0), to)? {
         let timed = timed?;
         let (second, n) = (timed.second, timed.n);
         let key = WindowKey { second, n };

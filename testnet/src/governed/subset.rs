@@ -137,9 +137,11 @@ impl Governed<'_> {
         let origin = self.cluster.node(RELIED)?.status()?.own.origin;
         let path = |name: &str| node.home.path().join(name).display().to_string();
         let (order, key) = (path("opt-in.txt"), path("policy-2.key"));
-        let until = "2035-01-01";
+        // For less than a year, which is as long as one may rely on another.
+        let now = hashpact_node::clock::now().get();
+        let until = (now + 300 * 86_400).to_string();
         let first = path("policy-1.key");
-        let draft = ["order", "new", "opt-in", &origin, "--until", until];
+        let draft = ["order", "new", "opt-in", &origin, "--until", &until];
         node.shell_ok(&[&draft[..], &["--out", &order, "--key", &first]].concat())?;
         let (refused, code) = node.shell(&["order", "apply", &order])?;
         ensure!(

@@ -171,6 +171,29 @@ fn access_to_a_large_class_is_told_over_many_seconds() {
     assert!(client.times.values().all(|times| *times == 1));
 }
 
+#[test]
+fn what_is_retracted_before_access_is_lost_is_told_after_it_too() {
+    let mut world = World::new();
+    world.allow("acme", &[(eu(), 0)]);
+    let list = records(0..10, 1);
+    world.delta(&eu(), &list, &[]);
+    world.round();
+    world.pass(100);
+    let mut client = Client::default();
+    client.read(&world, world.now(), 500);
+    assert_eq!(client.held.len(), 10);
+    // All of this happens before the client asks again.
+    world.pass(100);
+    world.delta(&eu(), &[], &[ended(&list[0].1), ended(&list[1].1)]);
+    world.round();
+    world.pass(100);
+    world.allow("acme", &[]);
+    world.round();
+    world.pass(100);
+    client.read(&world, world.now(), 500);
+    assert_eq!(client.held.len(), 0);
+}
+
 /// One thing that happens.
 #[derive(Clone, Debug)]
 enum Step {
