@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`folder`] | which files lie under a path |
 //! | [`digest`] | what their digests are, in one pass |
-//! | [`file`] | all of these of one file |
+//! | [`mod@file`] | all of these of one file |
 //! | [`picture`] | which pixels a picture has, if it has not too many |
 //! | [`pdq`] | what the perceptual hash of pixels is |
 //!

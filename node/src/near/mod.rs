@@ -5,7 +5,7 @@
 //!
 //! | file | answers |
 //! |---|---|
-//! | [`file`] | how the index of a list rests in one file, `subset.idx` |
+//! | [`mod@file`] | how the index of a list rests in one file, `subset.idx` |
 //! | `table` | is this value in the list, exactly |
 //! | [`slots`] | which PDQ hashes are at most so many bits away |
 //! | [`known`] | in which tier a file matches a synced list |

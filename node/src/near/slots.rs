@@ -3,7 +3,7 @@
 //! A hash is cut into 16 slots of 16 bits. Two hashes that differ in at most 31 bits differ in at most one bit of some slot:
 //! else each of 16 slots would have two, which makes 32. So the hashes whose slot equals the query's, or is one flip away
 //! from it, hold every answer: 17 short lists for each slot, and the distance is counted for what stands in them. For smaller
-//! thresholds fewer slots, or fewer with flips, are enough ([`Threshold::probes`]). Nothing is estimated: recall is 1.
+//! thresholds fewer slots, or fewer with flips, are enough (`Threshold::probes`). Nothing is estimated: recall is 1.
 //!
 //! Laid out for the cache: the lists of a slot lie one behind the other, in the order of the slot's value, as numbers of 4
 //! bytes; the lists of most flips are then neighbours. Half of the bits of a hash are counted first, which is where nearly
