@@ -73,7 +73,6 @@ impl<'a> Governed<'a> {
         let auditors = AUDITORS.map(|name| Auditor::init(folder, name));
         let auditors = auditors.into_iter().collect::<Result<_>>()?;
         let cluster = Cluster::governed(folder, centres, auditors)?;
-        cluster.node(subset::CENTRE)?.serve_members()?;
         Ok(Self {
             seed,
             cluster,

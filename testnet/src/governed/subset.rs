@@ -24,7 +24,7 @@ use crate::mixed::{Case, Mixed};
 use provider::Provider;
 
 /// Whose provider it is.
-pub(super) const CENTRE: &str = "us";
+const CENTRE: &str = "us";
 /// Whose assessments two people of that centre decide to rely on, and who retracts then.
 const RELIED: &str = "ca";
 /// The provider.
@@ -74,6 +74,11 @@ impl Governed<'_> {
     }
 
     fn first_sync(&mut self) -> Result<(Provider, String)> {
+        // Only now: who publishes reads records, and has them in its memory, which was searched before.
+        let centre = self.cluster.node_mut(CENTRE)?;
+        centre.serve_members()?;
+        centre.stop()?;
+        centre.start()?;
         if self.stock.items.is_empty() {
             // Alone, without the other parts of the run: something to give, and something to withhold.
             for centre in [CENTRE, RELIED] {
